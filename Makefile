@@ -1,0 +1,37 @@
+# Two commands: `make demo` shows what robench does, `make test` checks that it does it.
+PYTHON ?= python3
+PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
+
+.PHONY: demo test fast lint paper clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet uv
+	$(PIP_INSTALL) -e '.[art,robustbench,dev]'
+	touch $@
+
+# ViT and KSA-ViT, trained now on handwritten digits, under FGSM, PGD and targeted CW; then the table and the report.
+demo: .venv/installed
+	.venv/bin/robench run --dataset digits --n 200 --store results/demo \
+	  --defense "vit(epochs=30)" --defense "ksa(model=vit(epochs=30))" \
+	  --attack fgsm --attack "pgd_linf(steps=20)" \
+	  --attack "cw_l2(targets='random', search_steps=5, initial_c=1.0)" --attack "cw_linf(targets='random')"
+
+test: .venv/installed lint
+	.venv/bin/python -m pytest -q
+
+fast: .venv/installed
+	.venv/bin/python -m pytest -q -m "not slow"
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+# The KSA paper's comparison on CIFAR-10 (set ROBENCH_DATA to where its files are, or let it be downloaded).
+paper: .venv/installed
+	.venv/bin/robench run --dataset cifar10 --n 1000 --store results/cifar10 --defense vit --defense ksa \
+	  --attack "pgd_linf(eps=[1/255,2/255,4/255,8/255])" --attack cw_l2 --attack cw_linf
+
+clean:
+	rm -rf .venv build *.egg-info results .mypy_cache .ruff_cache .pytest_cache

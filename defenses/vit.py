@@ -1,0 +1,45 @@
+"""The standard Vision Transformer of the papers: what every defense is compared with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from robench import Above0, Bounds, NotNegative, Positive, Recipe, Schedule, Task, defense
+from robench.recipe import steps_per_epoch
+from robench.vit import AttentionMap, build_vit, suitable_patch
+
+
+@defense(paper="arXiv:2010.11929")
+def vit(
+    task: Task,
+    *,
+    patch: Positive | None = None,
+    dim: Positive = 64,
+    depth: Positive = 6,
+    heads: Positive = 8,
+    mlp: Positive = 128,
+    attention: AttentionMap = "softmax",
+    epochs: Positive | None = None,
+    batch_size: Positive = 128,
+    lr: Above0 = 3e-3,
+    weight_decay: NotNegative = 0.05,
+    warmup: Annotated[float, Bounds(0, 1)] = 0.1,
+    seed: int = 0,
+) -> Recipe:
+    """Standard Vision Transformer, trained on clean images with cross-entropy.
+
+    Args:
+        patch: side of a patch in pixels; None: a quarter of the image's side (8 for CIFAR-10, 7 for MNIST, 2 for the
+            8-pixel digits), 16 from 96 pixels on.
+        mlp: width of the hidden layer of each block's perceptron.
+        attention: map from scores to weights; "linear", "relu" and "sparsemax" are readings of the KSA paper's "linear
+            function", as controls without its penalty.
+        epochs: None: as many as suit the data set (`robench show DATASET`).
+        seed: of the initial weights, the order of the images and their augmentation.
+    """
+    model = build_vit(
+        task.shape, task.classes, task.mean, task.std, patch=patch or suitable_patch(task.shape), dim=dim, depth=depth, heads=heads, mlp=mlp, attention=attention,
+    )  # fmt: skip
+    batch_size = min(batch_size, max(32, task.train_size // 40))
+    steps = (epochs or task.epochs) * steps_per_epoch(task.train_size, batch_size)
+    return Recipe(model, Schedule(steps, batch_size, lr, weight_decay, warmup, task.crop, task.flip))

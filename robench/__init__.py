@@ -1,0 +1,54 @@
+"""robench: how robust is this defense, really, under this threat model?
+
+    import robench
+    result = robench.run(defense="ksa(k=4)", attack="cw_l2", dataset="digits")
+    print(result.table())
+
+Names are imported when they are first used, so that `import robench` and `robench --help` do not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robench.api import Result, evaluate, run
+    from robench.calls import Call, parse
+    from robench.checkpoints import recipe_of
+    from robench.classifier import Classifier
+    from robench.errors import AttackError, DataError, ModelError, RobenchError, StoreError, UsageError
+    from robench.images import Split, Splits
+    from robench.options import Above0, Bounds, NotNegative, Positive, Radius
+    from robench.places import Places
+    from robench.recipe import Batch, Layers, Objective, Progress, Recipe, Schedule, Task
+    from robench.registry import ATTACKS, DATASETS, DEFENSES, attack, dataset, defense
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "robench.api": ["Result", "evaluate", "run"],
+    "robench.calls": ["Call", "parse"],
+    "robench.checkpoints": ["recipe_of"],
+    "robench.classifier": ["Classifier"],
+    "robench.errors": ["AttackError", "DataError", "ModelError", "RobenchError", "StoreError", "UsageError"],
+    "robench.images": ["Split", "Splits"],
+    "robench.options": ["Above0", "Bounds", "NotNegative", "Positive", "Radius"],
+    "robench.places": ["Places"],
+    "robench.recipe": ["Batch", "Layers", "Objective", "Progress", "Recipe", "Schedule", "Task"],
+    "robench.registry": ["ATTACKS", "DATASETS", "DEFENSES", "attack", "dataset", "defense"],
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "ATTACKS", "DATASETS", "DEFENSES", "Above0", "AttackError", "Batch", "Bounds", "Call", "Classifier", "DataError",
+    "Layers", "ModelError", "NotNegative", "Objective", "Places", "Positive", "Progress", "Radius", "Recipe", "Result",
+    "RobenchError", "Schedule", "Split", "Splits", "StoreError", "Task", "UsageError", "attack", "dataset", "defense",
+    "evaluate", "parse", "recipe_of", "run",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'robench' has no attribute {name!r}")
+    return getattr(import_module(_MODULE[name]), name)

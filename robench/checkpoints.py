@@ -1,0 +1,199 @@
+"""Trained weights: made once, found again by what they were made from.
+
+A checkpoint is a folder of the cache named by the content hash of defense, options, source, training data and engine:
+weights.safetensors, facts.json (with the weights' SHA-256) and log.jsonl.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from robench.calls import Call
+from robench.errors import DataError, ModelError, UsageError
+from robench.files import atomic_path
+from robench.hashing import digest, file_digest
+from robench.images import Splits
+from robench.leases import lease
+from robench.recipe import Progress, Recipe, Task
+from robench.registry import DATASETS, DEFENSES, DatasetCard, Entry
+from robench.training import train
+
+ENGINE = 1
+"""Raised when the engine changes in a way that can change a number; what was computed before is then computed again."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A defense with its weights.
+
+    Attributes:
+        weights: digest of the weights' file.
+        log: one line an epoch of the training that made it.
+        seconds: that the training took (0 where there was none).
+    """
+
+    call: Call
+    model: nn.Module
+    weights: str
+    log: list[dict[str, Any]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where the weights of a defense on a data set are, or would be."""
+
+    call: Call
+    entry: Entry
+    task: Task
+    splits: Splits
+    identity: dict[str, Any]
+    folder: Path
+
+    @classmethod
+    def of(cls, defense: str | Call | Callable[..., Any], splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
+        """The checkpoint of a defense trained on these splits."""
+        entry, call = DEFENSES.find(defense)
+        task = task_of(splits, card)
+        identity = {
+            "defense": DEFENSES.identity(call, entry),
+            "data": splits.train.fingerprint() if len(splits.train) else "",
+            "task": [task.shape, task.classes, task.epochs, task.crop, task.flip],
+            "engine": ENGINE,
+        }
+        return cls(call, entry, task, splits, identity, cache / "weights" / f"{entry.name}-{digest(identity)}")
+
+    @property
+    def seed(self) -> int:
+        return int(self.call.options.get("seed", 0))
+
+    def recipe(self) -> Recipe:
+        """The untrained recipe, its initial weights drawn from the defense's own seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return build(self.entry, self.call, self.task)
+
+    def facts(self) -> dict[str, Any] | None:
+        """What is written beside the weights, or None where there are none yet."""
+        try:
+            facts: dict[str, Any] = json.loads((self.folder / "facts.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return facts if (self.folder / "weights.safetensors").is_file() else None
+
+    def load(self, tell: Tell = lambda _: None) -> Trained | None:
+        """The trained defense from the cache; None where it is not there, or is damaged (which is told)."""
+        facts = self.facts()
+        if facts is None:
+            return None
+        from safetensors.torch import load_file
+
+        weights = self.folder / "weights.safetensors"
+        if file_digest(weights) != facts["sha256"]:
+            tell(f"the weights of {self.call} in {weights} are damaged (their hash is wrong); training again")
+            return None
+        recipe = self.recipe()
+        recipe.model.load_state_dict(load_file(weights))
+        log = self.folder / "log.jsonl"
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+        return Trained(self.call, recipe.model.eval(), facts["sha256"][:16], lines, facts["seconds"])
+
+    def obtain(
+        self, device: torch.device, *, tell: Tell = lambda _: None, report: Callable[[Progress], None] = lambda _: None, announce: Callable[[Recipe], None] = lambda _: None
+    ) -> Trained:
+        """The trained defense: from the cache, or trained now.
+
+        Args:
+            tell: told what a person should know, in words.
+            report: told after each training step.
+            announce: told the recipe before a training begins.
+
+        Raises:
+            DataError: there is nothing to train on.
+            ModelError: the training failed.
+        """
+        found = self.load(tell)
+        if found:
+            return found
+        with lease(self.folder / "lease", waiting=tell):
+            return self.load() or self._train(device, report, announce)
+
+    def _train(self, device: torch.device, report: Callable[[Progress], None], announce: Callable[[Recipe], None]) -> Trained:
+        from safetensors.torch import save_file
+
+        recipe = self.recipe()
+        trainable = any(p.requires_grad for p in recipe.model.parameters()) and recipe.schedule.steps > 0
+        if trainable and not len(self.splits.train):
+            raise DataError(f"{self.call} must be trained, but {self.splits.source} has no training images; put them in a train/ folder beside the test images")
+        started = time.perf_counter()
+        if trainable:
+            self.splits.train.verify()
+            announce(recipe)
+            state = self.folder / "state.safetensors"
+            train(recipe, self.splits.train, self.splits.validation, seed=self.seed, device=device, state=state, log=self.folder / "log.jsonl", report=report)
+        seconds = self._logged_seconds() or time.perf_counter() - started
+        tensors = {name: t.detach().cpu().contiguous().clone() for name, t in recipe.model.state_dict().items()}
+        with atomic_path(self.folder / "weights.safetensors") as temporary:
+            save_file(tensors, temporary)
+        facts = {
+            "defense": str(self.call), "sha256": file_digest(self.folder / "weights.safetensors"), "seconds": round(seconds, 1),
+            "parameters": sum(p.numel() for p in recipe.model.parameters()), "identity": self.identity, "torch": torch.__version__, "device": device.type,
+        }  # fmt: skip
+        with atomic_path(self.folder / "facts.json") as temporary:
+            temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        (self.folder / "state.safetensors").unlink(missing_ok=True)
+        loaded = self.load()
+        if loaded is None:
+            raise ModelError(f"the weights of {self.call} could not be read back from {self.folder}; is the disk sound?")
+        return loaded
+
+    def _logged_seconds(self) -> float:
+        log = self.folder / "log.jsonl"
+        return sum(json.loads(line)["seconds"] for line in log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0.0
+
+
+def build(entry: Entry, call: Call, task: Task) -> Recipe:
+    """Call a defense's function.
+
+    Raises:
+        UsageError: it raised, or did not return a recipe.
+    """
+    try:
+        recipe = entry.function(task, **call.options)
+    except (UsageError, DataError):
+        raise
+    except Exception as error:
+        raise UsageError(f"{call} could not be built for images of shape {task.shape}: {type(error).__name__}: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{call} returned {type(recipe).__name__}; a defense returns a robench.Recipe(model, schedule, objective)")
+    return recipe
+
+
+def recipe_of(model: str | Call, task: Task) -> Recipe:
+    """The recipe of another defense, for defenses that wrap one."""
+    entry, call = DEFENSES.find(model)
+    return build(entry, call, task)
+
+
+def task_of(splits: Splits, card: DatasetCard) -> Task:
+    """What a defense is told about the data; mean and deviation are of up to 10,000 training images."""
+    shown = splits.train if len(splits.train) else splits.test
+    sample = shown.inputs(shown.pinned_order()[:10_000])
+    std, mean = torch.std_mean(sample, dim=(0, 2, 3))
+    return Task(
+        shown.shape, splits.classes, len(splits.train), tuple(round(m, 4) for m in mean.tolist()),
+        tuple(max(round(s, 4), 1e-4) for s in std.tolist()), card.epochs, card.crop, card.flip,
+    )  # fmt: skip
+
+
+__all__ = ["DATASETS", "ENGINE", "Checkpoint", "Trained", "build", "recipe_of", "task_of"]

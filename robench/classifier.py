@@ -1,0 +1,98 @@
+"""The model that an attack is given: frozen, checked, and counted per image."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from robench.draws import Draws
+from robench.errors import ModelError
+
+
+class Cancelled(Exception):
+    """The run was stopped; raised inside an attack at its next forward pass."""
+
+
+def checked_forward(module: nn.Module, inputs: Tensor, classes: int, name: str) -> Tensor:
+    """Logits of a model, with what the model does wrong said in one message.
+
+    Raises:
+        ModelError: it raises, or its output is not finite or not of shape (N, classes).
+    """
+    try:
+        logits: Tensor = module(inputs)
+    except Exception as error:
+        raise ModelError(
+            f"{name} raised {type(error).__name__} on images of shape {tuple(inputs.shape)} in [0, 1]: {error}"
+        ) from error
+    wanted = (len(inputs), classes)
+    if not isinstance(logits, Tensor) or logits.shape != wanted:
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(f"{name} returned {given}, but logits of shape {wanted} (images, classes) were wanted")
+    if not torch.isfinite(logits).all():
+        row = int((~torch.isfinite(logits).all(1)).nonzero()[0])
+        raise ModelError(f"{name} returned logits that are not finite (first at image {row} of the batch); logits must be finite numbers")
+    return logits
+
+
+class Classifier:
+    """A frozen model for one shard of images. Call it as `model(x, rows)`.
+
+    `rows` says which of the shard's images the rows of `x` are (None: all, in order). Each call counts one forward
+    pass for each row, each gradient taken through its logits one backward pass.
+
+    Attributes:
+        draws: random numbers that belong to the images; `model.draws.uniform("start", 0, rows, shape)`.
+        forwards, backwards: passes so far, int64, (images,).
+        classes: number of logits.
+    """
+
+    def __init__(
+        self, module: nn.Module, classes: int, ids: Sequence[str], *, seed: int = 0, name: str = "the model", stop: threading.Event | None = None
+    ) -> None:
+        self._module = module
+        self._name = name
+        self._stop = stop
+        self.classes = classes
+        self.draws = Draws(seed, ids)
+        self.forwards = torch.zeros(len(ids), dtype=torch.int64)
+        self.backwards = torch.zeros(len(ids), dtype=torch.int64)
+
+    def __call__(self, inputs: Tensor, rows: Tensor | None = None) -> Tensor:
+        if self._stop is not None and self._stop.is_set():
+            raise Cancelled
+        logits = checked_forward(self._module, inputs, self.classes, self._name)
+        places = torch.arange(len(inputs)) if rows is None else rows.cpu()
+        ones = torch.ones_like(places)
+        self.forwards.index_add_(0, places, ones)
+        if logits.requires_grad:
+            logits.register_hook(lambda _: self._count_backward(places, ones))
+        return logits
+
+    def _count_backward(self, places: Tensor, ones: Tensor) -> None:
+        self.backwards.index_add_(0, places, ones)
+
+    def gradient(self, inputs: Tensor, loss: Tensor) -> Tensor:
+        """Gradient of the sum of per-image losses with respect to the inputs, checked to be finite.
+
+        Raises:
+            ModelError: there is no gradient or it is not finite.
+        """
+        try:
+            (gradient,) = torch.autograd.grad(loss.sum(), inputs)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self._name} has no gradient with respect to its inputs ({error}); "
+                "a white-box attack needs one: use a score- or decision-based attack"
+            ) from error
+        if not torch.isfinite(gradient).all():
+            raise ModelError(f"{self._name} has gradients that are not finite; a white-box attack cannot follow them")
+        return gradient
+
+
+def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The module in eval mode on a device, its parameters without gradients."""
+    return module.to(device=device, dtype=dtype).eval().requires_grad_(False)

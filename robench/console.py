@@ -1,0 +1,132 @@
+"""What a person sees while work goes on: bars with rate and time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Protocol
+
+
+class Task(Protocol):
+    """A piece of work whose progress is shown."""
+
+    def advance(self, count: int) -> None: ...
+    def update(self, done: int, total: int) -> None: ...
+    def close(self) -> None: ...
+
+
+class Reporter(Protocol):
+    """Where messages and progress go."""
+
+    def say(self, message: str) -> None: ...
+    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task: ...
+
+
+class _Silence:
+    def advance(self, count: int) -> None: ...
+    def update(self, done: int, total: int) -> None: ...
+    def close(self) -> None: ...
+
+
+class Silent:
+    """Shows nothing; keeps what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task:
+        return _Silence()
+
+
+class Lines:
+    """Plain lines on standard error, one every few seconds of a piece of work."""
+
+    def __init__(self, every: float = 10.0) -> None:
+        self.every = every
+
+    def say(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
+
+    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task:
+        return _LineTask(self, label, unit, total, done)
+
+
+class _LineTask:
+    def __init__(self, lines: Lines, label: str, unit: str, total: int | None, done: int) -> None:
+        self._lines, self._label, self._unit = lines, label, unit
+        self._total, self._done, self._first = total, done, done
+        self._started = self._told = time.monotonic()
+        self._said = -1
+
+    def advance(self, count: int) -> None:
+        self.update(self._done + count, self._total or 0)
+
+    def update(self, done: int, total: int) -> None:
+        if self._done == self._first == 0 and done > 1:
+            self._first = done - 1  # a resumed training begins later
+        self._done, self._total = done, total
+        if time.monotonic() - self._told >= self._lines.every:
+            self._tell()
+
+    def close(self) -> None:
+        if self._done > self._first and self._done != self._said:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told, self._said = time.monotonic(), self._done
+        rate = (self._done - self._first) / max(1e-9, self._told - self._started)
+        left = (self._total or 0) - self._done
+        ending = f", {left / rate:.0f} s left" if left and rate else ""
+        self._lines.say(f"{self._label}: {self._done}/{self._total} {self._unit}s, {rate:.1f}/s{ending}")
+
+
+class Bars:
+    """Progress bars on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), console=self._console,
+        )  # fmt: skip
+        self._open = 0
+
+    def say(self, message: str) -> None:
+        self._console.print(message, highlight=False, markup=False)
+
+    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task:
+        return _BarTask(self._progress, label, unit, total, done)
+
+
+class _BarTask:
+    def __init__(self, progress: Any, label: str, unit: str, total: int | None, done: int) -> None:
+        self._progress, self._label, self._unit = progress, label, unit
+        self._done, self._first, self._total, self._started = done, done, total, time.monotonic()
+        self._id: Any = None
+
+    def advance(self, count: int) -> None:
+        self.update(self._done + count, self._total or 0)
+
+    def update(self, done: int, total: int) -> None:
+        if self._id is None:
+            self._progress.start()
+            self._id = self._progress.add_task(self._label, total=total, completed=self._done, rate="")
+        self._done = done
+        rate = (done - self._first) / max(1e-9, time.monotonic() - self._started)
+        self._progress.update(self._id, total=total, completed=done, rate=f"{rate:.1f} {self._unit}s/s")
+
+    def close(self) -> None:
+        if self._id is not None:
+            self._progress.stop()
+            self._progress.remove_task(self._id)
+
+
+def reporter() -> Reporter:
+    """Bars where standard error is a terminal, else lines."""
+    return Bars() if sys.stderr.isatty() else Lines()

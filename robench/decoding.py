@@ -1,0 +1,243 @@
+"""Data sets on disk, in the layouts that they are published in, decoded once to uint8 and memory-mapped after that.
+
+Files are looked for in the user's data folder, then in the cache, then torchvision downloads them into the cache.
+In a folder they may lie as Hugging Face Parquet, as torchvision's own layout, or as an ImageFolder.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robench.errors import DataError, StoreError
+from robench.hashing import digest, pixel_ids
+from robench.images import Split, Splits, hold_out
+from robench.places import Places
+
+Row = tuple[NDArray[np.uint8], int]
+"""An image (H, W) or (H, W, C), and its label."""
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+VALIDATION_SHARE = 0.1
+
+
+class Part(NamedTuple):
+    """One half of a data set as found on disk: its files, how many images, and how to read them in order."""
+
+    files: list[Path]
+    count: int
+    rows: Callable[[], Iterable[Row]]
+
+
+def load_published(places: Places, name: str, torchvision_name: str, classes: int) -> Splits:
+    """A data set that is published with a train and a test half, from wherever it is found.
+
+    Args:
+        name: of the folder it is looked for in, besides the data folder itself.
+        torchvision_name: of the class in torchvision.datasets that reads and downloads it.
+
+    Raises:
+        DataError: it was found nowhere, or a file of it cannot be read.
+    """
+    roots = [root for base in (places.data, places.cache / "data") if base for root in (base / name, base)]
+    looked: list[str] = []
+    for root in roots:
+        for layout, find in (("Parquet", _parquet), ("torchvision", _torchvision), ("ImageFolder", _image_folder)):
+            halves = [find(root, part, torchvision_name) for part in ("train", "test")]
+            if all(halves):
+                train, test = (_decoded(places.cache, half, f"{name} {layout}") for half in halves if half)
+                return _with_validation(train, test, classes, f"{layout} files in {root}")
+        looked.append(str(root))
+    problem = _download(places, torchvision_name)
+    if problem is None:
+        return load_published(Places(None, places.cache, places.store, download=False), name, torchvision_name, classes)
+    raise DataError(
+        f"{name} was not found. Looked for Parquet (train-*.parquet, test-*.parquet), torchvision's layout and an ImageFolder in: "
+        f"{', '.join(looked)}; {problem}. Put the files in one of these folders, or name their folder with --data or ROBENCH_DATA"
+    )
+
+
+def load_folder(places: Places, path: Path, size: int) -> Splits:
+    """An ImageFolder: `train/CLASS/*.jpg` and `test/` (or `val/`) beside it, or the class folders alone as a test split.
+
+    Images are resized to `size` on their shorter side and cropped to the centre, size x size, RGB.
+    """
+    if not path.is_dir():
+        raise DataError(f"there is no folder {str(path)!r}; give the folder that holds train/ and test/ or val/, or the classes' folders")
+    halves = {part: _image_files(path / part) for part in ("train", "val", "validation", "test")}
+    test = halves["test"] or halves["val"] or halves["validation"] or _image_files(path)
+    if not test:
+        raise DataError(f"{str(path)!r} holds no images; wanted {path}/test/CLASS/IMAGE.jpg (or val/, or {path}/CLASS/IMAGE.jpg)")
+    names = sorted({file.parent.name for file in [*test, *halves["train"]]})
+
+    def part(files: list[Path]) -> Part:
+        return Part(files, len(files), lambda: ((_cropped(file, size), names.index(file.parent.name)) for file in files))
+
+    source = f"ImageFolder {path}"
+    tested = _decoded(places.cache, part(test), f"folder {size} {len(names)}")
+    if halves["train"]:
+        return _with_validation(_decoded(places.cache, part(halves["train"]), f"folder {size} {len(names)}"), tested, len(names), source)
+    nothing = tested.select(np.array([], dtype=np.int64), "train")
+    return Splits(nothing, nothing, tested, len(names), source)
+
+
+def _with_validation(train: Split, test: Split, classes: int, source: str) -> Splits:
+    rest, held = hold_out(train, VALIDATION_SHARE, "validation")
+    return Splits(rest.select(np.arange(len(rest)), "train"), held, test.select(np.arange(len(test)), "test"), classes, source)
+
+
+def _parquet(root: Path, part: str, _: str) -> Part | None:
+    files = sorted(file for folder in (root, *root.glob("*/")) for file in folder.glob(f"{part}-*.parquet"))
+    if not files:
+        return None
+    import pyarrow.parquet as pq
+
+    try:
+        count = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
+    except Exception as error:
+        raise DataError(f"a Parquet file among {', '.join(map(str, files))} is truncated or damaged ({error}); fetch it again") from error
+
+    def rows() -> Iterator[Row]:
+        for file in files:
+            try:
+                for batch in pq.ParquetFile(file).iter_batches(1024):
+                    for row in batch.to_pylist():
+                        picture = next(value for value in row.values() if isinstance(value, dict) and "bytes" in value)
+                        label = next(row[key] for key in ("label", "fine_label", "labels") if key in row)
+                        yield _pixels(picture["bytes"]), int(label)
+            except (OSError, StopIteration) as error:
+                raise DataError(f"{file} is damaged or is not images with labels ({error}); fetch it again") from error
+
+    return Part(files, count, rows)
+
+
+def _torchvision(root: Path, part: str, torchvision_name: str) -> Part | None:
+    from torchvision import datasets
+
+    kind = getattr(datasets, torchvision_name)
+    marker = root / (getattr(kind, "base_folder", None) or f"{torchvision_name}/raw")
+    if not marker.is_dir():
+        return None
+    try:
+        loaded = kind(str(root), train=part == "train", download=False)
+    except Exception as error:
+        raise DataError(f"{marker} is there but torchvision cannot read it ({error}); fetch it again") from error
+    images, labels = np.asarray(loaded.data), [int(label) for label in loaded.targets]
+    files = sorted(file for file in marker.rglob("*") if file.is_file())
+    return Part([*files, Path(part)], len(images), lambda: zip(images, labels, strict=True))
+
+
+def _image_folder(root: Path, part: str, _: str) -> Part | None:
+    files = _image_files(root / part)
+    if not files:
+        return None
+    names = sorted({file.parent.name for file in files})
+    return Part(files, len(files), lambda: ((_pixels(file.read_bytes()), names.index(file.parent.name)) for file in files))
+
+
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*/*") if file.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _pixels(encoded: bytes) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(encoded)) as picture:
+        return np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+
+
+def _cropped(file: Path, size: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            width, height = picture.size
+            scale = size / min(width, height)
+            resized = picture.convert("RGB").resize((max(size, round(width * scale)), max(size, round(height * scale))), Image.Resampling.BICUBIC)
+    except OSError as error:
+        raise DataError(f"{file} is truncated or is not an image ({error}); replace it or take it away") from error
+    left, top = (resized.width - size) // 2, (resized.height - size) // 2
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def _download(places: Places, torchvision_name: str) -> str | None:
+    """Download into the cache; what went wrong, or None."""
+    if not places.download:
+        return "the download was not usable"
+    from torchvision import datasets
+
+    target = places.cache / "data"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for train in (True, False):
+            getattr(datasets, torchvision_name)(str(target), train=train, download=True)
+    except Exception as error:
+        return f"torchvision could not download it ({type(error).__name__}: {error})"
+    return None
+
+
+def _decoded(cache: Path, part: Part, what: str) -> Split:
+    """The images of one half as a memory-mapped array, decoded now if they were not before."""
+    stamps = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) if f.exists() else str(f) for f in part.files]
+    folder = cache / "decoded" / digest([what, stamps], 24)
+    if not (folder / "facts.json").exists():
+        _decode(folder, part, what)
+    try:
+        facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        labels, ids = np.load(folder / "labels.npy"), np.load(folder / "ids.npy")
+        if not len(images) == len(labels) == len(ids) == facts["count"]:
+            raise ValueError("the parts do not fit together")
+    except (ValueError, OSError, KeyError, EOFError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise DataError(f"the decoded copy of {what} in {folder} was damaged ({error}) and has been removed; run the same command again") from error
+    return Split.of("all", images, labels, ids)
+
+
+def _decode(folder: Path, part: Part, what: str) -> None:
+    rows = iter(part.rows())
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{what} holds no images")
+    shape = _channels_first(first[0]).shape
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".decoding-", dir=folder.parent))
+    except OSError as error:
+        raise StoreError(f"cannot write to the cache {folder.parent}: {error.strerror}; choose another with ROBENCH_CACHE") from error
+    try:
+        images = np.lib.format.open_memmap(temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(part.count, *shape))
+        labels, done = np.empty(part.count, dtype=np.int64), 0
+        for image, label in chain([first], rows):
+            pixels = _channels_first(image)
+            if pixels.shape != shape:
+                raise DataError(f"image {done} of {what} has shape {pixels.shape}, the first one {shape}; all must be alike: try folder(path=..., size=...)")
+            if done == part.count:
+                raise DataError(f"{what} holds more than the {part.count} images it says; fetch it again")
+            images[done], labels[done] = pixels, label
+            done += 1
+        if done != part.count:
+            raise DataError(f"{what} ended after {done} of {part.count} images; fetch it again")
+        images.flush()
+        np.save(temporary / "labels.npy", labels)
+        np.save(temporary / "ids.npy", pixel_ids(images))
+        (temporary / "facts.json").write_text(json.dumps({"what": what, "count": done}), encoding="utf-8")
+        if not folder.exists():
+            temporary.replace(folder)
+    except OSError as error:
+        raise StoreError(f"cannot decode {what} into {folder}: {error.strerror or error}; free some space or set ROBENCH_CACHE") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _channels_first(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return image[None] if image.ndim == 2 else image.transpose(2, 0, 1)

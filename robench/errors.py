@@ -1,0 +1,53 @@
+"""The errors that robench raises for its user.
+
+RobenchError            one clear message: what was given, what was wanted, what to try
+├── UsageError          a name, an option or a combination that cannot be run        exit status 2
+├── DataError           a data set that is missing, truncated or changed             exit status 2
+├── ModelError          a model that raises, returns NaN or the wrong shape          exit status 2
+├── StoreError          records or weights that cannot be written or read            exit status 5
+└── AttackError         an attack broke its own contract (shape, box, radius)        exit status 5
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RobenchError(Exception):
+    """Base of all errors that the command line prints without a traceback."""
+
+    exit_status = 2
+
+
+class UsageError(RobenchError):
+    """What was asked for cannot be run as it was written."""
+
+
+class DataError(RobenchError):
+    """A data set is missing, truncated, or not what it was when it was decoded."""
+
+
+class ModelError(RobenchError):
+    """A model does not do what a classifier does: images in [0, 1] in, finite logits (N, classes) out."""
+
+
+class StoreError(RobenchError):
+    """Records or weights could not be written or read."""
+
+    exit_status = 5
+
+
+class AttackError(RobenchError):
+    """An attack returned something outside its own threat model; its result is not recorded."""
+
+    exit_status = 5
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest known one, or all of them."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(names)}" if names else ""

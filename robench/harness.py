@@ -1,0 +1,293 @@
+"""Plans and runs cells: the product of defenses, attacks and data sets that a command names."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from robench.checkpoints import Checkpoint, Trained
+from robench.console import Reporter
+from robench.diagnostics import model_card, probe_digest
+from robench.errors import UsageError
+from robench.execution import Subject, attack_shard, best_batch, clean_logits, complete, one_intra_op_thread, usable_cores
+from robench.classifier import frozen
+from robench.images import Split
+from robench.places import Places
+from robench.plan import Condition, Data, Name, checkpoints, conditions, identity, load_data, spec, subset
+from robench.recipe import Progress, Recipe
+from robench.store import Store, Unit
+
+PICTURES = 8
+"""The adversarial pixels of so many images are always kept, for the report's pictures."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is told besides the names of its entries."""
+
+    n: int | None = None
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = None
+    batch_size: int | Literal["auto"] = "auto"
+    keep_images: bool = False
+
+    def torch_device(self) -> torch.device:
+        """The device that is meant.
+
+        Raises:
+            UsageError: cuda is wanted and there is none.
+        """
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("--device cuda was asked for, but torch sees no GPU; `robench doctor` shows what it sees")
+        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+    def worker_count(self, device: torch.device) -> int:
+        """One worker a core; one on a GPU."""
+        return self.workers or (1 if device.type == "cuda" else usable_cores())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A unit and the records of it that were asked for."""
+
+    unit: Unit
+    records: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Row:
+    """A defense on a data set, not yet trained perhaps."""
+
+    checkpoint: Checkpoint
+    data: Data
+    split: Split
+    conditions: list[Condition]
+
+    @property
+    def name(self) -> str:
+        return self.checkpoint.entry.shown(self.checkpoint.call)
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """What `robench plan` says of a unit.
+
+    Attributes:
+        missing: images that are not in the store, of `n`.
+        why: why they are missing.
+        passes, seconds: predicted for the missing images from a measured probe; None where the defense is not trained.
+    """
+
+    defense: str
+    attack: str
+    dataset: str
+    n: int
+    missing: int
+    why: str
+    passes: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training that is needed, and how long it would take, from a few measured steps."""
+
+    defense: str
+    dataset: str
+    epochs: int
+    steps: int
+    seconds: float
+
+
+def rows_of(defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places) -> list[Row]:
+    """Everything that was asked for, checked: names, options, data, the size of the subset, that each recipe can be built."""
+    found = []
+    for dataset in datasets:
+        data = load_data(dataset, places)
+        asked = [condition for attack in attacks for condition in conditions(attack, data.card)]
+        split = subset(data, settings.n)
+        found += [Row(checkpoint, data, split, asked) for checkpoint in checkpoints(defenses, data, places)]
+    return found
+
+
+def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: Reporter) -> list[Measured]:
+    """Train what is not trained, attack what is not in the store, and return the records of all that was asked for."""
+    device, store = settings.torch_device(), Store(places.store)
+    measured: list[Measured] = []
+    for row in rows:
+        trained = obtain(row, settings, reporter)
+        subject = subject_of(row, trained, device)
+        card = model_card(subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log))
+        store.write_model(card)
+        with one_intra_op_thread():
+            measured += [_measure(row, trained, subject, condition, settings, store, reporter) for condition in row.conditions]
+    return measured
+
+
+def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
+    """The row's trained defense; a training shows its estimate before it begins and its progress."""
+    device = settings.torch_device()
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings.workers or usable_cores())
+    task = reporter.task(f"train {row.name} on {row.data.name}", unit="step")
+    try:
+
+        def announce(recipe: Recipe) -> None:
+            epochs = recipe.schedule.epochs(len(row.data.splits.train))
+            seconds = training_seconds(row.checkpoint, row.checkpoint.recipe(), device)
+            reporter.say(f"training {row.name} on {row.data.name}: {epochs} epochs, {recipe.schedule.steps} steps, about {spell_seconds(seconds)}")
+
+        def report(progress: Progress) -> None:
+            task.update(progress.step, progress.steps)
+
+        return row.checkpoint.obtain(device, tell=reporter.say, report=report, announce=announce)
+    finally:
+        task.close()
+        torch.set_num_threads(before)
+
+
+def subject_of(row: Row, trained: Trained, device: torch.device) -> Subject:
+    """The trained model frozen on its device, with its clean logits."""
+    module = frozen(trained.model, device)
+    classes = row.data.splits.classes
+    clean = clean_logits(module, row.split, classes, device, row.name)
+    return Subject(row.name, module, classes, device, row.split, clean)
+
+
+def _unit(row: Row, trained: Trained, subject: Subject, condition: Condition, seed: int, store: Store) -> Unit:
+    facts = {
+        "norm": condition.card.norm, "goal": condition.card.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
+        "targets": condition.targets, "attack": condition.call.name, "weights": trained.weights, "classes": subject.classes,
+        "shape": row.split.shape, "variant": row.data.variant, "source": row.data.splits.source,
+        "device": subject.device.type, "torch": torch.__version__,
+    }  # fmt: skip
+    probe = probe_digest(subject.clean)
+    return store.unit(spec(row.name, condition, row.data, seed), identity(row.data, row.checkpoint.identity, trained.weights, probe, condition, seed), facts)
+
+
+def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
+    """Places of the split's images that have no records, or none with the pixels that are to be kept."""
+    ids = split.image_ids()
+    have = set(records["image"])
+    kept = set(records.loc[records["adversarial"].notna() | ~records["correct"].astype(bool), "image"])
+    return np.array([place for place, i in enumerate(ids.tolist()) if i not in have or (i in keep and i not in kept)], dtype=np.int64)
+
+
+def _measure(row: Row, trained: Trained, subject: Subject, condition: Condition, settings: Settings, store: Store, reporter: Reporter) -> Measured:
+    unit = _unit(row, trained, subject, condition, settings.seed, store)
+    ids = row.split.image_ids().tolist()
+    keep = set(ids if settings.keep_images else ids[:PICTURES])
+    label = f"{row.name} under {condition.text} on {row.data.name}"
+    if len(_missing(row.split, unit.read(reporter.say, pixels=True), keep)):
+        with unit.lease(reporter.say):
+            have = unit.read(pixels=True)
+            missing = _missing(row.split, have, keep)
+            if len(missing):
+                why = store.why_again(unit) if have.empty else None
+                if why:
+                    reporter.say(f"{label} is run again: {why}")
+                row.split.select(missing).verify()
+                batch = best_batch(subject)[0] if settings.batch_size == "auto" else settings.batch_size
+                task = reporter.task(label, unit="image", total=len(row.split), done=len(row.split) - len(missing))
+                try:
+                    complete(
+                        unit, subject, condition, settings.seed, missing, keep,
+                        workers=settings.worker_count(subject.device), batch=batch, done=task.advance,
+                    )  # fmt: skip
+                finally:
+                    task.close()
+    records = unit.read()
+    return Measured(unit, records[records["image"].isin(ids)].reset_index(drop=True))
+
+
+def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[list[TrainingPlan], list[CellPlan]]:
+    """What a run would do: the trainings that are needed, and for each unit what is missing, why, and what it costs."""
+    device, store = settings.torch_device(), Store(places.store)
+    trainings, cells = [], []
+    for row in rows:
+        trained = row.checkpoint.load()
+        if trained is None:
+            recipe = row.checkpoint.recipe()
+            epochs = recipe.schedule.epochs(len(row.data.splits.train))
+            trainings.append(TrainingPlan(row.name, row.data.name, epochs, recipe.schedule.steps, training_seconds(row.checkpoint, recipe, device)))
+            cells += [CellPlan(row.name, c.text, row.data.name, len(row.split), len(row.split), "not trained", None, None) for c in row.conditions]
+            continue
+        subject = subject_of(row, trained, device)
+        for condition in row.conditions:
+            cells.append(_plan_cell(row, trained, subject, condition, settings, store))
+    return trainings, cells
+
+
+def _plan_cell(row: Row, trained: Trained, subject: Subject, condition: Condition, settings: Settings, store: Store) -> CellPlan:
+    unit = _unit(row, trained, subject, condition, settings.seed, store)
+    records = unit.read()
+    missing = len(set(row.split.image_ids().tolist()) - set(records["image"]))
+    if not missing:
+        return CellPlan(row.name, condition.text, row.data.name, len(row.split), 0, "in the store", 0.0, 0.0)
+    why = f"{len(row.split) - missing} of {len(row.split)} images are there" if len(records) else store.why_again(unit) or "not run yet"
+    passes, seconds = probe_cost(subject, condition, settings.seed)
+    return CellPlan(row.name, condition.text, row.data.name, len(row.split), missing, why, passes * missing, seconds * missing / settings.worker_count(subject.device))
+
+
+def probe_cost(subject: Subject, condition: Condition, seed: int, images: int = 8) -> tuple[float, float]:
+    """Passes (forward and backward) and worker seconds for each image, from attacking a few.
+
+    The seconds are the probe's passes at the cost of a pass in the best batch, since a few images alone cost more.
+    """
+    with one_intra_op_thread():
+        frame = attack_shard(subject, condition, seed, np.arange(min(images, len(subject.split))), set())
+        pair = best_batch(subject)[1]
+    forwards, backwards = float(frame["forwards"].sum()), float(frame["backwards"].sum())
+    count = frame["image"].nunique()
+    return (forwards + backwards) / count, max(forwards, backwards) * pair / count
+
+
+def training_seconds(checkpoint: Checkpoint, recipe: Recipe, device: torch.device, steps: int = 3) -> float:
+    """How long a training would take, from a few steps of a recipe that is thrown away."""
+    from dataclasses import replace
+
+    from robench.training import train
+
+    if not recipe.schedule.steps or not len(checkpoint.splits.train):
+        return 0.0
+    times: list[float] = []
+    nothing = checkpoint.splits.validation.select(np.array([], dtype=np.int64))
+    short = replace(recipe, schedule=replace(recipe.schedule, steps=min(steps, recipe.schedule.steps)))
+    train(short, checkpoint.splits.train, nothing, seed=0, device=device, report=lambda _: times.append(time.perf_counter()))
+    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+    return step * recipe.schedule.steps
+
+
+def spell_seconds(seconds: float) -> str:
+    """A duration for a person: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def train_rows(rows: Sequence[Row], settings: Settings, reporter: Reporter) -> list[dict[str, Any]]:
+    """Train each row's defense, if it is not; what `robench train` says of them."""
+    lines = []
+    for row in rows:
+        trained = obtain(row, settings, reporter)
+        device = settings.torch_device()
+        clean = clean_logits(frozen(trained.model, device), row.split, row.data.splits.classes, device, row.name)
+        right = int((clean.argmax(1) == row.split.targets()).sum())
+        last = trained.log[-1] if trained.log else {}
+        lines.append(
+            {
+                "defense": row.name, "dataset": row.data.name, "validation_accuracy": last.get("validation_accuracy"),
+                "test_accuracy": right / len(row.split), "n": len(row.split), "epochs": len(trained.log), "seconds": trained.seconds,
+                "weights": str(Path(row.checkpoint.folder) / "weights.safetensors"),
+            }
+        )  # fmt: skip
+    return lines

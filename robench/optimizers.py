@@ -1,0 +1,41 @@
+"""Adam with one state a row, so that images can leave an attack's batch, or start anew, by themselves."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from robench.norms import rowwise
+
+
+class Adam:
+    """Adam (Kingma & Ba, 2015) over the rows of a tensor; each row counts its own steps.
+
+    Args:
+        like: the tensor to optimise, (N, ...).
+        lr: learning rate.
+    """
+
+    def __init__(self, like: Tensor, lr: float) -> None:
+        self._lr = lr
+        self._mean = torch.zeros_like(like)
+        self._square = torch.zeros_like(like)
+        self._steps = torch.zeros(len(like), device=like.device, dtype=like.dtype)
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """What to subtract after seeing this gradient."""
+        self._steps += 1
+        self._mean.lerp_(gradient, 0.1)
+        self._square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        size = rowwise(self._lr * (1 - 0.999**self._steps).sqrt() / (1 - 0.9**self._steps), gradient)
+        slack = rowwise(1e-8 * (1 - 0.999**self._steps).sqrt(), gradient)
+        return size * self._mean / (self._square.sqrt() + slack)
+
+    def reset(self, rows: Tensor) -> None:
+        """Forget what the rows marked True have seen."""
+        for state in (self._mean, self._square, self._steps):
+            state[rows] = 0
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but those marked True."""
+        self._mean, self._square, self._steps = self._mean[rows], self._square[rows], self._steps[rows]

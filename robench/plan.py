@@ -1,0 +1,126 @@
+"""What a command asks for: cells, the stored units that they consist of, and what is missing of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robench.calls import Call
+from robench.checkpoints import ENGINE, Checkpoint
+from robench.errors import UsageError
+from robench.images import Split, Splits
+from robench.options import options_of
+from robench.places import Places
+from robench.registry import ATTACKS, DATASETS, AttackCard, DatasetCard, Entry
+
+Name = str | Call | Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A loaded data set and how it was asked for."""
+
+    name: str
+    card: DatasetCard
+    splits: Splits
+    fingerprint: str
+
+    @property
+    def variant(self) -> str:
+        """Which copy of the data set this is, by the test split's fingerprint."""
+        known = self.card.variants.get(self.fingerprint)
+        return known or f"test fingerprint {self.fingerprint}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One attack at one condition: what a unit of the store holds.
+
+    Attributes:
+        call: all options resolved; eps is a number here, targets a rule.
+        text: as a person writes it, options at their defaults left out.
+    """
+
+    entry: Entry
+    call: Call
+    text: str
+
+    @property
+    def card(self) -> AttackCard:
+        card: AttackCard = self.entry.card
+        return card
+
+    @property
+    def eps(self) -> float | None:
+        return self.call.options.get("eps")
+
+    @property
+    def targets(self) -> str | None:
+        return self.call.options.get("targets")
+
+    def identity(self) -> dict[str, Any]:
+        """What of the attack can change a number."""
+        return ATTACKS.identity(self.call, self.entry)
+
+
+def load_data(name: Name, places: Places) -> Data:
+    """Load a data set by its call."""
+    entry, call = DATASETS.find(name)
+    splits = entry.function(places, **call.options)
+    if not isinstance(splits, Splits):
+        raise UsageError(f"{call} returned {type(splits).__name__}; a data set returns robench.Splits(train, validation, test, classes)")
+    return Data(entry.shown(call), entry.card, splits, splits.test.fingerprint())
+
+
+def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
+    """The units of an attack: one for each eps of a list, or of the data set's own grid where none is given."""
+    entry, given = ATTACKS.call(attack)
+    takes_eps = "eps" in options_of(entry.function)
+    if not takes_eps:
+        call = Call(given.name, entry.resolve(given.options))
+        return [Condition(entry, call, entry.shown(call))]
+    radii = given.options.get("eps")
+    if radii is None:
+        norm = entry.card.norm
+        if norm not in card.eps:
+            raise UsageError(f"{entry.name} needs eps: this data set's card has no radii in the norm {norm}")
+        radii = card.eps[norm]
+    found = []
+    for radius in radii if isinstance(radii, list) else [radii]:
+        call = Call(given.name, entry.resolve({**given.options, "eps": radius}))
+        found.append(Condition(entry, call, entry.shown(call)))
+    return found
+
+
+def identity(data: Data, checkpoint: dict[str, Any], weights: str, probe: str, condition: Condition, seed: int) -> dict[str, Any]:
+    """All that can change the records of a unit. Its digest names the unit."""
+    return {
+        "data": data.fingerprint,
+        "defense": checkpoint,
+        "weights": weights,
+        "logits": probe,
+        "attack": condition.identity(),
+        "seed": seed,
+        "precision": "float32",
+        "engine": ENGINE,
+    }
+
+
+def spec(defense: str, condition: Condition, data: Data, seed: int) -> dict[str, Any]:
+    """What a person asked for, in words."""
+    return {"defense": defense, "attack": condition.text, "dataset": data.name, "seed": seed}
+
+
+def checkpoints(defenses: Sequence[Name], data: Data, places: Places) -> list[Checkpoint]:
+    """The checkpoints of several defenses on a data set. Each recipe is built once, so that its errors come first."""
+    found = [Checkpoint.of(defense, data.splits, data.card, places.cache) for defense in defenses]
+    for checkpoint in found:
+        checkpoint.recipe()
+    return found
+
+
+def subset(data: Data, n: int | None) -> Split:
+    """The pinned images that are evaluated."""
+    return data.splits.test.first(n)
+

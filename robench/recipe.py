@@ -1,0 +1,120 @@
+"""What a defense returns: an untrained model, what its training minimises, and the schedule of that training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a defense is told about the data that it will be trained on.
+
+    Attributes:
+        shape: (C, H, W) of an image.
+        mean, std: per channel, of the training images in [0, 1].
+        epochs: how long a plain training of a small model sensibly is on this set.
+        crop: padding in pixels for random crops, 0 for none.
+        flip: whether a mirrored image is still one of its class.
+    """
+
+    shape: tuple[int, int, int]
+    classes: int
+    train_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    epochs: int = 30
+    crop: int = 0
+    flip: bool = False
+
+
+class Progress(NamedTuple):
+    """How far a training is: `step` of `steps` optimiser steps have been made, `epoch` epochs have been finished."""
+
+    step: int
+    steps: int
+    epoch: int
+
+
+class Batch(NamedTuple):
+    """A training batch: inputs (N, C, H, W) in [0, 1], augmented; labels (N,); places of the images in the split."""
+
+    inputs: Tensor
+    labels: Tensor
+    ids: Tensor
+
+
+class Objective:
+    """What a training minimises: cross-entropy here; subclasses add penalties, attacks or an adversary.
+
+    One is made for each training and may keep state. A subclass that owns an adversary (a module that ascends while
+    the model descends) gets its gradients from the same backward pass and steps it in `after_step`.
+    """
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+        """The scalar to minimise; the model is in training mode."""
+        return F.cross_entropy(model(batch.inputs), batch.labels)
+
+    def after_step(self, model: nn.Module, progress: Progress) -> None:
+        """Called after each optimiser step."""
+
+    def report(self) -> dict[str, float]:
+        """Numbers for the training log, asked for at the end of each epoch."""
+        return {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a resumed training needs."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state_dict` returned."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast: AdamW, linear warm-up, then a cosine to zero; gradients clipped to unit norm.
+
+    Attributes:
+        steps: optimiser steps in all; epochs follow from it and the batch size.
+        lr: at its peak.
+        warmup: share of the steps.
+        crop, flip: augmentation, as in `Task`.
+    """
+
+    steps: int
+    batch_size: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    crop: int = 0
+    flip: bool = False
+
+    def epochs(self, train_size: int) -> int:
+        """Epochs begun, the last of which may be cut short."""
+        return -(-self.steps // steps_per_epoch(train_size, self.batch_size))
+
+
+def steps_per_epoch(train_size: int, batch_size: int) -> int:
+    """Minibatches in an epoch; a last partial one is left out unless it is the only one."""
+    return max(1, train_size // batch_size)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An untrained model in [0, 1] → logits form and how to train it. It is not trained here."""
+
+    model: nn.Module
+    schedule: Schedule
+    objective: Objective = field(default_factory=Objective)
+
+
+Layers = list[int] | Literal["all"]
+
+
+def chosen(layers: Layers, depth: int) -> Sequence[int]:
+    """Zero-based indices of layers that are counted from 1, as the papers count them."""
+    return range(depth) if layers == "all" else [layer - 1 for layer in layers]

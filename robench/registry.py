@@ -1,0 +1,253 @@
+"""Registries of defenses, attacks and data sets: a file in a folder is an entry; so is a user's own file.
+
+An entry is a function under a decorator. Its name is the function's name, its options are the keyword-only
+arguments, its card is what the decorator was given. Nothing is registered when a decorator runs: it leaves a mark
+on the function, and a registry finds the marks in the files that it loads.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, TypeVar
+
+from robench.calls import Call, parse
+from robench.errors import UsageError, nearest
+from robench.hashing import digest, source_digest
+from robench.options import Option, TargetRule, checked, options_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Norm = Literal["l0", "l1", "l2", "linf"]
+Goal = Literal["budget", "minimal", "natural"]
+Knowledge = Literal["white-box", "score", "decision", "transfer", "none"]
+
+
+@dataclass(frozen=True)
+class AttackCard:
+    """The facts about an attack that are printed and that a leaderboard sorts by."""
+
+    norm: Norm
+    goal: Goal
+    knowledge: Knowledge = "white-box"
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class DefenseCard:
+    """The facts about a defense; the declared ones choose how it must be attacked."""
+
+    paper: str = ""
+    stochastic: bool = False
+    differentiable: bool = True
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """The facts about a data set, with what suits it: how long to train, how to augment, which radii to attack at.
+
+    Attributes:
+        epochs: of a plain training of a small model.
+        crop: padding in pixels of random crops.
+        flip: whether a mirrored image is still one of its class.
+        eps: for each norm the radii that an attack with eps=None is run at, for pixels in [0, 1].
+        variants: names of known copies by the test split's fingerprint.
+    """
+
+    paper: str = ""
+    epochs: int = 30
+    crop: int = 0
+    flip: bool = False
+    eps: dict[str, list[float]] = field(default_factory=dict)
+    variants: dict[str, str] = field(default_factory=dict)
+
+
+Card = AttackCard | DefenseCard | DatasetCard
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered function and the facts printed about it."""
+
+    name: str
+    function: Callable[..., Any]
+    card: Any
+    origin: str
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Option]:
+        return options_of(self.function)
+
+    def resolve(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The options of a call, checked, with defaults filled in."""
+        extra = {"targets": TargetRule | None} if "targets" in self.options else None
+        return checked(self.function, given, self.name, extra)
+
+    def shown(self, call: Call) -> str:
+        """A resolved call as a person writes it: without the options that are at their defaults."""
+        options = self.options
+        return str(Call(call.name, {n: v for n, v in call.options.items() if options[n].required or options[n].default != v}))
+
+    def source(self) -> str:
+        """Digest of the syntax tree of the entry's file."""
+        return source_digest(self.function)
+
+
+def attack(*, norm: Norm, goal: Goal, knowledge: Knowledge = "white-box", paper: str = "") -> Callable[[Function], Function]:
+    """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`."""
+    return _marker(AttackCard(norm, goal, knowledge, paper))
+
+
+def defense(*, paper: str = "", stochastic: bool = False, differentiable: bool = True) -> Callable[[Function], Function]:
+    """Make a function a defense: `(task, *, options) -> Recipe`."""
+    return _marker(DefenseCard(paper, stochastic, differentiable))
+
+
+def dataset(**facts: Any) -> Callable[[Function], Function]:
+    """Make a function a data set: `(places, *, options) -> Splits`. The facts are those of `DatasetCard`."""
+    known = [f.name for f in fields(DatasetCard)]
+    for name in facts:
+        if name not in known:
+            raise UsageError(f"a data set's card has no {name!r}{nearest(name, known)}")
+    return _marker(DatasetCard(**facts))
+
+
+def _marker(card: Card) -> Callable[[Function], Function]:
+    def mark(function: Function) -> Function:
+        function.robench_card = card  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class Registry:
+    """All entries of one kind; loaded when the first one is asked for."""
+
+    def __init__(self, kind: str, card: type[Card]) -> None:
+        self.kind = kind
+        self._card = card
+        self._entries: dict[str, Entry] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of built-in entries: inside the installed package, or beside it in a checkout."""
+        package = Path(__file__).parent
+        inside = package / f"{self.kind}s"
+        return inside if inside.is_dir() else package.parent / f"{self.kind}s"
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        if self._entries is None:
+            found: dict[str, Entry] = {}
+            for path in sorted(self.folder.glob("[!_]*.py")):
+                self._add(found, self._marked(_execute(path, f"robench.{self.kind}s.{path.stem}"), path.name))
+            for point in entry_points(group=f"robench.{self.kind}s"):
+                loaded = point.load()
+                marked = self._marked(loaded, point.value) if isinstance(loaded, ModuleType) else [self._entry(loaded, point.value)]
+                self._add(found, marked)
+            self._entries = found
+        return self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.entries))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.entries
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry of this name, or in this file: `ksa`, `./mine.py`, `./mine.py::my_defense`.
+
+        Raises:
+            UsageError: there is none; the nearest is suggested.
+        """
+        if ".py" in name:
+            return self._from_file(name)
+        if name not in self.entries:
+            raise UsageError(f"no {self.kind} is named {name!r}{nearest(name, self.entries)}")
+        return self.entries[name]
+
+    def find(self, what: str | Call | Callable[..., Any]) -> tuple[Entry, Call]:
+        """The entry that a call text, a call or a decorated function means, and the call with all options resolved."""
+        entry, call = self.call(what)
+        return entry, Call(call.name, entry.resolve(call.options))
+
+    def call(self, what: str | Call | Callable[..., Any]) -> tuple[Entry, Call]:
+        """The entry that is meant, and the call as it was given."""
+        if callable(what):
+            entry = self._entry(what, getattr(what, "__module__", "?"))
+            return entry, Call(entry.name)
+        call = parse(what) if isinstance(what, str) else what
+        return self[call.name], call
+
+    def identity(self, call: Call, entry: Entry | None = None) -> dict[str, Any]:
+        """All that a resolved call depends on: its options and its source, those of nested entries included."""
+        entry = entry or self[call.name]
+        options = {name: self.identity(self.find(value)[1]) if isinstance(value, Call) else value for name, value in call.options.items()}
+        return {"name": entry.name, "options": options, "source": entry.source()}
+
+    def _from_file(self, name: str) -> Entry:
+        file, _, wanted = name.partition("::")
+        path = Path(file).expanduser().resolve()
+        if not path.is_file():
+            raise UsageError(f"there is no file {file!r} to read a {self.kind} from; give a path relative to {Path.cwd()}")
+        found = {entry.name: entry for entry in self._marked(_execute(path, f"robench_file_{path.stem}_{digest(str(path), 8)}"), file)}
+        if not found:
+            raise UsageError(f"{file!r} has no {self.kind} in it; put @robench.{self.kind}(...) above a function there")
+        if not wanted and len(found) > 1:
+            raise UsageError(f"{file!r} has several {self.kind}s ({', '.join(sorted(found))}); choose one: {file}::{min(found)}")
+        if wanted and wanted not in found:
+            raise UsageError(f"{file!r} has no {self.kind} named {wanted!r}{nearest(wanted, found)}")
+        return found[wanted] if wanted else next(iter(found.values()))
+
+    def _entry(self, function: Any, origin: str) -> Entry:
+        card = getattr(function, "robench_card", None)
+        if not isinstance(card, self._card):
+            name = getattr(function, "__name__", repr(function))
+            raise UsageError(f"{name!r} from {origin} is not a {self.kind}; put @robench.{self.kind}(...) above the function")
+        return Entry(function.__name__, function, card, origin)
+
+    def _marked(self, module: ModuleType, origin: str) -> list[Entry]:
+        own = [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]
+        return [self._entry(f, origin) for f in own if isinstance(getattr(f, "robench_card", None), self._card)]
+
+    def _add(self, found: dict[str, Entry], entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.name in found:
+                first = found[entry.name].origin
+                raise UsageError(f"two {self.kind}s are named {entry.name!r}, in {first} and in {entry.origin}; rename one")
+            found[entry.name] = entry
+
+
+def _execute(path: Path, name: str) -> ModuleType:
+    """Run a file as a module of this name. A file that was changed since is run again."""
+    loaded = sys.modules.get(name)
+    stamp = (str(path), path.stat().st_mtime_ns)
+    if loaded is not None and getattr(loaded, "__robench_stamp__", None) == stamp:
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__robench_stamp__ = stamp  # type: ignore[attr-defined]
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+DEFENSES = Registry("defense", DefenseCard)
+ATTACKS = Registry("attack", AttackCard)
+DATASETS = Registry("dataset", DatasetCard)
+REGISTRIES = {"defenses": DEFENSES, "attacks": ATTACKS, "datasets": DATASETS}

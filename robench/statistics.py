@@ -1,0 +1,71 @@
+"""Intervals and paired tests. All cover the sampling of test images, not of training seeds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """Wilson's score interval for a share, where a row is one image."""
+    from scipy.stats import binomtest
+
+    if trials == 0:
+        return Interval(float("nan"), float("nan"))
+    found = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def clustered(values: Array, images: NDArray[np.str_], resamples: int = 2000) -> Interval:
+    """Bootstrap interval for a mean over rows of which several share an image: whole images are drawn again."""
+    _, image = np.unique(images, return_inverse=True)
+    sums, counts = np.bincount(image, values), np.bincount(image)
+    picks = np.random.default_rng(0).integers(0, len(sums), (resamples, len(sums)))
+    means = sums[picks].sum(1) / counts[picks].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
+def paired_difference(first: Array, second: Array, resamples: int = 2000) -> Interval:
+    """Bootstrap interval for mean(first) − mean(second) over the same images."""
+    difference = first - second
+    picks = np.random.default_rng(0).integers(0, len(difference), (resamples, len(difference)))
+    low, high = np.quantile(difference[picks].mean(1), [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Two-sided p-value of McNemar's exact test on two rows of outcomes of the same images."""
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def paired_ratio_difference(first: tuple[Array, Array], second: tuple[Array, Array], resamples: int = 2000) -> Interval:
+    """Bootstrap interval, over images, of Σa₁/Σb₁ − Σa₂/Σb₂: two rates or means with denominators of their own.
+
+    Args:
+        first, second: numerators and denominators, one an image, of the same images in the same order.
+    """
+    picks = np.random.default_rng(0).integers(0, len(first[0]), (resamples, len(first[0])))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = first[0][picks].sum(1) / first[1][picks].sum(1) - second[0][picks].sum(1) / second[1][picks].sum(1)
+    difference = difference[np.isfinite(difference)]
+    if not len(difference):
+        return Interval(float("-inf"), float("inf"))
+    low, high = np.quantile(difference, [0.025, 0.975])
+    return Interval(float(low), float(high))
