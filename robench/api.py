@@ -17,7 +17,7 @@ from robench.errors import ModelError, UsageError
 from robench.execution import Subject, best_batch, clean_logits, complete, one_intra_op_thread
 from robench.harness import Measured, Settings, rows_of, run_rows
 from robench.images import Split
-from robench.metrics import all_distances, attack_success_rate, attack_success_rate_all, clean_accuracy, passes, robust_accuracy
+from robench.metrics import all_distances, attack_success_rate, attack_success_rate_all, clean_accuracy, passes, robust_accuracy, success_rate_uint8
 from robench.places import Places
 from robench.plan import Condition, Name, conditions
 from robench.registry import DatasetCard
@@ -63,6 +63,7 @@ def summarise(records: pd.DataFrame, facts: dict[str, Any]) -> dict[str, Any]:
         "robust_accuracy": robust_accuracy(records, facts["norm"], facts["eps"]),
         "asr": attack_success_rate(records),
         "asr_all": attack_success_rate_all(records),
+        "asr_uint8": success_rate_uint8(records),
     }
     told: dict[str, Any] = {"n": int(records["image"].nunique())}
     for name, share in shares.items():

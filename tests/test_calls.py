@@ -1,0 +1,82 @@
+"""Entries are written as calls, and only as calls."""
+
+from __future__ import annotations
+
+import pytest
+
+from robench import ATTACKS, DATASETS, DEFENSES, Call, UsageError, parse
+from robench.calls import written
+
+
+def test_options_are_read_as_literals_fractions_and_nested_calls() -> None:
+    call = parse("madry(model=ksa(k=4, layers=[1, 2]), eps=8/255, name='a b', flag=True, nothing=None, low=-1.5)")
+    assert call.options["model"] == Call("ksa", {"k": 4, "layers": [1, 2]})
+    assert call.options["eps"] == 8 / 255
+    assert call.options["low"] == -1.5
+    assert call.options["nothing"] is None
+
+
+def test_a_path_names_a_file_and_maybe_an_entry_in_it() -> None:
+    assert parse("./my file.py" .replace(" ", "_")).name == "./my_file.py"
+    assert parse("./mine.py::fast(steps=3)") == Call("./mine.py::fast", {"steps": 3})
+
+
+@pytest.mark.parametrize("text", ["pgd_linf(eps=8/255)", "ksa(k=4, layers=[1])", "folder(path='a b')", "x(y=[1/255, 0.1])"])
+def test_what_is_written_is_what_was_read(text: str) -> None:
+    assert str(parse(text)) == text
+
+
+def test_only_multiples_of_a_grey_level_that_look_ugly_are_written_as_fractions() -> None:
+    assert [written(x) for x in (8 / 255, 0.2, 0.0, 1.0, 1e-5)] == ["8/255", "0.2", "0", "1", "1e-05"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pgd_linf(eps=8/0)", "divides by zero"),
+        ("__import__('os').system('true')", "is not understood"),
+        ("ksa(4)", "has no name"),
+        ("ksa(k=2**9)", "is not understood"),
+        ("ksa(k=", "cannot be read"),
+        ("ksa(**x)", "'**'"),
+        ("3", "is not the name"),
+        ("ksa(k=1, k=2)", "cannot be read|twice"),
+    ],
+)
+def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said.replace("**", r"\*\*")):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("registry", "text", "said"),
+    [
+        (DEFENSES, "kas", "did you mean 'ksa'"),
+        (DEFENSES, "ksa(kk=4)", "did you mean 'k'"),
+        (DEFENSES, "ksa(k=0)", "at least 1"),
+        (DEFENSES, "ksa(k=4.5)", "wanted a whole number"),
+        (DEFENSES, "ksa(k=True)", "wanted a whole number"),
+        (DEFENSES, "ksa(layers='some')", "wanted a list"),
+        (DEFENSES, "vit(attention=linear)", "quote a string: 'linear'"),
+        (ATTACKS, "pgd_linf(eps='big')", "wanted a number"),
+        (ATTACKS, "cw_l2(targets='mine')", "'random' or 'all'"),
+        (ATTACKS, "cw_l2(eps=1)", "has no option 'eps'"),
+        (DATASETS, "digitz", "did you mean 'digits'"),
+        (DATASETS, "folder", "needs the option 'path'"),
+        (DATASETS, "./none.py", "there is no file"),
+    ],
+)
+def test_what_does_not_fit_an_entry_is_said_with_what_would(registry: object, text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        registry.find(text)  # type: ignore[attr-defined]
+
+
+def test_options_at_their_defaults_are_left_out_when_a_call_is_shown() -> None:
+    entry, call = DEFENSES.find("ksa(k=4, layers=[1])")
+    assert entry.shown(call) == "ksa(layers=[1])"
+
+
+def test_nested_entries_are_part_of_the_identity() -> None:
+    first, second = (DEFENSES.identity(DEFENSES.find(text)[1]) for text in ("ksa(model=vit(depth=2))", "ksa(model=vit(depth=3))"))
+    assert first != second
+    assert first["options"]["model"]["options"]["depth"] == 2
