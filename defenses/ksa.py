@@ -23,7 +23,17 @@ class KSparse(Objective):
     The sum runs over rows, heads and layers; it is averaged over the batch.
     """
 
-    def __init__(self, base: Objective, layers: Sequence[Attention], k: int, mu: float, decay: float, inner: int, outer: int, target: Target) -> None:
+    def __init__(
+        self,
+        base: Objective,
+        layers: Sequence[Attention],
+        k: int,
+        mu: float,
+        decay: float,
+        inner: int,
+        outer: int,
+        target: Target,
+    ) -> None:
         self.base, self.layers, self.k = base, layers, k
         self.mu, self.decay, self.inner, self.outer, self.target = mu, decay, inner, outer, target
         self._seen: dict[str, float] = {}
@@ -32,7 +42,9 @@ class KSparse(Objective):
         mu = self.mu * self.decay ** min(progress.step // self.inner, self.outer - 1)
         with watched(self.layers) as weights:
             task_loss = self.base.loss(model, batch, progress)
-        penalty = torch.stack([(sparse_target(w.detach(), self.k, self.target) - w).square().sum() for w in weights]).sum() / len(batch.inputs)
+        penalty = torch.stack(
+            [(sparse_target(w.detach(), self.k, self.target) - w).square().sum() for w in weights]
+        ).sum() / len(batch.inputs)
         if progress.step % 50 == 0 or progress.step == progress.steps - 1:
             self._seen = {"mu": mu, "task_loss": task_loss.item(), "penalty": penalty.item()}
             self._seen |= {f"mass_{layer}": mass(w, self.k) for layer, w in enumerate(weights, 1)}
@@ -104,10 +116,14 @@ def ksa(
     found = attentions(recipe.model)
     wrong = [layer for layer in chosen(layers, len(found)) if not 0 <= layer < len(found)]
     if not found or wrong:
-        raise UsageError(f"ksa(layers={layers}) cannot be applied to {model}: it has {len(found)} attention layers, counted from 1")
+        raise UsageError(
+            f"ksa(layers={layers}) cannot be applied to {model}: it has {len(found)} attention layers, counted from 1"
+        )
     tokens = tokens_of(recipe.model, task)
     if k >= tokens:
-        raise UsageError(f"ksa(k={k}) leaves nothing out: a row of attention in {model} has {tokens} weights; choose k below that")
+        raise UsageError(
+            f"ksa(k={k}) leaves nothing out: a row of attention in {model} has {tokens} weights; choose k below that"
+        )
     pulled = [found[layer] for layer in chosen(layers, len(found))]
     if hard_top_k:
         for layer in pulled:

@@ -17,7 +17,15 @@ from robench.errors import ModelError, UsageError
 from robench.execution import Subject, best_batch, clean_logits, complete, one_intra_op_thread
 from robench.harness import Measured, Settings, rows_of, run_rows
 from robench.images import Split
-from robench.metrics import all_distances, attack_success_rate, attack_success_rate_all, clean_accuracy, passes, robust_accuracy, success_rate_uint8
+from robench.metrics import (
+    all_distances,
+    attack_success_rate,
+    attack_success_rate_all,
+    clean_accuracy,
+    passes,
+    robust_accuracy,
+    success_rate_uint8,
+)
 from robench.places import Places
 from robench.plan import Condition, Name, conditions
 from robench.registry import DatasetCard
@@ -67,7 +75,12 @@ def summarise(records: pd.DataFrame, facts: dict[str, Any]) -> dict[str, Any]:
     }
     told: dict[str, Any] = {"n": int(records["image"].nunique())}
     for name, share in shares.items():
-        told[name] = {"value": _plain(share.value), "count": share.count, "total": share.total, "interval": [_plain(x) for x in share.interval]}
+        told[name] = {
+            "value": _plain(share.value),
+            "count": share.count,
+            "total": share.total,
+            "interval": [_plain(x) for x in share.interval],
+        }
     for norm, size in all_distances(records).items():
         told[norm] = {
             "mean": _plain(size.mean), "median": _plain(size.median), "mean_all": _plain(size.mean_all), "median_all": _plain(size.median_all), "successes": size.successes,
@@ -117,7 +130,14 @@ def run(
 
 
 def evaluate(
-    model: nn.Module, attack: Name, split: Split, *, classes: int | None = None, seed: int = 0, workers: int = 1, device: Literal["auto", "cpu", "cuda"] = "auto"
+    model: nn.Module,
+    attack: Name,
+    split: Split,
+    *,
+    classes: int | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> pd.DataFrame:
     """Attack any model that maps images in [0, 1], (N, C, H, W), to logits, and return the records; nothing is stored.
 
@@ -130,7 +150,9 @@ def evaluate(
         ModelError: the model raises, or does not return finite logits of shape (N, classes).
     """
     if not isinstance(model, nn.Module):
-        raise ModelError(f"evaluate was given a {type(model).__name__}; give a torch.nn.Module that maps images in [0, 1] to logits")
+        raise ModelError(
+            f"evaluate was given a {type(model).__name__}; give a torch.nn.Module that maps images in [0, 1] to logits"
+        )
     asked: list[Condition] = conditions(attack, DatasetCard())
     if len(asked) != 1:
         raise UsageError(f"evaluate runs one condition at a time; {attack!r} names {len(asked)}: give a single eps")

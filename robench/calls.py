@@ -40,10 +40,14 @@ def parse(text: str) -> Call:
     try:
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError) as error:
-        raise UsageError(f"{text!r} cannot be read as an entry; write it as a call, for example \"ksa(k=4, layers=[1])\"") from error
+        raise UsageError(
+            f'{text!r} cannot be read as an entry; write it as a call, for example "ksa(k=4, layers=[1])"'
+        ) from error
     call = _value(tree, text)
     if not isinstance(call, Call):
-        raise UsageError(f"{text!r} is not the name of an entry; write a name or a call, for example \"pgd_linf(eps=8/255)\"")
+        raise UsageError(
+            f'{text!r} is not the name of an entry; write a name or a call, for example "pgd_linf(eps=8/255)"'
+        )
     return Call(name or call.name, call.options)
 
 

@@ -109,7 +109,12 @@ class Checkpoint:
         return Trained(self.call, recipe.model.eval(), facts["sha256"][:16], lines, facts["seconds"])
 
     def obtain(
-        self, device: torch.device, *, tell: Tell = lambda _: None, report: Callable[[Progress], None] = lambda _: None, announce: Callable[[Recipe], None] = lambda _: None
+        self,
+        device: torch.device,
+        *,
+        tell: Tell = lambda _: None,
+        report: Callable[[Progress], None] = lambda _: None,
+        announce: Callable[[Recipe], None] = lambda _: None,
     ) -> Trained:
         """The trained defense: from the cache, or trained now.
 
@@ -128,19 +133,32 @@ class Checkpoint:
         with lease(self.folder / "lease", waiting=tell):
             return self.load() or self._train(device, report, announce)
 
-    def _train(self, device: torch.device, report: Callable[[Progress], None], announce: Callable[[Recipe], None]) -> Trained:
+    def _train(
+        self, device: torch.device, report: Callable[[Progress], None], announce: Callable[[Recipe], None]
+    ) -> Trained:
         from safetensors.torch import save_file
 
         recipe = self.recipe()
         trainable = any(p.requires_grad for p in recipe.model.parameters()) and recipe.schedule.steps > 0
         if trainable and not len(self.splits.train):
-            raise DataError(f"{self.call} must be trained, but {self.splits.source} has no training images; put them in a train/ folder beside the test images")
+            raise DataError(
+                f"{self.call} must be trained, but {self.splits.source} has no training images; put them in a train/ folder beside the test images"
+            )
         started = time.perf_counter()
         if trainable:
             self.splits.train.verify()
             announce(recipe)
             state = self.folder / "state.safetensors"
-            train(recipe, self.splits.train, self.splits.validation, seed=self.seed, device=device, state=state, log=self.folder / "log.jsonl", report=report)
+            train(
+                recipe,
+                self.splits.train,
+                self.splits.validation,
+                seed=self.seed,
+                device=device,
+                state=state,
+                log=self.folder / "log.jsonl",
+                report=report,
+            )
         seconds = self._logged_seconds() or time.perf_counter() - started
         tensors = {name: t.detach().cpu().contiguous().clone() for name, t in recipe.model.state_dict().items()}
         with atomic_path(self.folder / "weights.safetensors") as temporary:
@@ -154,12 +172,18 @@ class Checkpoint:
         (self.folder / "state.safetensors").unlink(missing_ok=True)
         loaded = self.load()
         if loaded is None:
-            raise ModelError(f"the weights of {self.call} could not be read back from {self.folder}; is the disk sound?")
+            raise ModelError(
+                f"the weights of {self.call} could not be read back from {self.folder}; is the disk sound?"
+            )
         return loaded
 
     def _logged_seconds(self) -> float:
         log = self.folder / "log.jsonl"
-        return sum(json.loads(line)["seconds"] for line in log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0.0
+        return (
+            sum(json.loads(line)["seconds"] for line in log.read_text(encoding="utf-8").splitlines())
+            if log.exists()
+            else 0.0
+        )
 
 
 def build(entry: Entry, call: Call, task: Task) -> Recipe:
@@ -173,9 +197,13 @@ def build(entry: Entry, call: Call, task: Task) -> Recipe:
     except (UsageError, DataError):
         raise
     except Exception as error:
-        raise UsageError(f"{call} could not be built for images of shape {task.shape}: {type(error).__name__}: {error}") from error
+        raise UsageError(
+            f"{call} could not be built for images of shape {task.shape}: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(recipe, Recipe):
-        raise UsageError(f"{call} returned {type(recipe).__name__}; a defense returns a robench.Recipe(model, schedule, objective)")
+        raise UsageError(
+            f"{call} returned {type(recipe).__name__}; a defense returns a robench.Recipe(model, schedule, objective)"
+        )
     return recipe
 
 

@@ -34,7 +34,9 @@ def checked_forward(module: nn.Module, inputs: Tensor, classes: int, name: str) 
         raise ModelError(f"{name} returned {given}, but logits of shape {wanted} (images, classes) were wanted")
     if not torch.isfinite(logits).all():
         row = int((~torch.isfinite(logits).all(1)).nonzero()[0])
-        raise ModelError(f"{name} returned logits that are not finite (first at image {row} of the batch); logits must be finite numbers")
+        raise ModelError(
+            f"{name} returned logits that are not finite (first at image {row} of the batch); logits must be finite numbers"
+        )
     return logits
 
 
@@ -51,7 +53,14 @@ class Classifier:
     """
 
     def __init__(
-        self, module: nn.Module, classes: int, ids: Sequence[str], *, seed: int = 0, name: str = "the model", stop: threading.Event | None = None
+        self,
+        module: nn.Module,
+        classes: int,
+        ids: Sequence[str],
+        *,
+        seed: int = 0,
+        name: str = "the model",
+        stop: threading.Event | None = None,
     ) -> None:
         self._module = module
         self._name = name
@@ -69,7 +78,7 @@ class Classifier:
         ones = torch.ones_like(places)
         self.forwards.index_add_(0, places, ones)
         if logits.requires_grad:
-            logits.register_hook(lambda _: self._count_backward(places, ones))
+            logits.register_hook(lambda _: self._count_backward(places, ones))  # type: ignore[no-untyped-call]
         return logits
 
     def _count_backward(self, places: Tensor, ones: Tensor) -> None:

@@ -49,10 +49,18 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
 
-Defense = Annotated[list[str], typer.Option(help='A defense, as a name or a call: ksa, "ksa(k=4, layers=[1])", ./mine.py. May be repeated.')]
+Defense = Annotated[
+    list[str],
+    typer.Option(help='A defense, as a name or a call: ksa, "ksa(k=4, layers=[1])", ./mine.py. May be repeated.'),
+]
 Attack = Annotated[list[str], typer.Option(help='An attack: cw_l2, "pgd_linf(eps=[2/255, 8/255])". May be repeated.')]
-Dataset = Annotated[list[str], typer.Option(help='A data set: digits, cifar10, "folder(path=\'photos\')". May be repeated.')]
-N = Annotated[int | None, typer.Option(help="Test images: the pinned, class-balanced subset of this size; all of them by default.")]
+Dataset = Annotated[
+    list[str], typer.Option(help="A data set: digits, cifar10, \"folder(path='photos')\". May be repeated.")
+]
+N = Annotated[
+    int | None,
+    typer.Option(help="Test images: the pinned, class-balanced subset of this size; all of them by default."),
+]
 Seed = Annotated[int, typer.Option(help="Of the attacks; a training's seed is an option of its defense.")]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes the GPU if there is one.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Threads that attack; one a core by default.")]
@@ -76,7 +84,9 @@ def told() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _settings(n: int | None, seed: int, device: Device, workers: int | None, batch_size: str, keep_images: bool = False) -> Settings:
+def _settings(
+    n: int | None, seed: int, device: Device, workers: int | None, batch_size: str, keep_images: bool = False
+) -> Settings:
     from robench.harness import Settings
 
     if batch_size != "auto" and not (batch_size.isdecimal() and int(batch_size) > 0):
@@ -90,7 +100,9 @@ def _rows(defense: list[str], attack: list[str], dataset: list[str], settings: S
     return rows_of(list(defense), list(attack), list(dataset), settings, places)
 
 
-@app.command(epilog='robench run --defense vit --defense ksa --attack "pgd_linf(eps=[1/255, 4/255])" --attack cw_l2 --dataset cifar10 --n 1000')
+@app.command(
+    epilog='robench run --defense vit --defense ksa --attack "pgd_linf(eps=[1/255, 4/255])" --attack cw_l2 --dataset cifar10 --n 1000'
+)
 def run(
     defense: Defense, attack: Attack, dataset: Dataset, n: N = None, seed: Seed = 0, device: DeviceOption = Device.auto, workers: Workers = None,
     batch_size: BatchSize = "auto", keep_images: KeepImages = False, data: Data = None, store: StoreOption = Path("results"), as_json: Json = False,
@@ -106,7 +118,11 @@ def run(
         from robench.pages import render, stored, write_report
         from robench.store import Store
 
-        settings, places, shown = _settings(n, seed, device, workers, batch_size, keep_images), Places.of(data, store), reporter()
+        settings, places, shown = (
+            _settings(n, seed, device, workers, batch_size, keep_images),
+            Places.of(data, store),
+            reporter(),
+        )
         measured = run_rows(_rows(defense, attack, dataset, settings, places), settings, places, shown)
         models = Store(places.store).models()
         used = {one.unit.facts["weights"] for one in measured}
@@ -117,7 +133,7 @@ def run(
         print(f"\nreport: {path}", file=sys.stderr if as_json else sys.stdout)
 
 
-@app.command(epilog='robench plan --defense ksa --attack cw_l2 --dataset cifar10 --n 1000')
+@app.command(epilog="robench plan --defense ksa --attack cw_l2 --dataset cifar10 --n 1000")
 def plan(
     defense: Defense, attack: Attack, dataset: Dataset, n: N = None, seed: Seed = 0, device: DeviceOption = Device.auto, workers: Workers = None,
     batch_size: BatchSize = "auto", data: Data = None, store: StoreOption = Path("results"), as_json: Json = False,
@@ -129,15 +145,31 @@ def plan(
         settings, places = _settings(n, seed, device, workers, batch_size), Places.of(data, store)
         trainings, cells = plan_rows(_rows(defense, attack, dataset, settings, places), settings, places)
         if as_json:
-            print(json.dumps({"trainings": [asdict(t) for t in trainings], "cells": [asdict(c) for c in cells]}, indent=1))
+            print(
+                json.dumps({"trainings": [asdict(t) for t in trainings], "cells": [asdict(c) for c in cells]}, indent=1)
+            )
             return
         for training in trainings:
-            print(f"train {training.defense} on {training.dataset}: {training.epochs} epochs, {training.steps} steps, about {spell_seconds(training.seconds)}")
+            print(
+                f"train {training.defense} on {training.dataset}: {training.epochs} epochs, {training.steps} steps, about {spell_seconds(training.seconds)}"
+            )
         for cell in cells:
-            cost = "" if not cell.missing else "; cost known once it is trained" if cell.seconds is None else f"; about {cell.passes:,.0f} passes, {spell_seconds(cell.seconds)}"
-            print(f"{cell.defense} under {cell.attack} on {cell.dataset}: {cell.missing} of {cell.n} images to attack ({cell.why}){cost}")
+            cost = (
+                ""
+                if not cell.missing
+                else "; cost known once it is trained"
+                if cell.seconds is None
+                else f"; about {cell.passes:,.0f} passes, {spell_seconds(cell.seconds)}"
+            )
+            print(
+                f"{cell.defense} under {cell.attack} on {cell.dataset}: {cell.missing} of {cell.n} images to attack ({cell.why}){cost}"
+            )
         known = sum(t.seconds for t in trainings) + sum(c.seconds or 0 for c in cells)
-        print(f"in all about {spell_seconds(known)}, plus the attacks on what is not trained yet" if trainings else f"in all about {spell_seconds(known)}")
+        print(
+            f"in all about {spell_seconds(known)}, plus the attacks on what is not trained yet"
+            if trainings
+            else f"in all about {spell_seconds(known)}"
+        )
 
 
 @app.command(epilog='robench train --defense "vit(epochs=10)" --dataset mnist')
@@ -161,7 +193,9 @@ def train(
 
 
 @app.command("list")
-def list_entries(kind: Annotated[Kind | None, typer.Argument(help="Only these.")] = None, as_json: Json = False) -> None:
+def list_entries(
+    kind: Annotated[Kind | None, typer.Argument(help="Only these.")] = None, as_json: Json = False
+) -> None:
     """List the defenses, attacks and data sets."""
     with told():
         from robench.registry import REGISTRIES
@@ -180,7 +214,9 @@ def list_entries(kind: Annotated[Kind | None, typer.Argument(help="Only these.")
 
 
 @app.command(epilog="robench show ksa")
-def show(entry: Annotated[str, typer.Argument(help="A defense, an attack or a data set.")], as_json: Json = False) -> None:
+def show(
+    entry: Annotated[str, typer.Argument(help="A defense, an attack or a data set.")], as_json: Json = False
+) -> None:
     """Show an entry: its card, its options with types and defaults, its documentation."""
     with told():
         import inspect
@@ -196,7 +232,11 @@ def show(entry: Annotated[str, typer.Argument(help="A defense, an attack or a da
             raise UsageError(f"no defense, attack or data set is named {name!r}{nearest(name, known)}")
         found = [(kind, r[name]) for kind, r in homes] if homes else [_from_file(name)]
         if as_json:
-            print(json.dumps([{"kind": kind, **_entry_facts(e), "options": _option_facts(e)} for kind, e in found], indent=1))
+            print(
+                json.dumps(
+                    [{"kind": kind, **_entry_facts(e), "options": _option_facts(e)} for kind, e in found], indent=1
+                )
+            )
             return
         for kind, e in found:
             print(f"{e.name}: {kind.removesuffix('s')} ({e.origin})")
@@ -205,9 +245,16 @@ def show(entry: Annotated[str, typer.Argument(help="A defense, an attack or a da
                     print(f"  {fact}: {written(value) if isinstance(value, bool | int | float) else value}")
             print("\n  options:" if e.options else "\n  no options")
             for option in e.options.values():
-                given = "the harness resolves it: random, all, least_likely, next; None for untargeted" if option.name == "targets" else option.type
+                given = (
+                    "the harness resolves it: random, all, least_likely, next; None for untargeted"
+                    if option.name == "targets"
+                    else option.type
+                )
                 print(f"    {option.name}{'' if option.required else ' = ' + written(option.default)}  ({given})")
-            print("\n" + "\n".join("  " + line if line else "" for line in (inspect.getdoc(e.function) or "").splitlines()))
+            print(
+                "\n"
+                + "\n".join("  " + line if line else "" for line in (inspect.getdoc(e.function) or "").splitlines())
+            )
 
 
 def _from_file(name: str) -> tuple[str, Any]:
@@ -229,14 +276,20 @@ def _entry_facts(entry: Any) -> dict[str, Any]:
 def _option_facts(entry: Any) -> list[dict[str, Any]]:
     from robench.calls import written
 
-    return [{"name": o.name, "type": o.type, "required": o.required, "default": None if o.required else written(o.default)} for o in entry.options.values()]
+    return [
+        {"name": o.name, "type": o.type, "required": o.required, "default": None if o.required else written(o.default)}
+        for o in entry.options.values()
+    ]
 
 
 @app.command(epilog="robench report --format markdown --out table.md")
 def report(
     store: StoreOption = Path("results"),
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
-    out: Annotated[Path | None, typer.Option(help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it."),
+    ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Only this data set. May be repeated.")] = None,
     data: Data = None,
 ) -> None:

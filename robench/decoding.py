@@ -34,7 +34,7 @@ class Part(NamedTuple):
     """One half of a data set as found on disk: its files, how many images, and how to read them in order."""
 
     files: list[Path]
-    count: int
+    images: int
     rows: Callable[[], Iterable[Row]]
 
 
@@ -72,27 +72,37 @@ def load_folder(places: Places, path: Path, size: int) -> Splits:
     Images are resized to `size` on their shorter side and cropped to the centre, size x size, RGB.
     """
     if not path.is_dir():
-        raise DataError(f"there is no folder {str(path)!r}; give the folder that holds train/ and test/ or val/, or the classes' folders")
+        raise DataError(
+            f"there is no folder {str(path)!r}; give the folder that holds train/ and test/ or val/, or the classes' folders"
+        )
     halves = {part: _image_files(path / part) for part in ("train", "val", "validation", "test")}
     test = halves["test"] or halves["val"] or halves["validation"] or _image_files(path)
     if not test:
-        raise DataError(f"{str(path)!r} holds no images; wanted {path}/test/CLASS/IMAGE.jpg (or val/, or {path}/CLASS/IMAGE.jpg)")
+        raise DataError(
+            f"{str(path)!r} holds no images; wanted {path}/test/CLASS/IMAGE.jpg (or val/, or {path}/CLASS/IMAGE.jpg)"
+        )
     names = sorted({file.parent.name for file in [*test, *halves["train"]]})
 
     def part(files: list[Path]) -> Part:
-        return Part(files, len(files), lambda: ((_cropped(file, size), names.index(file.parent.name)) for file in files))
+        return Part(
+            files, len(files), lambda: ((_cropped(file, size), names.index(file.parent.name)) for file in files)
+        )
 
     source = f"ImageFolder {path}"
     tested = _decoded(places.cache, part(test), f"folder {size} {len(names)}")
     if halves["train"]:
-        return _with_validation(_decoded(places.cache, part(halves["train"]), f"folder {size} {len(names)}"), tested, len(names), source)
+        return _with_validation(
+            _decoded(places.cache, part(halves["train"]), f"folder {size} {len(names)}"), tested, len(names), source
+        )
     nothing = tested.select(np.array([], dtype=np.int64), "train")
     return Splits(nothing, nothing, tested, len(names), source)
 
 
 def _with_validation(train: Split, test: Split, classes: int, source: str) -> Splits:
     rest, held = hold_out(train, VALIDATION_SHARE, "validation")
-    return Splits(rest.select(np.arange(len(rest)), "train"), held, test.select(np.arange(len(test)), "test"), classes, source)
+    return Splits(
+        rest.select(np.arange(len(rest)), "train"), held, test.select(np.arange(len(test)), "test"), classes, source
+    )
 
 
 def _parquet(root: Path, part: str, _: str) -> Part | None:
@@ -104,7 +114,9 @@ def _parquet(root: Path, part: str, _: str) -> Part | None:
     try:
         count = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
     except Exception as error:
-        raise DataError(f"a Parquet file among {', '.join(map(str, files))} is truncated or damaged ({error}); fetch it again") from error
+        raise DataError(
+            f"a Parquet file among {', '.join(map(str, files))} is truncated or damaged ({error}); fetch it again"
+        ) from error
 
     def rows() -> Iterator[Row]:
         for file in files:
@@ -141,7 +153,9 @@ def _image_folder(root: Path, part: str, _: str) -> Part | None:
     if not files:
         return None
     names = sorted({file.parent.name for file in files})
-    return Part(files, len(files), lambda: ((_pixels(file.read_bytes()), names.index(file.parent.name)) for file in files))
+    return Part(
+        files, len(files), lambda: ((_pixels(file.read_bytes()), names.index(file.parent.name)) for file in files)
+    )
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -162,7 +176,9 @@ def _cropped(file: Path, size: int) -> NDArray[np.uint8]:
         with Image.open(file) as picture:
             width, height = picture.size
             scale = size / min(width, height)
-            resized = picture.convert("RGB").resize((max(size, round(width * scale)), max(size, round(height * scale))), Image.Resampling.BICUBIC)
+            resized = picture.convert("RGB").resize(
+                (max(size, round(width * scale)), max(size, round(height * scale))), Image.Resampling.BICUBIC
+            )
     except OSError as error:
         raise DataError(f"{file} is truncated or is not an image ({error}); replace it or take it away") from error
     left, top = (resized.width - size) // 2, (resized.height - size) // 2
@@ -199,7 +215,9 @@ def _decoded(cache: Path, part: Part, what: str) -> Split:
             raise ValueError("the parts do not fit together")
     except (ValueError, OSError, KeyError, EOFError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise DataError(f"the decoded copy of {what} in {folder} was damaged ({error}) and has been removed; run the same command again") from error
+        raise DataError(
+            f"the decoded copy of {what} in {folder} was damaged ({error}) and has been removed; run the same command again"
+        ) from error
     return Split.of("all", images, labels, ids)
 
 
@@ -213,20 +231,26 @@ def _decode(folder: Path, part: Part, what: str) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".decoding-", dir=folder.parent))
     except OSError as error:
-        raise StoreError(f"cannot write to the cache {folder.parent}: {error.strerror}; choose another with ROBENCH_CACHE") from error
+        raise StoreError(
+            f"cannot write to the cache {folder.parent}: {error.strerror}; choose another with ROBENCH_CACHE"
+        ) from error
     try:
-        images = np.lib.format.open_memmap(temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(part.count, *shape))
-        labels, done = np.empty(part.count, dtype=np.int64), 0
+        images = np.lib.format.open_memmap(
+            temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(part.images, *shape)
+        )
+        labels, done = np.empty(part.images, dtype=np.int64), 0
         for image, label in chain([first], rows):
             pixels = _channels_first(image)
             if pixels.shape != shape:
-                raise DataError(f"image {done} of {what} has shape {pixels.shape}, the first one {shape}; all must be alike: try folder(path=..., size=...)")
-            if done == part.count:
-                raise DataError(f"{what} holds more than the {part.count} images it says; fetch it again")
+                raise DataError(
+                    f"image {done} of {what} has shape {pixels.shape}, the first one {shape}; all must be alike: try folder(path=..., size=...)"
+                )
+            if done == part.images:
+                raise DataError(f"{what} holds more than the {part.images} images it says; fetch it again")
             images[done], labels[done] = pixels, label
             done += 1
-        if done != part.count:
-            raise DataError(f"{what} ended after {done} of {part.count} images; fetch it again")
+        if done != part.images:
+            raise DataError(f"{what} ended after {done} of {part.images} images; fetch it again")
         images.flush()
         np.save(temporary / "labels.npy", labels)
         np.save(temporary / "ids.npy", pixel_ids(images))
@@ -234,7 +258,9 @@ def _decode(folder: Path, part: Part, what: str) -> None:
         if not folder.exists():
             temporary.replace(folder)
     except OSError as error:
-        raise StoreError(f"cannot decode {what} into {folder}: {error.strerror or error}; free some space or set ROBENCH_CACHE") from error
+        raise StoreError(
+            f"cannot decode {what} into {folder}: {error.strerror or error}; free some space or set ROBENCH_CACHE"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -11,7 +11,18 @@ from typing import Literal, NamedTuple
 
 from robench.places import Places
 
-PACKAGES = ["torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "scipy", "matplotlib", "jinja2", "safetensors"]
+PACKAGES = [
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "matplotlib",
+    "jinja2",
+    "safetensors",
+]
 EXTRAS = {"adversarial-robustness-toolbox": "art", "robustbench": "robustbench"}
 NEEDED_BYTES = 2 * 10**9
 
@@ -70,9 +81,17 @@ def _data(places: Places) -> Iterator[Finding]:
     if places.data is None:
         yield Finding("note", "data", "ROBENCH_DATA is not set; data sets are looked for in the cache, then downloaded")
     elif not places.data.is_dir():
-        yield Finding("problem", "data", f"{places.data} is not a folder; set ROBENCH_DATA or --data to the one that holds the data sets")
+        yield Finding(
+            "problem",
+            "data",
+            f"{places.data} is not a folder; set ROBENCH_DATA or --data to the one that holds the data sets",
+        )
     else:
-        yield Finding("ok", "data", f"{places.data}: {', '.join(sorted(p.name for p in places.data.iterdir() if p.is_dir())) or 'empty'}")
+        yield Finding(
+            "ok",
+            "data",
+            f"{places.data}: {', '.join(sorted(p.name for p in places.data.iterdir() if p.is_dir())) or 'empty'}",
+        )
 
 
 def _disk(places: Places) -> Iterator[Finding]:
@@ -80,4 +99,9 @@ def _disk(places: Places) -> Iterator[Finding]:
         there = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
         free = shutil.disk_usage(there).free
         state: Literal["ok", "problem"] = "ok" if free > NEEDED_BYTES else "problem"
-        yield Finding(state, what, f"{folder}: {free / 2**30:.1f} GiB free" + ("" if state == "ok" else "; make room or choose another folder"))
+        yield Finding(
+            state,
+            what,
+            f"{folder}: {free / 2**30:.1f} GiB free"
+            + ("" if state == "ok" else "; make room or choose another folder"),
+        )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,6 @@ from robench.images import Split
 from robench.judge import judge
 from robench.plan import Condition
 from robench.records import attacked_rows, clean_error_rows
-from robench.store import Unit
 from robench.targets import resolve_targets
 
 SHARD_SECONDS = 20.0
@@ -48,7 +48,9 @@ class Subject:
     clean: Tensor
 
 
-def clean_logits(module: nn.Module, split: Split, classes: int, device: torch.device, name: str, batch: int = 256) -> Tensor:
+def clean_logits(
+    module: nn.Module, split: Split, classes: int, device: torch.device, name: str, batch: int = 256
+) -> Tensor:
     """Logits of all images of a split, on the CPU."""
     with torch.no_grad():
         parts = [
@@ -58,7 +60,14 @@ def clean_logits(module: nn.Module, split: Split, classes: int, device: torch.de
     return torch.cat(parts)
 
 
-def attack_shard(subject: Subject, condition: Condition, seed: int, places: NDArray[np.int64], keep: set[str], stop: threading.Event | None = None) -> pd.DataFrame:
+def attack_shard(
+    subject: Subject,
+    condition: Condition,
+    seed: int,
+    places: NDArray[np.int64],
+    keep: set[str],
+    stop: threading.Event | None = None,
+) -> pd.DataFrame:
     """Attack, judge and record some images of the split.
 
     Args:
@@ -113,12 +122,22 @@ def _run(condition: Condition, model: Classifier, inputs: Tensor, labels: Tensor
     except (RobenchError, Cancelled):
         raise
     except torch.OutOfMemoryError as error:
-        raise UsageError(f"{condition.text} ran out of memory with {len(inputs)} images in a batch; give a smaller --batch-size") from error
+        raise UsageError(
+            f"{condition.text} ran out of memory with {len(inputs)} images in a batch; give a smaller --batch-size"
+        ) from error
     except Exception as error:
         raise AttackError(f"{condition.text} raised {type(error).__name__}: {error}") from error
     if not (torch.equal(before[0], inputs) and torch.equal(before[1], labels)):
-        raise AttackError(f"{condition.text} changed its inputs or labels in place; an attack must leave them as they were")
+        raise AttackError(
+            f"{condition.text} changed its inputs or labels in place; an attack must leave them as they were"
+        )
     return adversarial.detach() if isinstance(adversarial, Tensor) else adversarial
+
+
+class Sink(Protocol):
+    """Where records go: a unit of the store, or memory."""
+
+    def add(self, frame: pd.DataFrame) -> None: ...
 
 
 @dataclass
@@ -139,7 +158,7 @@ class Pace:
 
 
 def complete(
-    unit: Unit,
+    unit: Sink,
     subject: Subject,
     condition: Condition,
     seed: int,

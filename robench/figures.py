@@ -35,7 +35,15 @@ def curves(group: Sequence[Measured], norm: str) -> str | None:
         series.setdefault((one.unit.spec["defense"], attack_label(one.unit.facts, one.unit.spec)), []).append(one)
     defenses, attacks = (list(dict.fromkeys(key[i] for key in series)) for i in (0, 1))
     fine = np.linspace(0, reach, 81)
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "robench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with plt.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "robench",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    ):
         figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
         for (defense, attack), units in series.items():
             minimal = all(one.unit.facts["eps"] is None for one in units)
@@ -47,7 +55,12 @@ def curves(group: Sequence[Measured], norm: str) -> str | None:
                 grid, 100 * values, LINES[attacks.index(attack) % len(LINES)], color=f"C{defenses.index(defense)}",
                 marker=None if minimal else "o", markersize=3, linewidth=1.4, label=f"{defense}, {attack}",
             )  # fmt: skip
-        axes.set(xlabel=f"ε ({NORM_NAMES[norm]}, pixels in [0, 1])", ylabel="robust accuracy (%)", xlim=(0, reach), ylim=(0, None))
+        axes.set(
+            xlabel=f"ε ({NORM_NAMES[norm]}, pixels in [0, 1])",
+            ylabel="robust accuracy (%)",
+            xlim=(0, reach),
+            ylim=(0, None),
+        )
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8)
         out = io.StringIO()
@@ -59,7 +72,11 @@ def curves(group: Sequence[Measured], norm: str) -> str | None:
 
 def _reach(own: Sequence[Measured], norm: str) -> float:
     """Where the curves of minimal attacks end: the size that breaks 95 % of what was broken."""
-    sizes = pd.concat([one.records.loc[one.records["success"].astype(bool), norm].astype(float) for one in own]) if own else pd.Series(dtype=float)
+    sizes = (
+        pd.concat([one.records.loc[one.records["success"].astype(bool), norm].astype(float) for one in own])
+        if own
+        else pd.Series(dtype=float)
+    )
     return float(sizes.quantile(0.95)) if len(sizes) else 0.0
 
 

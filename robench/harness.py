@@ -14,11 +14,19 @@ import torch
 from numpy.typing import NDArray
 
 from robench.checkpoints import Checkpoint, Trained
+from robench.classifier import frozen
 from robench.console import Reporter
 from robench.diagnostics import model_card, probe_digest
 from robench.errors import UsageError
-from robench.execution import Subject, attack_shard, best_batch, clean_logits, complete, one_intra_op_thread, usable_cores
-from robench.classifier import frozen
+from robench.execution import (
+    Subject,
+    attack_shard,
+    best_batch,
+    clean_logits,
+    complete,
+    one_intra_op_thread,
+    usable_cores,
+)
 from robench.images import Split
 from robench.places import Places
 from robench.plan import Condition, Data, Name, checkpoints, conditions, identity, load_data, spec, subset
@@ -108,7 +116,9 @@ class TrainingPlan:
     seconds: float
 
 
-def rows_of(defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places) -> list[Row]:
+def rows_of(
+    defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
+) -> list[Row]:
     """Everything that was asked for, checked: names, options, data, the size of the subset, that each recipe can be built."""
     found = []
     for dataset in datasets:
@@ -126,10 +136,14 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
     for row in rows:
         trained = obtain(row, settings, reporter)
         subject = subject_of(row, trained, device)
-        card = model_card(subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log))
+        card = model_card(
+            subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log)
+        )
         store.write_model(card)
         with one_intra_op_thread():
-            measured += [_measure(row, trained, subject, condition, settings, store, reporter) for condition in row.conditions]
+            measured += [
+                _measure(row, trained, subject, condition, settings, store, reporter) for condition in row.conditions
+            ]
     return measured
 
 
@@ -144,7 +158,9 @@ def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
         def announce(recipe: Recipe) -> None:
             epochs = recipe.schedule.epochs(len(row.data.splits.train))
             seconds = training_seconds(row.checkpoint, row.checkpoint.recipe(), device)
-            reporter.say(f"training {row.name} on {row.data.name}: {epochs} epochs, {recipe.schedule.steps} steps, about {spell_seconds(seconds)}")
+            reporter.say(
+                f"training {row.name} on {row.data.name}: {epochs} epochs, {recipe.schedule.steps} steps, about {spell_seconds(seconds)}"
+            )
 
         def report(progress: Progress) -> None:
             task.update(progress.step, progress.steps)
@@ -171,7 +187,11 @@ def _unit(row: Row, trained: Trained, subject: Subject, condition: Condition, se
         "device": subject.device.type, "torch": torch.__version__,
     }  # fmt: skip
     probe = probe_digest(subject.clean)
-    return store.unit(spec(row.name, condition, row.data, seed), identity(row.data, row.checkpoint.identity, trained.weights, probe, condition, seed), facts)
+    return store.unit(
+        spec(row.name, condition, row.data, seed),
+        identity(row.data, row.checkpoint.identity, trained.weights, probe, condition, seed),
+        facts,
+    )
 
 
 def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
@@ -179,10 +199,21 @@ def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.
     ids = split.image_ids()
     have = set(records["image"])
     kept = set(records.loc[records["adversarial"].notna() | ~records["correct"].astype(bool), "image"])
-    return np.array([place for place, i in enumerate(ids.tolist()) if i not in have or (i in keep and i not in kept)], dtype=np.int64)
+    return np.array(
+        [place for place, i in enumerate(ids.tolist()) if i not in have or (i in keep and i not in kept)],
+        dtype=np.int64,
+    )
 
 
-def _measure(row: Row, trained: Trained, subject: Subject, condition: Condition, settings: Settings, store: Store, reporter: Reporter) -> Measured:
+def _measure(
+    row: Row,
+    trained: Trained,
+    subject: Subject,
+    condition: Condition,
+    settings: Settings,
+    store: Store,
+    reporter: Reporter,
+) -> Measured:
     unit = _unit(row, trained, subject, condition, settings.seed, store)
     ids = row.split.image_ids().tolist()
     keep = set(ids if settings.keep_images else ids[:PICTURES])
@@ -218,8 +249,19 @@ def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[
         if trained is None:
             recipe = row.checkpoint.recipe()
             epochs = recipe.schedule.epochs(len(row.data.splits.train))
-            trainings.append(TrainingPlan(row.name, row.data.name, epochs, recipe.schedule.steps, training_seconds(row.checkpoint, recipe, device)))
-            cells += [CellPlan(row.name, c.text, row.data.name, len(row.split), len(row.split), "not trained", None, None) for c in row.conditions]
+            trainings.append(
+                TrainingPlan(
+                    row.name,
+                    row.data.name,
+                    epochs,
+                    recipe.schedule.steps,
+                    training_seconds(row.checkpoint, recipe, device),
+                )
+            )
+            cells += [
+                CellPlan(row.name, c.text, row.data.name, len(row.split), len(row.split), "not trained", None, None)
+                for c in row.conditions
+            ]
             continue
         subject = subject_of(row, trained, device)
         for condition in row.conditions:
@@ -227,15 +269,30 @@ def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[
     return trainings, cells
 
 
-def _plan_cell(row: Row, trained: Trained, subject: Subject, condition: Condition, settings: Settings, store: Store) -> CellPlan:
+def _plan_cell(
+    row: Row, trained: Trained, subject: Subject, condition: Condition, settings: Settings, store: Store
+) -> CellPlan:
     unit = _unit(row, trained, subject, condition, settings.seed, store)
     records = unit.read()
     missing = len(set(row.split.image_ids().tolist()) - set(records["image"]))
     if not missing:
         return CellPlan(row.name, condition.text, row.data.name, len(row.split), 0, "in the store", 0.0, 0.0)
-    why = f"{len(row.split) - missing} of {len(row.split)} images are there" if len(records) else store.why_again(unit) or "not run yet"
+    why = (
+        f"{len(row.split) - missing} of {len(row.split)} images are there"
+        if len(records)
+        else store.why_again(unit) or "not run yet"
+    )
     passes, seconds = probe_cost(subject, condition, settings.seed)
-    return CellPlan(row.name, condition.text, row.data.name, len(row.split), missing, why, passes * missing, seconds * missing / settings.worker_count(subject.device))
+    return CellPlan(
+        row.name,
+        condition.text,
+        row.data.name,
+        len(row.split),
+        missing,
+        why,
+        passes * missing,
+        seconds * missing / settings.worker_count(subject.device),
+    )
 
 
 def probe_cost(subject: Subject, condition: Condition, seed: int, images: int = 8) -> tuple[float, float]:
@@ -262,7 +319,14 @@ def training_seconds(checkpoint: Checkpoint, recipe: Recipe, device: torch.devic
     times: list[float] = []
     nothing = checkpoint.splits.validation.select(np.array([], dtype=np.int64))
     short = replace(recipe, schedule=replace(recipe.schedule, steps=min(steps, recipe.schedule.steps)))
-    train(short, checkpoint.splits.train, nothing, seed=0, device=device, report=lambda _: times.append(time.perf_counter()))
+    train(
+        short,
+        checkpoint.splits.train,
+        nothing,
+        seed=0,
+        device=device,
+        report=lambda _: times.append(time.perf_counter()),
+    )
     step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
     return step * recipe.schedule.steps
 

@@ -55,5 +55,7 @@ def pixel_ids(images: NDArray[np.uint8]) -> NDArray[np.str_]:
         pixels = hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=8, key=shape).digest()
         again = seen.get(pixels, 0)
         seen[pixels] = again + 1
-        ids[row] = pixels.hex() if not again else hashlib.blake2b(pixels, digest_size=8, salt=str(again).encode()).hexdigest()
+        ids[row] = (
+            pixels.hex() if not again else hashlib.blake2b(pixels, digest_size=8, salt=str(again).encode()).hexdigest()
+        )
     return ids

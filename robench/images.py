@@ -33,7 +33,9 @@ class Split:
     rows: NDArray[np.int64]
 
     @classmethod
-    def of(cls, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64], ids: NDArray[np.str_] | None = None) -> Split:
+    def of(
+        cls, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64], ids: NDArray[np.str_] | None = None
+    ) -> Split:
         """A split of all the images given."""
         ids = pixel_ids(images) if ids is None else ids
         return cls(name, images, np.asarray(labels, dtype=np.int64), ids, np.arange(len(images)))
@@ -86,12 +88,16 @@ class Split:
     def first(self, n: int | None) -> Split:
         """The pinned subset of n images (all for None)."""
         if n is not None and not 1 <= n <= len(self):
-            raise UsageError(f"n={n} was asked for, but the {self.name} split has {len(self)} images; n may be 1 to {len(self)}")
+            raise UsageError(
+                f"n={n} was asked for, but the {self.name} split has {len(self)} images; n may be 1 to {len(self)}"
+            )
         return self.select(self.pinned_order()[:n])
 
     def fingerprint(self) -> str:
         """Digest of the pixels (through the ids) and labels, whatever their order: 16 hexadecimal digits."""
-        pairs = sorted(f"{i}:{label}" for i, label in zip(self.image_ids().tolist(), self.labels[self.rows].tolist(), strict=True))
+        pairs = sorted(
+            f"{i}:{label}" for i, label in zip(self.image_ids().tolist(), self.labels[self.rows].tolist(), strict=True)
+        )
         return hashlib.sha256("\n".join(pairs).encode()).hexdigest()[:16]
 
     def verify(self) -> None:

@@ -102,10 +102,17 @@ def _check(inputs: Tensor, adversarial: Tensor, norm: str, eps: float | None, id
     if eps is not None:
         size = lengths(adversarial.double() - inputs.double())[norm]
         allowed = eps + TOLERANCE_LINF if norm == "linf" else eps * (1 + TOLERANCE_RELATIVE) + 1e-12
-        _refuse(size > allowed, ids, attack, f"lies outside the {norm} ball of radius {eps:.6g} (up to {size.max().item():.6g})")
+        _refuse(
+            size > allowed,
+            ids,
+            attack,
+            f"lies outside the {norm} ball of radius {eps:.6g} (up to {size.max().item():.6g})",
+        )
 
 
 def _refuse(wrong: Tensor, ids: list[str], attack: str, what: str) -> None:
     if wrong.any():
         first = ids[int(wrong.nonzero()[0])]
-        raise AttackError(f"{attack} broke its threat model: image {first} {what}; {int(wrong.sum())} of {len(ids)} images do")
+        raise AttackError(
+            f"{attack} broke its threat model: image {first} {what}; {int(wrong.sum())} of {len(ids)} images do"
+        )

@@ -38,7 +38,9 @@ def lease(path: Path, *, waiting: Callable[[str], None] = lambda _: None, poll: 
             _break(path)
             continue
         if not waited:
-            waiting(f"{path.parent.name} is being worked on by process {holder.get('pid')} on {holder.get('host')}; waiting for it")
+            waiting(
+                f"{path.parent.name} is being worked on by process {holder.get('pid')} on {holder.get('host')}; waiting for it"
+            )
             waited = True
         time.sleep(poll)
     ended = threading.Event()

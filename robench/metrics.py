@@ -156,5 +156,7 @@ def curve(units: Sequence[tuple[float | None, pd.DataFrame]], norm: str, grid: S
 def passes(records: pd.DataFrame) -> tuple[float, float, float]:
     """Forwards, backwards and CPU seconds for each attacked row."""
     attacked = records[records["correct"]]
-    forwards, backwards, seconds = (float(attacked[name].mean()) if len(attacked) else 0.0 for name in ("forwards", "backwards", "seconds"))
+    forwards, backwards, seconds = (
+        float(attacked[name].mean()) if len(attacked) else 0.0 for name in ("forwards", "backwards", "seconds")
+    )
     return forwards, backwards, seconds

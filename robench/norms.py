@@ -29,7 +29,7 @@ def rowwise(values: Tensor, like: Tensor) -> Tensor:
 
 def l2(delta: Tensor) -> Tensor:
     """L2 norm of each row of (N, ...), differentiable away from 0."""
-    return delta.flatten(1).norm(dim=1)
+    return delta.flatten(1).square().sum(1).sqrt()
 
 
 def scale_to_l2(delta: Tensor, radius: float) -> Tensor:

@@ -22,12 +22,12 @@ class Adam:
         self._square = torch.zeros_like(like)
         self._steps = torch.zeros(len(like), device=like.device, dtype=like.dtype)
 
-    def step(self, gradient: Tensor) -> Tensor:
-        """What to subtract after seeing this gradient."""
+    def step(self, gradient: Tensor, factor: Tensor | float = 1.0) -> Tensor:
+        """What to subtract after seeing this gradient, with the learning rate times a factor, (N,) or one number."""
         self._steps += 1
         self._mean.lerp_(gradient, 0.1)
         self._square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        size = rowwise(self._lr * (1 - 0.999**self._steps).sqrt() / (1 - 0.9**self._steps), gradient)
+        size = rowwise(factor * self._lr * (1 - 0.999**self._steps).sqrt() / (1 - 0.9**self._steps), gradient)
         slack = rowwise(1e-8 * (1 - 0.999**self._steps).sqrt(), gradient)
         return size * self._mean / (self._square.sqrt() + slack)
 

@@ -69,7 +69,9 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
     }
 
 
-def checked(function: Callable[..., Any], given: dict[str, Any], entry: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+def checked(
+    function: Callable[..., Any], given: dict[str, Any], entry: str, extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The options of a call with defaults filled in and every value checked.
 
     Args:
@@ -82,7 +84,11 @@ def checked(function: Callable[..., Any], given: dict[str, Any], entry: str, ext
     known = options_of(function)
     for name in given:
         if name not in known:
-            raise UsageError(f"{entry} has no option {name!r}{nearest(name, known)}" if known else f"{entry} has no options; {name!r} was given")
+            raise UsageError(
+                f"{entry} has no option {name!r}{nearest(name, known)}"
+                if known
+                else f"{entry} has no options; {name!r} was given"
+            )
     resolved: dict[str, Any] = {}
     for name, option in known.items():
         if name not in given:
@@ -93,7 +99,9 @@ def checked(function: Callable[..., Any], given: dict[str, Any], entry: str, ext
         annotation = (extra or {}).get(name, option.annotation)
         fits, value = _fit(given[name], annotation)
         if not fits:
-            raise UsageError(f"{name}={written(given[name])} given to {entry}: wanted {described(annotation)}{_hint(given[name], annotation)}")
+            raise UsageError(
+                f"{name}={written(given[name])} given to {entry}: wanted {described(annotation)}{_hint(given[name], annotation)}"
+            )
         resolved[name] = value
     return resolved
 
@@ -134,7 +142,9 @@ def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:
         fitted = [_fit(item, arguments[0]) for item in value]
         return all(fits for fits, _ in fitted), [item for _, item in fitted]
     if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value), float(value) if isinstance(value, int) else value
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value), float(
+            value
+        ) if isinstance(value, int) else value
     if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool), value
     return isinstance(annotation, type) and isinstance(value, annotation), value
@@ -152,5 +162,13 @@ def described(annotation: Any) -> str:
         return " or ".join(repr(word) for word in arguments)
     if origin in (list, tuple):
         return f"a list, each item {described(arguments[0])}"
-    words = {int: "a whole number", float: "a number", str: "a string", bool: "True or False", type(None): "None", None: "None", Call: "an entry"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        str: "a string",
+        bool: "True or False",
+        type(None): "None",
+        None: "None",
+        Call: "an entry",
+    }
     return words.get(annotation, getattr(annotation, "__name__", str(annotation)))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from robench.api import Result
 from robench.errors import RobenchError, UsageError
@@ -18,8 +18,6 @@ from robench.plan import load_data
 from robench.store import Store
 from robench.tables import by_dataset
 
-Format = Literal["text", "markdown", "csv", "latex", "json", "html"]
-SUFFIX = {"markdown": ".md", "csv": ".csv", "latex": ".tex", "json": ".json", "html": ".html", "text": ".txt"}
 PICTURED = 4
 
 
@@ -34,29 +32,46 @@ def stored(places: Places, dataset: Sequence[str] = ()) -> tuple[Result, list[st
     """
     store = Store(places.store)
     newest, stale = store.newest()
-    chosen = [unit for unit in sorted(newest, key=lambda u: u.facts["created"]) if not dataset or unit.spec["dataset"] in dataset]
+    chosen = [
+        unit
+        for unit in sorted(newest, key=lambda u: u.facts["created"])
+        if not dataset or unit.spec["dataset"] in dataset
+    ]
     if not chosen:
         has = sorted({unit.spec["dataset"] for unit in newest})
         there = f"it has {', '.join(has)}" if has else "it is empty; start with `robench run --help`"
-        raise UsageError(f"the store {places.store} has no records{' of ' + ', '.join(dataset) if dataset else ''}; {there}")
-    notes = [f"{unit.folder.name} ({unit.spec['defense']} under {unit.spec['attack']}) is replaced by a newer unit" for unit in stale]
+        raise UsageError(
+            f"the store {places.store} has no records{' of ' + ', '.join(dataset) if dataset else ''}; {there}"
+        )
+    notes = [
+        f"{unit.folder.name} ({unit.spec['defense']} under {unit.spec['attack']}) is replaced by a newer unit"
+        for unit in stale
+    ]
     read = [Measured(unit, unit.read(notes.append, pixels=True)) for unit in chosen]
     return Result([one for one in read if len(one.records)], store.models()), notes
 
 
-def render(result: Result, form: Format, places: Places, notes: Sequence[str] = (), *, color: bool = False) -> str:
+def render(result: Result, form: str, places: Places, notes: Sequence[str] = (), *, color: bool = False) -> str:
     """A result in one of the formats."""
     if form == "html":
         return _html(result, places, notes)
     if form == "json":
-        return json.dumps({"cells": result.summary(), "models": list(result.models.values()), "notes": list(notes)}, indent=1)
+        return json.dumps(
+            {"cells": result.summary(), "models": list(result.models.values()), "notes": list(notes)}, indent=1
+        )
     tables = result.tables()
     if form == "text":
         return "\n\n".join([*(table.text(color=color) for table in tables), *(f"note: {note}" for note in notes)])
-    return "\n\n".join(table.markdown() if form == "markdown" else table.csv() if form == "csv" else table.latex() for table in tables) + "\n"
+    return (
+        "\n\n".join(
+            table.markdown() if form == "markdown" else table.csv() if form == "csv" else table.latex()
+            for table in tables
+        )
+        + "\n"
+    )
 
 
-def write_report(result: Result, path: Path, form: Format, places: Places, notes: Sequence[str] = ()) -> Path:
+def write_report(result: Result, path: Path, form: str, places: Places, notes: Sequence[str] = ()) -> Path:
     """Write a result to a file, whole or not at all."""
     text = render(result, form, places, notes)
     with atomic_path(path) as temporary:
@@ -75,7 +90,13 @@ def _html(result: Result, places: Places, notes: Sequence[str]) -> str:
 
     from robench import __version__
 
-    environment = Environment(loader=FileSystemLoader(reports_folder()), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(reports_folder()),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.globals |= {
         "percent": lambda x: "–" if x is None else f"{100 * x:.1f}",
         "number": lambda x: "∞" if x is None else f"{x:.4g}",
@@ -84,7 +105,15 @@ def _html(result: Result, places: Places, notes: Sequence[str]) -> str:
     for group in by_dataset(result.measured):
         part = Result(list(group), result.models)
         figures = [svg for norm in ("linf", "l2", "l1") if (svg := curves(group, norm))]
-        sections.append({"tables": part.tables(), "figures": figures, "pictures": _pictures(group, places), "cells": part.summary(), "dataset": group[0].unit.spec["dataset"]})
+        sections.append(
+            {
+                "tables": part.tables(),
+                "figures": figures,
+                "pictures": _pictures(group, places),
+                "cells": part.summary(),
+                "dataset": group[0].unit.spec["dataset"],
+            }
+        )
     return environment.get_template("report.html.j2").render(
         sections=sections, notes=notes, models=list(result.models.values()), version=__version__, made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip
@@ -102,7 +131,11 @@ def _pictures(group: Sequence[Measured], places: Places) -> list[dict[str, Any]]
         if "adversarial" not in one.records:
             continue
         kept = one.records[one.records["adversarial"].notna() & one.records["success"].astype(bool)].head(PICTURED)
-        triples = [triple(record, split.inputs([place[record["image"]]])[0].numpy()) for _, record in kept.iterrows() if record["image"] in place]
+        triples = [
+            triple(record, split.inputs([place[record["image"]]])[0].numpy())
+            for _, record in kept.iterrows()
+            if record["image"] in place
+        ]
         if triples:
             shown.append({"defense": one.unit.spec["defense"], "attack": one.unit.spec["attack"], "images": triples})
     return shown

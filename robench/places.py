@@ -37,7 +37,9 @@ class Places:
     download: bool = True
 
     @classmethod
-    def of(cls, data: str | Path | None = None, store: str | Path = "results", cache: str | Path | None = None) -> Places:
+    def of(
+        cls, data: str | Path | None = None, store: str | Path = "results", cache: str | Path | None = None
+    ) -> Places:
         """The default places, where nothing else is said."""
         return cls(
             Path(data).expanduser() if data else default_data(),

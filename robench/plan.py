@@ -69,7 +69,9 @@ def load_data(name: Name, places: Places) -> Data:
     entry, call = DATASETS.find(name)
     splits = entry.function(places, **call.options)
     if not isinstance(splits, Splits):
-        raise UsageError(f"{call} returned {type(splits).__name__}; a data set returns robench.Splits(train, validation, test, classes)")
+        raise UsageError(
+            f"{call} returned {type(splits).__name__}; a data set returns robench.Splits(train, validation, test, classes)"
+        )
     return Data(entry.shown(call), entry.card, splits, splits.test.fingerprint())
 
 
@@ -93,7 +95,9 @@ def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
     return found
 
 
-def identity(data: Data, checkpoint: dict[str, Any], weights: str, probe: str, condition: Condition, seed: int) -> dict[str, Any]:
+def identity(
+    data: Data, checkpoint: dict[str, Any], weights: str, probe: str, condition: Condition, seed: int
+) -> dict[str, Any]:
     """All that can change the records of a unit. Its digest names the unit."""
     return {
         "data": data.fingerprint,
@@ -123,4 +127,3 @@ def checkpoints(defenses: Sequence[Name], data: Data, places: Places) -> list[Ch
 def subset(data: Data, n: int | None) -> Split:
     """The pinned images that are evaluated."""
     return data.splits.test.first(n)
-

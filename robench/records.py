@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from robench.judge import Verdict
@@ -74,7 +75,9 @@ def attacked_rows(
     )  # fmt: skip
 
 
-def clean_error_rows(ids: list[str], labels: Tensor, logits: Tensor, targets: Tensor | None, eps: float | None) -> pd.DataFrame:
+def clean_error_rows(
+    ids: list[str], labels: Tensor, logits: Tensor, targets: Tensor | None, eps: float | None
+) -> pd.DataFrame:
     """Rows of images that were misclassified before the attack: fooled at distance 0, and not attacked."""
     clean = logits.argmax(1)
     return _frame(
@@ -115,6 +118,6 @@ def empty() -> pd.DataFrame:
     return to_frame(SCHEMA.empty_table())
 
 
-def kept_pixels(record: pd.Series, shape: tuple[int, int, int]) -> np.ndarray:  # type: ignore[type-arg]
+def kept_pixels(record: pd.Series, shape: tuple[int, int, int]) -> NDArray[np.float32]:
     """The adversarial image of a record that was kept, float32, (C, H, W)."""
     return np.frombuffer(record["adversarial"], dtype=np.float32).reshape(shape)

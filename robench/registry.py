@@ -96,19 +96,25 @@ class Entry:
     def shown(self, call: Call) -> str:
         """A resolved call as a person writes it: without the options that are at their defaults."""
         options = self.options
-        return str(Call(call.name, {n: v for n, v in call.options.items() if options[n].required or options[n].default != v}))
+        return str(
+            Call(call.name, {n: v for n, v in call.options.items() if options[n].required or options[n].default != v})
+        )
 
     def source(self) -> str:
         """Digest of the syntax tree of the entry's file."""
         return source_digest(self.function)
 
 
-def attack(*, norm: Norm, goal: Goal, knowledge: Knowledge = "white-box", paper: str = "") -> Callable[[Function], Function]:
+def attack(
+    *, norm: Norm, goal: Goal, knowledge: Knowledge = "white-box", paper: str = ""
+) -> Callable[[Function], Function]:
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`."""
     return _marker(AttackCard(norm, goal, knowledge, paper))
 
 
-def defense(*, paper: str = "", stochastic: bool = False, differentiable: bool = True) -> Callable[[Function], Function]:
+def defense(
+    *, paper: str = "", stochastic: bool = False, differentiable: bool = True
+) -> Callable[[Function], Function]:
     """Make a function a defense: `(task, *, options) -> Recipe`."""
     return _marker(DefenseCard(paper, stochastic, differentiable))
 
@@ -153,7 +159,11 @@ class Registry:
                 self._add(found, self._marked(_execute(path, f"robench.{self.kind}s.{path.stem}"), path.name))
             for point in entry_points(group=f"robench.{self.kind}s"):
                 loaded = point.load()
-                marked = self._marked(loaded, point.value) if isinstance(loaded, ModuleType) else [self._entry(loaded, point.value)]
+                marked = (
+                    self._marked(loaded, point.value)
+                    if isinstance(loaded, ModuleType)
+                    else [self._entry(loaded, point.value)]
+                )
                 self._add(found, marked)
             self._entries = found
         return self._entries
@@ -192,19 +202,29 @@ class Registry:
     def identity(self, call: Call, entry: Entry | None = None) -> dict[str, Any]:
         """All that a resolved call depends on: its options and its source, those of nested entries included."""
         entry = entry or self[call.name]
-        options = {name: self.identity(self.find(value)[1]) if isinstance(value, Call) else value for name, value in call.options.items()}
+        options = {
+            name: self.identity(self.find(value)[1]) if isinstance(value, Call) else value
+            for name, value in call.options.items()
+        }
         return {"name": entry.name, "options": options, "source": entry.source()}
 
     def _from_file(self, name: str) -> Entry:
         file, _, wanted = name.partition("::")
         path = Path(file).expanduser().resolve()
         if not path.is_file():
-            raise UsageError(f"there is no file {file!r} to read a {self.kind} from; give a path relative to {Path.cwd()}")
-        found = {entry.name: entry for entry in self._marked(_execute(path, f"robench_file_{path.stem}_{digest(str(path), 8)}"), file)}
+            raise UsageError(
+                f"there is no file {file!r} to read a {self.kind} from; give a path relative to {Path.cwd()}"
+            )
+        found = {
+            entry.name: entry
+            for entry in self._marked(_execute(path, f"robench_file_{path.stem}_{digest(str(path), 8)}"), file)
+        }
         if not found:
             raise UsageError(f"{file!r} has no {self.kind} in it; put @robench.{self.kind}(...) above a function there")
         if not wanted and len(found) > 1:
-            raise UsageError(f"{file!r} has several {self.kind}s ({', '.join(sorted(found))}); choose one: {file}::{min(found)}")
+            raise UsageError(
+                f"{file!r} has several {self.kind}s ({', '.join(sorted(found))}); choose one: {file}::{min(found)}"
+            )
         if wanted and wanted not in found:
             raise UsageError(f"{file!r} has no {self.kind} named {wanted!r}{nearest(wanted, found)}")
         return found[wanted] if wanted else next(iter(found.values()))
@@ -213,7 +233,9 @@ class Registry:
         card = getattr(function, "robench_card", None)
         if not isinstance(card, self._card):
             name = getattr(function, "__name__", repr(function))
-            raise UsageError(f"{name!r} from {origin} is not a {self.kind}; put @robench.{self.kind}(...) above the function")
+            raise UsageError(
+                f"{name!r} from {origin} is not a {self.kind}; put @robench.{self.kind}(...) above the function"
+            )
         return Entry(function.__name__, function, card, origin)
 
     def _marked(self, module: ModuleType, origin: str) -> list[Entry]:
@@ -224,7 +246,9 @@ class Registry:
         for entry in entries:
             if entry.name in found:
                 first = found[entry.name].origin
-                raise UsageError(f"two {self.kind}s are named {entry.name!r}, in {first} and in {entry.origin}; rename one")
+                raise UsageError(
+                    f"two {self.kind}s are named {entry.name!r}, in {first} and in {entry.origin}; rename one"
+                )
             found[entry.name] = entry
 
 

@@ -57,10 +57,14 @@ class Unit:
         tables = []
         for part in sorted(self.folder.glob("part-*.parquet")):
             if file_digest(part)[:16] != part.stem.removeprefix("part-"):
-                tell(f"{part.name} of {self.folder.name} was damaged (its hash is wrong) and has been removed; its images are attacked again")
+                tell(
+                    f"{part.name} of {self.folder.name} was damaged (its hash is wrong) and has been removed; its images are attacked again"
+                )
                 part.unlink(missing_ok=True)
                 continue
-            tables.append(pq.read_table(part, columns=None if pixels else [n for n in SCHEMA.names if n != "adversarial"]))
+            tables.append(
+                pq.read_table(part, columns=None if pixels else [n for n in SCHEMA.names if n != "adversarial"])
+            )
         if not tables:
             return empty() if pixels else empty().drop(columns="adversarial")
         return to_frame(pa.concat_tables(tables)).drop_duplicates(KEY, ignore_index=True)
@@ -83,7 +87,12 @@ class Unit:
         path = self.folder / "manifest.json"
         if path.exists():
             return
-        content = {"schema": 1, "spec": self.spec, "identity": self.identity, "facts": {**self.facts, "created": time.time()}}
+        content = {
+            "schema": 1,
+            "spec": self.spec,
+            "identity": self.identity,
+            "facts": {**self.facts, "created": time.time()},
+        }
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
@@ -96,7 +105,12 @@ class Store:
 
     def unit(self, spec: dict[str, Any], identity: dict[str, Any], facts: dict[str, Any]) -> Unit:
         """The unit of this identity, whether or not there is anything in it yet."""
-        name = "-".join([spec["defense"].partition("(")[0].rpartition("::")[2], spec["attack"].partition("(")[0].rpartition("::")[2]])
+        name = "-".join(
+            [
+                spec["defense"].partition("(")[0].rpartition("::")[2],
+                spec["attack"].partition("(")[0].rpartition("::")[2],
+            ]
+        )
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
         return Unit(self.root / "records" / f"{safe}-{digest(identity)}", spec, identity, facts)
 

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ class Table:
 
     def text(self, *, color: bool = False) -> str:
         """For a terminal; the best of a column is marked with an asterisk, or bold with color."""
+
         def shown(cell: Cell) -> str:
             if not cell.best:
                 return cell.text + ("" if color else " ")
@@ -72,7 +74,10 @@ class Table:
 
         names = [label for label, _ in self.rows]
         first = max([len(name) for name in names] + [7])
-        widths = [max([len(c.header)] + [len(cells[i].text) + (not color) for _, cells in self.rows]) for i, c in enumerate(self.columns)]
+        widths = [
+            max([len(c.header)] + [len(cells[i].text) + (not color) for _, cells in self.rows])
+            for i, c in enumerate(self.columns)
+        ]
         top, place = " " * first, 0
         for name, span in self.groups():
             width = sum(widths[place : place + span]) + 2 * (span - 1)
@@ -81,7 +86,9 @@ class Table:
                 width = len(name)
             top += "  " + name.center(width)
             place += span
-        head = "Defense".ljust(first) + "".join("  " + c.header.rjust(w) for c, w in zip(self.columns, widths, strict=True))
+        head = "Defense".ljust(first) + "".join(
+            "  " + c.header.rjust(w) for c, w in zip(self.columns, widths, strict=True)
+        )
         lines = [self.title, top.rstrip(), head, "─" * len(head)]
         for label, cells in self.rows:
             padded = [" " * (w - len(c.text) - (not color)) + shown(c) for c, w in zip(cells, widths, strict=True)]
@@ -104,7 +111,16 @@ class Table:
         for label, cells in self.rows:
             for column, cell in zip(self.columns, cells, strict=True):
                 ends = cell.interval or ("", "")
-                writer.writerow([label, column.group, column.name, "" if math.isnan(cell.value) else repr(cell.value), *ends, int(cell.best)])
+                writer.writerow(
+                    [
+                        label,
+                        column.group,
+                        column.name,
+                        "" if math.isnan(cell.value) else repr(cell.value),
+                        *ends,
+                        int(cell.best),
+                    ]
+                )
         return out.getvalue()
 
     def latex(self) -> str:
@@ -120,15 +136,34 @@ class Table:
             " & ".join(["Defense", *(_tex(c.header) for c in self.columns)]) + r" \\", r"\midrule",
         ]  # fmt: skip
         for label, cells in self.rows:
-            lines.append(" & ".join([_tex(label), *(rf"\textbf{{{_tex(c.text)}}}" if c.best else _tex(c.text) for c in cells)]) + r" \\")
+            lines.append(
+                " & ".join([_tex(label), *(rf"\textbf{{{_tex(c.text)}}}" if c.best else _tex(c.text) for c in cells)])
+                + r" \\"
+            )
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
 def _tex(text: str) -> str:
-    for plain, command in {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "{": r"\{", "}": r"\}"}.items():
+    for plain, command in {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "_": r"\_",
+        "#": r"\#",
+        "{": r"\{",
+        "}": r"\}",
+    }.items():
         if plain not in "\\{}":
             text = text.replace(plain, command)
-    for plain, command in {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$", "–": "--", "κ": r"$\kappa$", "≤": r"$\leq$", "±": r"$\pm$"}.items():
+    for plain, command in {
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        "∞": r"$\infty$",
+        "–": "--",
+        "κ": r"$\kappa$",
+        "≤": r"$\leq$",
+        "±": r"$\pm$",
+    }.items():
         text = text.replace(plain, command)
     return text
 
@@ -158,12 +193,17 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
     defenses = list(dict.fromkeys(one.unit.spec["defense"] for one in group))
     cells: dict[tuple[str, str], Measured] = {(one.unit.spec["defense"], one.unit.spec["attack"]): one for one in group}
     attacks = list(dict.fromkeys(one.unit.spec["attack"] for one in group))
-    order = {label: place for place, label in enumerate(dict.fromkeys(attack_label(o.unit.facts, o.unit.spec) for o in group))}
+    order = {
+        label: place
+        for place, label in enumerate(dict.fromkeys(attack_label(o.unit.facts, o.unit.spec) for o in group))
+    }
     facts = {one.unit.spec["attack"]: one.unit.facts for one in group}
     attacks.sort(key=lambda a: (order[attack_label(facts[a], {"attack": a})], facts[a]["eps"] or 0))
     columns, filled = [], []
 
-    def add(column: Column, frames: list[pd.DataFrame | None], terms: Terms, shown: Callable[[pd.DataFrame], Cell]) -> None:
+    def add(
+        column: Column, frames: list[pd.DataFrame | None], terms: Terms, shown: Callable[[pd.DataFrame], Cell]
+    ) -> None:
         columns.append(column)
         filled.append(_column(frames, terms, shown, column.higher_is_better))
 
@@ -176,7 +216,7 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
         add(Column(label, name, False), found, _success_terms, lambda r: _share_cell(attack_success_rate(r)))
         if facts[attack]["goal"] == "minimal":
             for norm in ("l1", "l2", "linf"):
-                add(Column(label, NORM_NAMES[norm], True), found, _norm_terms(norm), lambda r, norm=norm: _norm_cell(r, norm))  # type: ignore[misc]
+                add(Column(label, NORM_NAMES[norm], True), found, _norm_terms(norm), partial(_norm_cell, norm=norm))
     for norm, eps in _thresholds(group):
         frames = [_worst(group, d, norm, eps) for d in defenses]
         if max((len(f) for f in frames), default=0) > 1:
@@ -197,7 +237,9 @@ def _thresholds(group: list[Measured]) -> list[tuple[str, float]]:
     return sorted({(o.unit.facts["norm"], o.unit.facts["eps"]) for o in group if o.unit.facts["eps"] is not None})
 
 
-def _column(frames: list[pd.DataFrame | None], terms: Terms, shown: Callable[[pd.DataFrame], Cell], higher: bool) -> list[Cell]:
+def _column(
+    frames: list[pd.DataFrame | None], terms: Terms, shown: Callable[[pd.DataFrame], Cell], higher: bool
+) -> list[Cell]:
     """The cells of a column, with the best and its statistical ties marked by a paired bootstrap over images."""
     cells = [shown(frame) if frame is not None and len(frame) else Cell("–") for frame in frames]
     values = [cell.value if not math.isnan(cell.value) else (-math.inf if higher else math.inf) for cell in cells]
@@ -237,20 +279,26 @@ def _mark_shares(cells: list[Cell], frames: list[list[pd.DataFrame]], norm: str,
 
 
 def _clean_terms(records: pd.DataFrame) -> pd.DataFrame:
-    correct = records.drop_duplicates("image").set_index(records.drop_duplicates("image")["image"].astype(str))["correct"]
+    correct = records.drop_duplicates("image").set_index(records.drop_duplicates("image")["image"].astype(str))[
+        "correct"
+    ]
     return pd.DataFrame({"a": correct.astype(float), "b": 1.0})
 
 
 def _success_terms(records: pd.DataFrame) -> pd.DataFrame:
     attacked = records["correct"].astype(float)
-    grouped = pd.DataFrame({"image": records["image"].astype(str), "a": attacked * records["success"].astype(float), "b": attacked})
+    grouped = pd.DataFrame(
+        {"image": records["image"].astype(str), "a": attacked * records["success"].astype(float), "b": attacked}
+    )
     return grouped.groupby("image").sum()
 
 
 def _norm_terms(norm: str) -> Terms:
     def terms(records: pd.DataFrame) -> pd.DataFrame:
         hit = records["correct"].astype(float) * records["success"].astype(float)
-        grouped = pd.DataFrame({"image": records["image"].astype(str), "a": hit * records[norm].astype(float), "b": hit})
+        grouped = pd.DataFrame(
+            {"image": records["image"].astype(str), "a": hit * records[norm].astype(float), "b": hit}
+        )
         return grouped.groupby("image").sum()
 
     return terms
@@ -283,19 +331,26 @@ def _caption(group: list[Measured], models: dict[str, dict[str, Any]], defenses:
     lines = [
         f"n = {n} test images ({facts['variant']}; {facts['source'].partition(' in ')[0]}), attack seed {seed}. "
         "Clean: accuracy in %. ASR: successes in % of the correctly classified images"
-        + (" and their targets" if any(o.unit.facts["targets"] == "all" for o in group) else "") + ".",
+        + (" and their targets" if any(o.unit.facts["targets"] == "all" for o in group) else "")
+        + ".",
         "L1, L2, L∞: mean over successes, pixels in [0, 1]; a stronger attack adds harder images to them, so compare them on images broken in both rows.",
         f"95 % intervals are at most ±{100 * widest:.1f} points wide for ASR (Wilson; clustered by image where rows share one); they cover test images, not training seeds.",
         "Marked: the best for the defender in each column and its statistical ties (paired bootstrap over images).",
     ]
     if any(o.unit.facts["targets"] for o in group):
-        lines.append("Targets: " + ", ".join(sorted({str(o.unit.facts["targets"]) for o in group if o.unit.facts["targets"]})) + ".")
+        lines.append(
+            "Targets: "
+            + ", ".join(sorted({str(o.unit.facts["targets"]) for o in group if o.unit.facts["targets"]}))
+            + "."
+        )
     for defense in defenses:
         weights = next(o.unit.facts["weights"] for o in group if o.unit.spec["defense"] == defense)
         card = models.get(weights)
         if card and card["attention"]:
             shares = ", ".join(f"{100 * layer[min(4, len(layer)) - 1]:.0f}" for layer in card["attention"])
-            lines.append(f"{defense}: the 4 largest weights of a row hold {shares} % of the attention in layers 1 to {len(card['attention'])}.")
+            lines.append(
+                f"{defense}: the 4 largest weights of a row hold {shares} % of the attention in layers 1 to {len(card['attention'])}."
+            )
     return lines
 
 
@@ -326,7 +381,9 @@ def norms_on_common(measured: Sequence[Measured]) -> list[Table]:
                     for side in pair:
                         side.extend([Cell("–")] * 3)
                     continue
-                both = _broken(cells[defenses[0], attack]).join(_broken(cells[other, attack]), how="inner", lsuffix="_1", rsuffix="_2")
+                both = _broken(cells[defenses[0], attack]).join(
+                    _broken(cells[other, attack]), how="inner", lsuffix="_1", rsuffix="_2"
+                )
                 pairs.append(str(len(both)))
                 for norm in ("l1", "l2", "linf"):
                     _add_pair(pair, both, norm)
@@ -335,13 +392,17 @@ def norms_on_common(measured: Sequence[Measured]) -> list[Table]:
             f"Means over the (image, target) pairs that the attack broke in both rows of a pair, so that neither is flattered by failing; rows are compared with {defenses[0]}.",
             "Marked: the larger mean of the pair, and both where the 95 % interval of their difference (paired bootstrap) holds zero.",
         ]
-        tables.append(Table(f"Norms on images broken in both rows, {group[0].unit.spec['dataset']}", columns, rows, caption))
+        tables.append(
+            Table(f"Norms on images broken in both rows, {group[0].unit.spec['dataset']}", columns, rows, caption)
+        )
     return tables
 
 
 def _broken(records: pd.DataFrame) -> pd.DataFrame:
     hit = records[records["correct"].astype(bool) & records["success"].astype(bool)]
-    return hit.assign(image=hit["image"].astype(str), target=hit["target"].astype("Int64").fillna(-1)).set_index(["image", "target"])[["l1", "l2", "linf"]]
+    return hit.assign(image=hit["image"].astype(str), target=hit["target"].astype("Int64").fillna(-1)).set_index(
+        ["image", "target"]
+    )[["l1", "l2", "linf"]]
 
 
 def _add_pair(pair: tuple[list[Cell], list[Cell]], both: pd.DataFrame, norm: str) -> None:

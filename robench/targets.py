@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
@@ -30,6 +28,6 @@ def resolve_targets(rule: TargetRule, labels: Tensor, logits: Tensor, draws: Dra
     if rule == "next":
         return (labels[:, None] + 1) % classes
     if rule == "least_likely":
-        return cast(Tensor, logits.cpu().scatter(1, labels[:, None], torch.inf).argmin(1, keepdim=True))
+        return logits.cpu().scatter(1, labels[:, None], torch.inf).argmin(1, keepdim=True)
     every = torch.arange(classes).expand(len(labels), classes)
     return every[every != labels[:, None]].reshape(len(labels), classes - 1)

@@ -70,7 +70,7 @@ def train(
                         f"try a smaller lr than {schedule.lr:g}"
                     )
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 objective.after_step(model, progress)
@@ -143,7 +143,9 @@ def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, object
         tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     tensors |= {f"objective.{name}": tensor for name, tensor in objective.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file({name: t.contiguous().cpu().clone() for name, t in tensors.items()}, temporary, {"epochs": str(epochs)})
+        save_file(
+            {name: t.contiguous().cpu().clone() for name, t in tensors.items()}, temporary, {"epochs": str(epochs)}
+        )
 
 
 def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any) -> int:

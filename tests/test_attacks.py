@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import linear_case, wrapped
+from cases import linear_case, wrapped
 from torch import Tensor
 
 from robench import ATTACKS
@@ -42,7 +42,9 @@ def test_budget_attacks_succeed_just_above_the_exact_distance_and_fail_just_belo
 
 @pytest.mark.parametrize(("name", "norm", "within"), [("cw_l2", "l2", 1.02), ("cw_linf", "linf", 1.15)])
 @pytest.mark.parametrize("targeted", [False, True])
-def test_minimal_attacks_find_the_exact_distance_of_a_linear_model(name: str, norm: str, within: float, targeted: bool) -> None:
+def test_minimal_attacks_find_the_exact_distance_of_a_linear_model(
+    name: str, norm: str, within: float, targeted: bool
+) -> None:
     model, inputs, labels = linear_case()
     direction = model.layer.weight[0] - model.layer.weight[1]
     gap = (model(inputs)[:, 0] - model(inputs)[:, 1]).abs()
@@ -57,7 +59,9 @@ def test_minimal_attacks_find_the_exact_distance_of_a_linear_model(name: str, no
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("targeted", [False, True])
-def test_every_attack_keeps_the_contract(name: str, targeted: bool, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]) -> None:
+def test_every_attack_keeps_the_contract(
+    name: str, targeted: bool, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
     inputs, labels, _ = (part[:12] for part in attackable)
     targets = (labels + 1) % 10 if targeted else None
     before = inputs.clone(), labels.clone()
@@ -82,13 +86,17 @@ def test_results_do_not_depend_on_the_batch(name: str, subject: Subject) -> None
     (condition,) = conditions(name + eps, DatasetCard())
     double = Subject("double", subject.module, 10, subject.device, subject.split, subject.clean)
     whole = attack_shard(double, condition, 0, np.arange(60), set())
-    parts = [attack_shard(double, condition, 0, np.arange(start, min(start + 7, 60)), set()) for start in range(0, 60, 7)]
+    parts = [
+        attack_shard(double, condition, 0, np.arange(start, min(start + 7, 60)), set()) for start in range(0, 60, 7)
+    ]
     singles = {row["image"]: row for part in parts for _, row in part.iterrows()}
     same = [bool(row["success"] == singles[row["image"]]["success"]) for _, row in whole.iterrows()]
     assert np.mean(same) >= 0.99
 
 
-def test_in_float64_results_are_equal_whatever_the_batch(subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]) -> None:
+def test_in_float64_results_are_equal_whatever_the_batch(
+    subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
     from copy import deepcopy
 
     inputs, labels, ids = attackable[0][:21].double(), attackable[1][:21], attackable[2][:21]
@@ -96,12 +104,19 @@ def test_in_float64_results_are_equal_whatever_the_batch(subject: Subject, attac
     from robench import Classifier
 
     whole = run("pgd_linf", Classifier(module, 10, ids), inputs, labels, eps=0.05, steps=10)
-    parts = [run("pgd_linf", Classifier(module, 10, ids[i : i + 4]), inputs[i : i + 4], labels[i : i + 4], eps=0.05, steps=10) for i in range(0, 21, 4)]
+    parts = [
+        run(
+            "pgd_linf", Classifier(module, 10, ids[i : i + 4]), inputs[i : i + 4], labels[i : i + 4], eps=0.05, steps=10
+        )
+        for i in range(0, 21, 4)
+    ]
     assert float((whole - torch.cat(parts)).abs().max()) < 1e-9
 
 
 @pytest.mark.parametrize("name", ["pgd_linf", "pgd_l2"])
-def test_stopping_at_success_loses_no_success(name: str, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]) -> None:
+def test_stopping_at_success_loses_no_success(
+    name: str, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
     inputs, labels, ids = attackable
     from robench import Classifier
 
@@ -118,7 +133,9 @@ def test_stopping_at_success_loses_no_success(name: str, subject: Subject, attac
 
 
 @pytest.mark.parametrize("name", ["pgd_linf", "cw_l2", "cw_linf"])
-def test_an_undefended_model_is_broken(name: str, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]) -> None:
+def test_an_undefended_model_is_broken(
+    name: str, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
     inputs, labels, ids = (part[:40] for part in attackable)
     from robench import Classifier
 

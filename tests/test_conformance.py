@@ -26,11 +26,15 @@ def fooled(subject: Subject, adversarial: Tensor, labels: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", ["fgsm", "pgd_linf", "pgd_l2"])
-def test_budget_attacks_equal_foolbox_from_the_same_start(name: str, dtype: torch.dtype, subject: Subject, attackable: Images) -> None:
+def test_budget_attacks_equal_foolbox_from_the_same_start(
+    name: str, dtype: torch.dtype, subject: Subject, attackable: Images
+) -> None:
     inputs, labels, ids = attackable[0].to(dtype), attackable[1], attackable[2]
     module = deepcopy(subject.module).to(dtype)
     eps = 0.4 if name == "pgd_l2" else 0.08
-    options = {} if name == "fgsm" else {"steps": 10, "step_size": eps / 4, "random_start": False, "until_success": False}
+    options = (
+        {} if name == "fgsm" else {"steps": 10, "step_size": eps / 4, "random_start": False, "until_success": False}
+    )
     ours = ATTACKS[name].function(Classifier(module, 10, ids), inputs, labels, eps=eps, **options)
     attacks = {
         "fgsm": lambda: foolbox.attacks.FGSM(random_start=False),
@@ -52,7 +56,9 @@ def test_fgsm_and_pgd_succeed_as_often_as_arts(subject: Subject, attackable: Ima
         from art.estimators.classification import PyTorchClassifier
     inputs, labels, ids = attackable
     model = deepcopy(subject.module).requires_grad_(True)
-    classifier = PyTorchClassifier(model, torch.nn.CrossEntropyLoss(), (1, 8, 8), 10, clip_values=(0, 1), device_type="cpu")
+    classifier = PyTorchClassifier(
+        model, torch.nn.CrossEntropyLoss(), (1, 8, 8), 10, clip_values=(0, 1), device_type="cpu"
+    )
     onehot = np.eye(10)[labels.numpy()]
     for name, theirs, options in (
         ("fgsm", FastGradientMethod(classifier, eps=0.08), {}),
@@ -69,10 +75,18 @@ def test_cw_l2_is_as_near_as_foolbox_at_the_same_budget(targeted: bool, subject:
     inputs, labels, ids = (part[:40] for part in attackable)
     targets = (labels + 1) % 10 if targeted else None
     model = Classifier(subject.module, 10, ids)
-    ours = ATTACKS["cw_l2"].function(model, inputs, labels, targets=targets, search_steps=9, steps=100, initial_c=1e-3, abort_early=False)
-    criterion = foolbox.criteria.TargetedMisclassification(targets) if targeted else foolbox.criteria.Misclassification(labels)
-    attack = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=100, stepsize=0.01, initial_const=1e-3, abort_early=False)
-    theirs, _, success = attack.run(foolbox.PyTorchModel(subject.module, bounds=(0, 1)), inputs, criterion, epsilon=None)
+    ours = ATTACKS["cw_l2"].function(
+        model, inputs, labels, targets=targets, search_steps=9, steps=100, initial_c=1e-3, abort_early=False
+    )
+    criterion = (
+        foolbox.criteria.TargetedMisclassification(targets) if targeted else foolbox.criteria.Misclassification(labels)
+    )
+    attack = foolbox.attacks.L2CarliniWagnerAttack(
+        binary_search_steps=9, steps=100, stepsize=0.01, initial_const=1e-3, abort_early=False
+    )
+    theirs, _, success = attack.run(
+        foolbox.PyTorchModel(subject.module, bounds=(0, 1)), inputs, criterion, epsilon=None
+    )
     predicted = subject.module(ours).argmax(1)
     hit = predicted == targets if targeted else predicted != labels
     assert hit.float().mean() >= success.float().mean()
