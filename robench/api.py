@@ -12,6 +12,7 @@ import pandas as pd
 from torch import nn
 
 from robench.classifier import frozen
+from robench.comparisons import norms_on_common, robustness_tables
 from robench.console import Reporter, Silent
 from robench.errors import ModelError, UsageError
 from robench.execution import Subject, best_batch, clean_logits, complete, one_intra_op_thread
@@ -30,7 +31,7 @@ from robench.places import Places
 from robench.plan import Condition, Name, conditions
 from robench.registry import DatasetCard
 from robench.store import Store
-from robench.tables import Table, norms_on_common, robustness_tables
+from robench.tables import Table
 
 
 @dataclass(frozen=True)

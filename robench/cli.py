@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -140,7 +140,8 @@ def plan(
 ) -> None:  # fmt: skip
     """Say what a run would do: trainings, cells, what is stored and why the rest is not, predicted passes and seconds."""
     with told():
-        from robench.harness import plan_rows, spell_seconds
+        from robench.duration import spell_seconds
+        from robench.forecast import plan_rows
 
         settings, places = _settings(n, seed, device, workers, batch_size), Places.of(data, store)
         trainings, cells = plan_rows(_rows(defense, attack, dataset, settings, places), settings, places)
@@ -198,19 +199,15 @@ def list_entries(
 ) -> None:
     """List the defenses, attacks and data sets."""
     with told():
+        from robench.listing import entry_facts, listing
         from robench.registry import REGISTRIES
 
         chosen = {name: registry for name, registry in REGISTRIES.items() if kind is None or name == kind.value}
-        found = {name: [_entry_facts(registry[e]) for e in registry] for name, registry in chosen.items()}
+        found = {name: [entry_facts(registry[e]) for e in registry] for name, registry in chosen.items()}
         if as_json:
             print(json.dumps(found, indent=1))
             return
-        for name, entries in found.items():
-            print(f"{name}:")
-            width = max(len(e["name"]) for e in entries)
-            for e in entries:
-                about = ", ".join(str(e[key]) for key in ("knowledge", "goal", "norm") if key in e)
-                print(f"  {e['name']:<{width}}  {e['summary']}" + (f" [{about}]" if about else ""))
+        print("\n".join(listing(found)))
 
 
 @app.command(epilog="robench show ksa")
@@ -219,67 +216,17 @@ def show(
 ) -> None:
     """Show an entry: its card, its options with types and defaults, its documentation."""
     with told():
-        import inspect
+        from robench.listing import card, entries_named, entry_facts, option_facts
 
-        from robench.calls import parse, written
-        from robench.errors import nearest
-        from robench.registry import REGISTRIES
-
-        name = parse(entry).name
-        homes = [(kind, r) for kind, r in REGISTRIES.items() if ".py" not in name and name in r]
-        if not homes and ".py" not in name:
-            known = [e for r in REGISTRIES.values() for e in r]
-            raise UsageError(f"no defense, attack or data set is named {name!r}{nearest(name, known)}")
-        found = [(kind, r[name]) for kind, r in homes] if homes else [_from_file(name)]
+        found = entries_named(entry)
         if as_json:
             print(
                 json.dumps(
-                    [{"kind": kind, **_entry_facts(e), "options": _option_facts(e)} for kind, e in found], indent=1
+                    [{"kind": kind, **entry_facts(e), "options": option_facts(e)} for kind, e in found], indent=1
                 )
             )
-            return
-        for kind, e in found:
-            print(f"{e.name}: {kind.removesuffix('s')} ({e.origin})")
-            for fact, value in asdict(e.card).items():
-                if value not in ("", {}):
-                    print(f"  {fact}: {written(value) if isinstance(value, bool | int | float) else value}")
-            print("\n  options:" if e.options else "\n  no options")
-            for option in e.options.values():
-                given = (
-                    "the harness resolves it: random, all, least_likely, next; None for untargeted"
-                    if option.name == "targets"
-                    else option.type
-                )
-                print(f"    {option.name}{'' if option.required else ' = ' + written(option.default)}  ({given})")
-            print(
-                "\n"
-                + "\n".join("  " + line if line else "" for line in (inspect.getdoc(e.function) or "").splitlines())
-            )
-
-
-def _from_file(name: str) -> tuple[str, Any]:
-    from robench.registry import REGISTRIES
-
-    problems = []
-    for kind, registry in REGISTRIES.items():
-        try:
-            return kind, registry[name]
-        except UsageError as error:
-            problems.append(str(error))
-    raise UsageError(problems[0])
-
-
-def _entry_facts(entry: Any) -> dict[str, Any]:
-    return {"name": entry.name, "summary": entry.summary, "origin": entry.origin, **asdict(entry.card)}
-
-
-def _option_facts(entry: Any) -> list[dict[str, Any]]:
-    from robench.calls import written
-
-    return [
-        {"name": o.name, "type": o.type, "required": o.required, "default": None if o.required else written(o.default)}
-        for o in entry.options.values()
-    ]
+        else:
+            print("\n\n".join("\n".join(card(kind, e)) for kind, e in found))
 
 
 @app.command(epilog="robench report --format markdown --out table.md")

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from robench.comparisons import NORM_NAMES, attack_label
 from robench.harness import Measured
 from robench.metrics import curve
 from robench.records import kept_pixels
-from robench.tables import NORM_NAMES, attack_label
 
 LINES = ["-", "--", ":", "-."]
 

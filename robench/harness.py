@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from robench.checkpoints import Checkpoint, Trained
 from robench.classifier import frozen
 from robench.console import Reporter
 from robench.diagnostics import model_card, probe_digest
+from robench.duration import spell_seconds, training_seconds
 from robench.errors import UsageError
 from robench.execution import (
     Subject,
-    attack_shard,
     best_batch,
     clean_logits,
     complete,
@@ -83,37 +82,6 @@ class Row:
     @property
     def name(self) -> str:
         return self.checkpoint.entry.shown(self.checkpoint.call)
-
-
-@dataclass(frozen=True)
-class CellPlan:
-    """What `robench plan` says of a unit.
-
-    Attributes:
-        missing: images that are not in the store, of `n`.
-        why: why they are missing.
-        passes, seconds: predicted for the missing images from a measured probe; None where the defense is not trained.
-    """
-
-    defense: str
-    attack: str
-    dataset: str
-    n: int
-    missing: int
-    why: str
-    passes: float | None
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """A training that is needed, and how long it would take, from a few measured steps."""
-
-    defense: str
-    dataset: str
-    epochs: int
-    steps: int
-    seconds: float
 
 
 def rows_of(
@@ -179,7 +147,7 @@ def subject_of(row: Row, trained: Trained, device: torch.device) -> Subject:
     return Subject(row.name, module, classes, device, row.split, clean)
 
 
-def _unit(row: Row, trained: Trained, subject: Subject, condition: Condition, seed: int, store: Store) -> Unit:
+def unit_of(row: Row, trained: Trained, subject: Subject, condition: Condition, seed: int, store: Store) -> Unit:
     facts = {
         "norm": condition.card.norm, "goal": condition.card.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
         "targets": condition.targets, "attack": condition.call.name, "weights": trained.weights, "classes": subject.classes,
@@ -214,7 +182,7 @@ def _measure(
     store: Store,
     reporter: Reporter,
 ) -> Measured:
-    unit = _unit(row, trained, subject, condition, settings.seed, store)
+    unit = unit_of(row, trained, subject, condition, settings.seed, store)
     ids = row.split.image_ids().tolist()
     keep = set(ids if settings.keep_images else ids[:PICTURES])
     label = f"{row.name} under {condition.text} on {row.data.name}"
@@ -238,104 +206,6 @@ def _measure(
                     task.close()
     records = unit.read()
     return Measured(unit, records[records["image"].isin(ids)].reset_index(drop=True))
-
-
-def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[list[TrainingPlan], list[CellPlan]]:
-    """What a run would do: the trainings that are needed, and for each unit what is missing, why, and what it costs."""
-    device, store = settings.torch_device(), Store(places.store)
-    trainings, cells = [], []
-    for row in rows:
-        trained = row.checkpoint.load()
-        if trained is None:
-            recipe = row.checkpoint.recipe()
-            epochs = recipe.schedule.epochs(len(row.data.splits.train))
-            trainings.append(
-                TrainingPlan(
-                    row.name,
-                    row.data.name,
-                    epochs,
-                    recipe.schedule.steps,
-                    training_seconds(row.checkpoint, recipe, device),
-                )
-            )
-            cells += [
-                CellPlan(row.name, c.text, row.data.name, len(row.split), len(row.split), "not trained", None, None)
-                for c in row.conditions
-            ]
-            continue
-        subject = subject_of(row, trained, device)
-        for condition in row.conditions:
-            cells.append(_plan_cell(row, trained, subject, condition, settings, store))
-    return trainings, cells
-
-
-def _plan_cell(
-    row: Row, trained: Trained, subject: Subject, condition: Condition, settings: Settings, store: Store
-) -> CellPlan:
-    unit = _unit(row, trained, subject, condition, settings.seed, store)
-    records = unit.read()
-    missing = len(set(row.split.image_ids().tolist()) - set(records["image"]))
-    if not missing:
-        return CellPlan(row.name, condition.text, row.data.name, len(row.split), 0, "in the store", 0.0, 0.0)
-    why = (
-        f"{len(row.split) - missing} of {len(row.split)} images are there"
-        if len(records)
-        else store.why_again(unit) or "not run yet"
-    )
-    passes, seconds = probe_cost(subject, condition, settings.seed)
-    return CellPlan(
-        row.name,
-        condition.text,
-        row.data.name,
-        len(row.split),
-        missing,
-        why,
-        passes * missing,
-        seconds * missing / settings.worker_count(subject.device),
-    )
-
-
-def probe_cost(subject: Subject, condition: Condition, seed: int, images: int = 8) -> tuple[float, float]:
-    """Passes (forward and backward) and worker seconds for each image, from attacking a few.
-
-    The seconds are the probe's passes at the cost of a pass in the best batch, since a few images alone cost more.
-    """
-    with one_intra_op_thread():
-        frame = attack_shard(subject, condition, seed, np.arange(min(images, len(subject.split))), set())
-        pair = best_batch(subject)[1]
-    forwards, backwards = float(frame["forwards"].sum()), float(frame["backwards"].sum())
-    count = frame["image"].nunique()
-    return (forwards + backwards) / count, max(forwards, backwards) * pair / count
-
-
-def training_seconds(checkpoint: Checkpoint, recipe: Recipe, device: torch.device, steps: int = 3) -> float:
-    """How long a training would take, from a few steps of a recipe that is thrown away."""
-    from dataclasses import replace
-
-    from robench.training import train
-
-    if not recipe.schedule.steps or not len(checkpoint.splits.train):
-        return 0.0
-    times: list[float] = []
-    nothing = checkpoint.splits.validation.select(np.array([], dtype=np.int64))
-    short = replace(recipe, schedule=replace(recipe.schedule, steps=min(steps, recipe.schedule.steps)))
-    train(
-        short,
-        checkpoint.splits.train,
-        nothing,
-        seed=0,
-        device=device,
-        report=lambda _: times.append(time.perf_counter()),
-    )
-    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
-    return step * recipe.schedule.steps
-
-
-def spell_seconds(seconds: float) -> str:
-    """A duration for a person: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def train_rows(rows: Sequence[Row], settings: Settings, reporter: Reporter) -> list[dict[str, Any]]:

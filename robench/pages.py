@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from robench.api import Result
+from robench.comparisons import by_dataset
 from robench.errors import RobenchError, UsageError
 from robench.figures import curves, triple
 from robench.files import atomic_path
@@ -16,7 +17,6 @@ from robench.harness import Measured
 from robench.places import Places
 from robench.plan import load_data
 from robench.store import Store
-from robench.tables import by_dataset
 
 PICTURED = 4
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from robench.errors import UsageError
@@ -132,6 +131,8 @@ def build_vit(
     Raises:
         UsageError: the patch does not divide the image, or the heads the width.
     """
+    from timm.models.vision_transformer import VisionTransformer
+
     channels, height, width = shape
     if height % patch or width % patch:
         sides = [p for p in range(2, min(height, width)) if height % p == 0 and width % p == 0]

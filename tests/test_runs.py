@@ -17,7 +17,8 @@ import robench
 from robench import DataError, StoreError, UsageError
 from robench.checkpoints import Checkpoint
 from robench.console import Silent
-from robench.harness import Settings, plan_rows, rows_of
+from robench.forecast import plan_rows
+from robench.harness import Settings, rows_of
 from robench.places import Places
 from robench.plan import load_data
 from robench.store import Store

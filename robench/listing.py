@@ -1,0 +1,82 @@
+"""What `robench list` and `robench show` say of entries."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from robench.calls import parse, written
+from robench.errors import UsageError, nearest
+from robench.registry import REGISTRIES, Entry
+
+
+def entries_named(text: str) -> list[tuple[str, Entry]]:
+    """The entries of a name, with their kinds.
+
+    Raises:
+        UsageError: there is none; the nearest is suggested.
+    """
+    name = parse(text).name
+    if ".py" in name:
+        return [_from_file(name)]
+    found = [(kind, registry[name]) for kind, registry in REGISTRIES.items() if name in registry]
+    if not found:
+        known = [e for registry in REGISTRIES.values() for e in registry]
+        raise UsageError(f"no defense, attack or data set is named {name!r}{nearest(name, known)}")
+    return found
+
+
+def _from_file(name: str) -> tuple[str, Entry]:
+    problems = []
+    for kind, registry in REGISTRIES.items():
+        try:
+            return kind, registry[name]
+        except UsageError as error:
+            problems.append(str(error))
+    raise UsageError(problems[0])
+
+
+def listing(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """Lines: each kind, its entries with their summaries."""
+    for name, entries in found.items():
+        yield f"{name}:"
+        width = max(len(e["name"]) for e in entries)
+        for e in entries:
+            about = ", ".join(str(e[key]) for key in ("knowledge", "goal", "norm") if key in e)
+            yield f"  {e['name']:<{width}}  {e['summary']}" + (f" [{about}]" if about else "")
+
+
+def card(kind: str, entry: Entry) -> Iterator[str]:
+    """Lines: an entry's facts, options and documentation."""
+    yield f"{entry.name}: {kind.removesuffix('s')} ({entry.origin})"
+    for fact, value in asdict(entry.card).items():
+        if value not in ("", {}):
+            yield f"  {fact}: {_said(value)}"
+    yield "\n  options:" if entry.options else "\n  no options"
+    for option in entry.options.values():
+        by_harness = "'random', 'all', 'least_likely' or 'next', which the harness resolves; None for untargeted"
+        given = by_harness if option.name == "targets" else option.type
+        yield f"    {option.name}{'' if option.required else ' = ' + written(option.default)}  ({given})"
+    yield ""
+    yield from (f"  {line}" if line else "" for line in (inspect.getdoc(entry.function) or "").splitlines())
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_said(inner)}" for name, inner in value.items())
+    return value if isinstance(value, str) else written(value)
+
+
+def entry_facts(entry: Entry) -> dict[str, Any]:
+    """An entry's name, summary, origin and card, as plain values."""
+    return {"name": entry.name, "summary": entry.summary, "origin": entry.origin, **asdict(entry.card)}
+
+
+def option_facts(entry: Entry) -> list[dict[str, Any]]:
+    """An entry's options, as plain values."""
+    return [
+        {"name": o.name, "type": o.type, "required": o.required, "default": None if o.required else written(o.default)}
+        for o in entry.options.values()
+    ]
