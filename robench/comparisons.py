@@ -33,9 +33,9 @@ def by_dataset(measured: Sequence[Measured]) -> list[list[Measured]]:
     return list(groups.values())
 
 
-def attack_label(facts: dict[str, Any], spec: dict[str, Any]) -> str:
+def attack_label(attack: str) -> str:
     """An attack without its eps, which stands in the column's name."""
-    call = parse(spec["attack"])
+    call = parse(attack)
     return str(Call(call.name, {k: v for k, v in call.options.items() if k != "eps"}))
 
 
@@ -44,11 +44,10 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
     cells: dict[tuple[str, str], Measured] = {(one.unit.spec["defense"], one.unit.spec["attack"]): one for one in group}
     attacks = list(dict.fromkeys(one.unit.spec["attack"] for one in group))
     order = {
-        label: place
-        for place, label in enumerate(dict.fromkeys(attack_label(o.unit.facts, o.unit.spec) for o in group))
+        label: place for place, label in enumerate(dict.fromkeys(attack_label(o.unit.spec["attack"]) for o in group))
     }
     facts = {one.unit.spec["attack"]: one.unit.facts for one in group}
-    attacks.sort(key=lambda a: (order[attack_label(facts[a], {"attack": a})], facts[a]["eps"] or 0))
+    attacks.sort(key=lambda a: (order[attack_label(a)], facts[a]["eps"] or 0))
     columns, filled = [], []
 
     def add(
@@ -61,7 +60,7 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
     add(Column("", "Clean", True), list(union), _clean_terms, lambda r: _share_cell(clean_accuracy(r)))
     for attack in attacks:
         found = [cells[d, attack].records if (d, attack) in cells else None for d in defenses]
-        label, eps = attack_label(facts[attack], {"attack": attack}), facts[attack]["eps"]
+        label, eps = attack_label(attack), facts[attack]["eps"]
         name = f"ASR {written_float(eps)}" if eps is not None else "ASR"
         add(Column(label, name, False), found, _success_terms, lambda r: _share_cell(attack_success_rate(r)))
         if facts[attack]["goal"] == "minimal":
@@ -69,7 +68,7 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
                 add(Column(label, NORM_NAMES[norm], True), found, _norm_terms(norm), partial(_norm_cell, norm=norm))
     for norm, eps in _thresholds(group):
         frames = [_worst(group, d, norm, eps) for d in defenses]
-        if len({attack_label(o.unit.facts, o.unit.spec) for o in group if o.unit.facts["norm"] == norm}) > 1:
+        if len({attack_label(o.unit.spec["attack"]) for o in group if o.unit.facts["norm"] == norm}) > 1:
             column = Column("Worst case, robust accuracy", f"{NORM_NAMES[norm]} {written_float(eps)}", True)
             columns.append(column)
             filled.append([_share_cell(worst_case(f, norm, eps)) if f else Cell("–") for f in frames])

@@ -32,7 +32,7 @@ def curves(group: Sequence[Measured], norm: str) -> str | None:
         return None
     series: dict[tuple[str, str], list[Measured]] = {}
     for one in own:
-        series.setdefault((one.unit.spec["defense"], attack_label(one.unit.facts, one.unit.spec)), []).append(one)
+        series.setdefault((one.unit.spec["defense"], attack_label(one.unit.spec["attack"])), []).append(one)
     defenses, attacks = (list(dict.fromkeys(key[i] for key in series)) for i in (0, 1))
     fine = np.linspace(0, reach, 81)
     with plt.rc_context(

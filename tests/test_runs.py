@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from conftest import SMALL
+from typer.testing import CliRunner
 
 import robench
 from robench import DataError, StoreError, UsageError
 from robench.checkpoints import Checkpoint
+from robench.cli import app
 from robench.console import Silent
 from robench.forecast import plan_rows
 from robench.harness import Settings, rows_of
@@ -207,15 +210,9 @@ def test_two_processes_on_the_same_cell_do_its_work_once(shared_cache: Path) -> 
     assert sum(pq.read_metadata(part).num_rows for part in parts) == 60
 
 
-def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "robench", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        timeout=120,
-        check=False,
-    )
+def cli(*arguments: str) -> Result:
+    """The command line within this process; importing torch anew for each call would take most of the time."""
+    return CliRunner().invoke(app, arguments)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +232,7 @@ def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 )
 def test_a_mistake_is_one_line_and_exit_status_2(arguments: list[str], said: str) -> None:
     done = cli("run", *arguments)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("robench:")]) == 1
@@ -329,12 +326,12 @@ def test_commands_answer_for_people_and_for_machines() -> None:
     assert json.loads(cli("list", "--json").stdout)["defenses"]
     assert "k = 4  (a whole number at least 1)" in cli("show", "ksa").stdout
     assert "did you mean 'ksa'" in cli("show", "kas").stderr
-    assert cli("doctor").returncode == 0
-    assert cli("report").returncode == 2
+    assert cli("doctor").exit_code == 0
+    assert cli("report").exit_code == 2
     small_run()
     for form in ("text", "markdown", "csv", "latex", "json"):
         done = cli("report", "--format", form)
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.stderr
         assert "pgd_linf" in done.stdout.replace("\\", "")
     assert cli("report").stdout.strip() == "results/report.html"
     page = Path("results/report.html").read_text()
