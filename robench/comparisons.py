@@ -13,6 +13,7 @@ import pandas as pd
 from robench.calls import Call, parse, written_float
 from robench.harness import Measured
 from robench.metrics import attack_success_rate, clean_accuracy, distances, fooled_within, worst_case
+from robench.plan import variant
 from robench.statistics import paired_ratio_difference
 from robench.tables import Cell, Column, Table
 
@@ -176,10 +177,10 @@ def _title(group: list[Measured]) -> str:
 def _caption(group: list[Measured], models: dict[str, dict[str, Any]], defenses: list[str]) -> list[str]:
     counts = sorted({int(o.records["image"].nunique()) for o in group})
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    facts, seed = group[0].unit.facts, group[0].unit.spec["seed"]
+    facts, spec = group[0].unit.facts, group[0].unit.spec
     widest = max((_half_width(o) for o in group), default=0.0)
     lines = [
-        f"n = {n} test images ({facts['variant']}; {facts['source'].partition(' in ')[0]}), attack seed {seed}. "
+        f"n = {n} test images ({variant(spec['dataset'], group[0].unit.identity['data'])}; {facts['source'].partition(' in ')[0]}), attack seed {spec['seed']}. "
         "Clean: accuracy in %. ASR: successes in % of the correctly classified images"
         + (" and their targets" if any(o.unit.facts["targets"] == "all" for o in group) else "")
         + ".",

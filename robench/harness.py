@@ -151,7 +151,7 @@ def unit_of(row: Row, trained: Trained, subject: Subject, condition: Condition, 
     facts = {
         "norm": condition.card.norm, "goal": condition.card.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
         "targets": condition.targets, "attack": condition.call.name, "weights": trained.weights, "classes": subject.classes,
-        "shape": row.split.shape, "variant": row.data.variant, "source": row.data.splits.source,
+        "shape": row.split.shape, "source": row.data.splits.source,
         "device": subject.device.type, "torch": torch.__version__,
     }  # fmt: skip
     probe = probe_digest(subject.clean)

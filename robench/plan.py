@@ -26,12 +26,6 @@ class Data:
     splits: Splits
     fingerprint: str
 
-    @property
-    def variant(self) -> str:
-        """Which copy of the data set this is, by the test split's fingerprint."""
-        known = self.card.variants.get(self.fingerprint)
-        return known or f"test fingerprint {self.fingerprint}"
-
 
 @dataclass(frozen=True)
 class Condition:
@@ -62,6 +56,15 @@ class Condition:
     def identity(self) -> dict[str, Any]:
         """What of the attack can change a number."""
         return ATTACKS.identity(self.call, self.entry)
+
+
+def variant(dataset: str, fingerprint: str) -> str:
+    """Which copy of a data set has this fingerprint: its name where the card knows it."""
+    try:
+        known = DATASETS.call(dataset)[0].card.variants.get(fingerprint)
+    except UsageError:  # the file that defined it is gone
+        known = None
+    return f"{known}, fingerprint {fingerprint}" if known else f"test fingerprint {fingerprint}"
 
 
 def load_data(name: Name, places: Places) -> Data:

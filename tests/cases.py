@@ -27,7 +27,7 @@ def linear_case(count: int = 24, dtype: torch.dtype = torch.float64) -> tuple[Li
     generator = torch.Generator().manual_seed(3)
     direction = torch.randn(16, generator=generator, dtype=torch.float64)
     model = Linear(torch.stack([direction, -direction]).to(dtype), torch.zeros(2, dtype=dtype))
-    inputs = 0.5 + 0.03 * torch.randn(count, 1, 4, 4, generator=generator, dtype=torch.float64)
+    inputs = 0.5 + 0.1 * torch.randn(count, 1, 4, 4, generator=generator, dtype=torch.float64)
     model.layer.bias.data[:] = torch.tensor(
         [-(0.5 * direction.sum()).item(), (0.5 * direction.sum()).item()], dtype=dtype
     )

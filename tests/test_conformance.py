@@ -84,9 +84,7 @@ def test_cw_l2_is_as_near_as_foolbox_at_the_same_budget(targeted: bool, subject:
     attack = foolbox.attacks.L2CarliniWagnerAttack(
         binary_search_steps=9, steps=100, stepsize=0.01, initial_const=1e-3, abort_early=False
     )
-    theirs, _, success = attack.run(
-        foolbox.PyTorchModel(subject.module, bounds=(0, 1)), inputs, criterion, epsilon=None
-    )
+    theirs, _, success = attack(foolbox.PyTorchModel(subject.module, bounds=(0, 1)), inputs, criterion, epsilons=None)
     predicted = subject.module(ours).argmax(1)
     hit = predicted == targets if targeted else predicted != labels
     assert hit.float().mean() >= success.float().mean()
