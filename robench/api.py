@@ -26,6 +26,7 @@ from robench.metrics import (
     passes,
     robust_accuracy,
     success_rate_uint8,
+    target_rates,
 )
 from robench.places import Places
 from robench.plan import Condition, Name, conditions
@@ -86,6 +87,8 @@ def summarise(records: pd.DataFrame, facts: dict[str, Any]) -> dict[str, Any]:
         told[norm] = {
             "mean": _plain(size.mean), "median": _plain(size.median), "mean_all": _plain(size.mean_all), "median_all": _plain(size.median_all), "successes": size.successes,
         }  # fmt: skip
+    if facts["targets"] == "all":
+        told["targets"] = dict(zip(("average", "best", "worst"), map(_plain, target_rates(records)), strict=True))
     told["forwards"], told["backwards"], told["seconds"] = (_plain(x) for x in passes(records))
     return told
 

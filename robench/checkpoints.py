@@ -23,7 +23,7 @@ from robench.hashing import digest, file_digest
 from robench.images import Splits
 from robench.leases import lease
 from robench.recipe import Progress, Recipe, Task
-from robench.registry import DATASETS, DEFENSES, DatasetCard, Entry
+from robench.registry import DEFENSES, DatasetCard, Entry
 from robench.training import train
 
 ENGINE = 1
@@ -222,6 +222,3 @@ def task_of(splits: Splits, card: DatasetCard) -> Task:
         shown.shape, splits.classes, len(splits.train), tuple(round(m, 4) for m in mean.tolist()),
         tuple(max(round(s, 4), 1e-4) for s in std.tolist()), card.epochs, card.crop, card.flip,
     )  # fmt: skip
-
-
-__all__ = ["DATASETS", "ENGINE", "Checkpoint", "Trained", "build", "recipe_of", "task_of"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robench.console import Reporter, reporter
+from robench.console import reporter
 from robench.errors import RobenchError, UsageError
 from robench.places import Places
 
@@ -275,6 +275,3 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|timm\.")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.|timm\.")
     app()
-
-
-__all__ = ["Reporter", "app", "main"]

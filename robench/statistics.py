@@ -37,24 +37,6 @@ def clustered(values: Array, images: NDArray[np.str_], resamples: int = 2000) ->
     return Interval(float(low), float(high))
 
 
-def paired_difference(first: Array, second: Array, resamples: int = 2000) -> Interval:
-    """Bootstrap interval for mean(first) − mean(second) over the same images."""
-    difference = first - second
-    picks = np.random.default_rng(0).integers(0, len(difference), (resamples, len(difference)))
-    low, high = np.quantile(difference[picks].mean(1), [0.025, 0.975])
-    return Interval(float(low), float(high))
-
-
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Two-sided p-value of McNemar's exact test on two rows of outcomes of the same images."""
-    from scipy.stats import binomtest
-
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    if only_first + only_second == 0:
-        return 1.0
-    return float(binomtest(only_first, only_first + only_second).pvalue)
-
-
 def paired_ratio_difference(first: tuple[Array, Array], second: tuple[Array, Array], resamples: int = 2000) -> Interval:
     """Bootstrap interval, over images, of Σa₁/Σb₁ − Σa₂/Σb₂: two rates or means with denominators of their own.
 

@@ -73,6 +73,8 @@ def test_targets_of_every_class_make_a_row_for_each() -> None:
     result, _ = small_run(attack="fgsm(eps=0.1, targets='all')", n=20)
     counts = result.records.groupby("image")["target"].nunique()
     assert set(counts) == {9}
+    rates = result.summary()[0]["targets"]
+    assert rates["worst"] <= rates["average"] <= rates["best"]
     assert not (result.records["target"] == result.records["label"]).any()
 
 
