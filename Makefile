@@ -13,10 +13,10 @@ PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c cons
 
 # ViT and KSA-ViT, trained now on handwritten digits, under FGSM, PGD and targeted CW; then the table and the report.
 demo: .venv/installed
-	.venv/bin/robench run --dataset digits --n 200 --store results/demo \
+	.venv/bin/robench run --dataset digits --n 100 --store results/demo \
 	  --defense "vit(epochs=30)" --defense "ksa(model=vit(epochs=30))" \
 	  --attack fgsm --attack "pgd_linf(steps=20)" \
-	  --attack "cw_l2(targets='random', search_steps=5, initial_c=1.0)" --attack "cw_linf(targets='random')"
+	  --attack "cw_l2(targets='random', search_steps=4, initial_c=1.0, lr=0.1)" --attack "cw_linf(targets='random', steps=40)"
 
 test: .venv/installed lint
 	.venv/bin/python -m pytest -q
