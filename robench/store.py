@@ -67,7 +67,10 @@ class Unit:
             )
         if not tables:
             return empty() if pixels else empty().drop(columns="adversarial")
-        return to_frame(pa.concat_tables(tables)).drop_duplicates(KEY, ignore_index=True)
+        frame = to_frame(pa.concat_tables(tables))
+        if pixels:  # an image that was attacked again to keep its pixels has two rows; the one with pixels counts
+            frame = frame.sort_values("adversarial", key=lambda column: column.isna(), kind="stable")
+        return frame.drop_duplicates(KEY, ignore_index=True)
 
     def add(self, frame: pd.DataFrame) -> None:
         """Write one more part, whole or not at all.

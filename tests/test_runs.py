@@ -60,6 +60,16 @@ def test_more_images_only_add_to_what_is_there() -> None:
     assert len(result.records) == 60
 
 
+def test_pixels_asked_for_later_are_kept_once() -> None:
+    before, _ = small_run(n=30)
+    small_run(n=30, keep_images=True)
+    written = set(Path("results").rglob("part-*.parquet"))
+    after, _ = small_run(n=30, keep_images=True)
+    assert set(Path("results").rglob("part-*.parquet")) == written
+    assert len(after.records) == 30
+    assert (after.records["success"].mean(), len(before.records)) == (before.records["success"].mean(), 30)
+
+
 def test_workers_and_batches_change_no_success() -> None:
     results = [
         small_run(store=f"store-{workers}-{size}", workers=workers, batch_size=size)[0]
