@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robench import Above0, Classifier, NotNegative, Positive, attack
+from robench.box import Variable, from_box, to_box
 from robench.goal import STOP_MARGIN, goal_margin, taken
 from robench.norms import rowwise
 from robench.optimizers import Adam
@@ -24,8 +25,9 @@ def cw_l2(
     initial_c: Above0 = 1e-3,
     confidence: NotNegative = 0.0,
     abort_early: bool = True,
+    variable: Variable = "sine",
 ) -> Tensor:
-    """Carlini & Wagner's L2 attack: smallest ‖δ‖² + c·f in tanh space, with a binary search over c for each image.
+    """Carlini & Wagner's L2 attack: smallest ‖δ‖² + c·f, with a binary search over c for each image.
 
     The authors' own budget is steps=10000; what fewer steps cost is in CONTRIBUTING.md.
 
@@ -36,13 +38,14 @@ def cw_l2(
         steps: of Adam for each c.
         confidence: κ, the logit margin that is wanted.
         abort_early: give a value of c up when the loss has not fallen in a tenth of the steps (per image).
+        variable: the change of variable that keeps pixels in [0, 1]; "tanh" is the authors'.
 
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
     wanted = confidence + STOP_MARGIN
-    origin = torch.atanh((2 * inputs - 1) * 0.999999)
-    reference = (torch.tanh(origin) + 1) / 2
+    origin = from_box(inputs, variable)
+    reference = to_box(origin, variable)
     best = inputs.clone()
     best_distance = torch.full_like(inputs[:, 0, 0, 0], torch.inf)
     low, high = torch.zeros_like(best_distance), torch.full_like(best_distance, torch.inf)
@@ -55,7 +58,7 @@ def cw_l2(
         point, adam, before = origin.clone(), Adam(origin, lr), torch.full_like(c, torch.inf)
         for step in range(steps):
             point.requires_grad_()
-            adversarial = (torch.tanh(point) + 1) / 2
+            adversarial = to_box(point, variable)
             found = goal_margin(model(adversarial, rows), labels[rows], taken(targets, rows))
             distance = (adversarial - reference[rows]).square().flatten(1).sum(1)
             loss = distance + c[rows] * (wanted - found).relu()

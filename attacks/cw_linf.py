@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robench import Above0, Classifier, Positive, attack
+from robench.box import Variable, from_box, to_box
 from robench.goal import STOP_MARGIN, goal_margin, taken
 from robench.norms import rowwise
 from robench.optimizers import Adam
@@ -13,7 +14,7 @@ from robench.optimizers import Adam
 SMALLEST = 1 / 256
 SLOW_TAU = 0.02
 """The learning rate is `lr` where τ is at most this, and in proportion to τ above, up to ten times. At the authors' rate
-throughout, a black or white pixel, deep in the tanh's flat part, needs over a thousand steps to move at all."""
+throughout, a black or white pixel, at a flat end of the change of variable, moves by at most (steps · lr)² / 4: 1/16."""
 
 
 @attack(paper="arXiv:1608.04644", norm="linf", goal="minimal")
@@ -29,6 +30,7 @@ def cw_linf(
     largest_c: Above0 = 20.0,
     c_factor: Above0 = 10.0,
     decrease: Above0 = 0.9,
+    variable: Variable = "sine",
 ) -> Tensor:
     """Carlini & Wagner's L∞ attack: c·f + Σ max(0, |δ| − τ), with τ lowered by a tenth after every success.
 
@@ -41,19 +43,20 @@ def cw_linf(
         inputs: images in [0, 1], (N, C, H, W).
         targets: classes to be taken for, (N,); None to leave the label.
         steps: of Adam for each pair of τ and c.
+        variable: the change of variable that keeps pixels in [0, 1]; "tanh" is the authors'.
 
     Returns:
         The last adversarial images that were found; the input itself where there was none.
     """
     best = inputs.clone()
     rows = torch.arange(len(inputs), device=inputs.device)
-    begin = torch.atanh((2 * inputs - 1) * 0.999999)  # where each image's descent (re)starts, in tanh space
+    begin = from_box(inputs, variable)  # where each image's descent (re)starts
     point, adam = begin.clone(), Adam(begin, lr)
     tau = torch.ones_like(inputs[:, 0, 0, 0])
     c, used = torch.full_like(tau, initial_c), torch.zeros_like(tau)
     while len(rows):
         point.requires_grad_()
-        adversarial = (torch.tanh(point) + 1) / 2
+        adversarial = to_box(point, variable)
         found = goal_margin(model(adversarial, rows), labels[rows], taken(targets, rows))
         excess = ((adversarial - inputs[rows]).abs() - rowwise(tau, adversarial)).relu().flatten(1).sum(1)
         loss = c * (2 * STOP_MARGIN - found).relu() + excess

@@ -12,7 +12,8 @@ import pandas as pd
 from torch import nn
 
 from robench.classifier import frozen
-from robench.comparisons import norms_on_common, robustness_tables
+from robench.common_norms import norms_on_common
+from robench.comparisons import robustness_tables
 from robench.console import Reporter, Silent
 from robench.errors import ModelError, UsageError
 from robench.execution import Subject, best_batch, clean_logits, complete, one_intra_op_thread
@@ -31,6 +32,7 @@ from robench.metrics import (
 from robench.places import Places
 from robench.plan import Condition, Name, conditions
 from robench.registry import DatasetCard
+from robench.seeds import over_seeds
 from robench.store import Store
 from robench.tables import Table
 
@@ -54,8 +56,10 @@ class Result:
         return pd.concat(frames, ignore_index=True)
 
     def tables(self) -> list[Table]:
-        """A table a data set, in the style of the papers, each followed by the norms on images broken in both rows."""
-        return [*robustness_tables(self.measured, self.models), *norms_on_common(self.measured)]
+        """A table a data set in the style of the papers, averages over training seeds, norms on images broken in both rows."""
+        robustness = robustness_tables(self.measured, self.models)
+        averaged = [over_seeds(table) for table in robustness]
+        return [*robustness, *filter(None, averaged), *norms_on_common(self.measured)]
 
     def table(self) -> str:
         """All tables as text."""

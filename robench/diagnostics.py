@@ -6,19 +6,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from robench.execution import Subject
+from robench.execution import Subject, clean_logits
 from robench.hashing import digest
+from robench.images import Split
 from robench.vit import attentions, watched
 
 ATTENTION_IMAGES = 256
+PROBE_IMAGES = 8
 
 
-def probe_digest(clean: Tensor) -> str:
-    """Digest of the logits of the first eight pinned images, to two decimals: the same on every machine."""
-    rounded = (clean[:8].double() * 100).round().long()
-    return digest(rounded.tolist())
+@torch.no_grad()
+def probe_digest(subject: Subject, test: Split) -> str:
+    """Digest of the logits of the first eight pinned test images, to two decimals.
+
+    It notices a model whose code changed but not its weights. Rounded, so that another machine's last bits rarely show.
+    """
+    probed = test.first(min(PROBE_IMAGES, len(test)))
+    logits = clean_logits(subject.module, probed, subject.classes, subject.device, subject.name)
+    return digest((logits.double() * 100).round().long().tolist())
 
 
 @torch.no_grad()

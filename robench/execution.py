@@ -37,7 +37,6 @@ class Subject:
 
     Attributes:
         clean: logits of the split's images, (N, classes), on the CPU.
-        probe: digest of the logits of a few pinned images, which notices a model whose code changed but not its weights.
     """
 
     name: str

@@ -154,7 +154,7 @@ def unit_of(row: Row, trained: Trained, subject: Subject, condition: Condition, 
         "shape": row.split.shape, "source": row.data.splits.source,
         "device": subject.device.type, "torch": torch.__version__,
     }  # fmt: skip
-    probe = probe_digest(subject.clean)
+    probe = probe_digest(subject, row.data.splits.test)
     return store.unit(
         spec(row.name, condition, row.data, seed),
         identity(row.data, row.checkpoint.identity, trained.weights, probe, condition, seed),

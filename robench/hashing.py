@@ -27,7 +27,11 @@ def file_digest(path: Path) -> str:
 
 
 def source_digest(function: Callable[..., Any]) -> str:
-    """Digest of the syntax tree of the file that defines `function`: comments and docstrings do not change it."""
+    """Digest of the syntax tree of the file that defines `function`: comments and docstrings do not change it.
+
+    Nor do the defaults of the function's own options: what they resolve to is hashed beside this, so that a changed
+    default touches only what was run with it.
+    """
     path = inspect.getsourcefile(function)
     try:
         source = Path(path).read_text(encoding="utf-8") if path else inspect.getsource(function)
@@ -39,6 +43,9 @@ def source_digest(function: Callable[..., Any]) -> str:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
+            node.args.kw_defaults = [None] * len(node.args.kwonlyargs)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 

@@ -12,15 +12,24 @@ from robench.statistics import Interval
 
 @dataclass(frozen=True)
 class Column:
-    """A column: which group it stands in, its name, and whether more is better for the defender."""
+    """A column: which group it stands in, its name, whether more is better for the defender, how its numbers are printed."""
 
     group: str
     name: str
     higher_is_better: bool
+    digits: int = 1
+    percent: bool = False
 
     @property
     def header(self) -> str:
         return f"{self.name} {'↑' if self.higher_is_better else '↓'}"
+
+    def cell(self, value: float, interval: Interval | None = None, spread: float | None = None) -> Cell:
+        """The cell of a value (NaN: there is none), printed with its spread where it has one."""
+        if math.isnan(value):
+            return Cell("–")
+        shown = [f"{number * (100 if self.percent else 1):.{self.digits}f}" for number in (value, spread or 0.0)]
+        return Cell(shown[0] if spread is None else " ± ".join(shown), value, interval)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from robench.harness import Settings, obtain, rows_of, subject_of
 
 SMALL = "vit(depth=2, epochs=12)"
 """A ViT that learns the digits in a few seconds."""
+PGD = "pgd_linf(eps=0.1, steps=5)"
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +56,18 @@ def attackable(subject: Subject) -> tuple[Tensor, Tensor, list[str]]:
     labels = subject.split.targets()
     right = (subject.clean.argmax(1) == labels).nonzero().squeeze(1).numpy()
     return subject.split.inputs(right), labels[right], subject.split.image_ids()[right].tolist()
+
+
+def small_run(**changes: object) -> tuple[robench.Result, list[str]]:
+    """A run of the small ViT on 60 digits, and what was said meanwhile."""
+    told = Silent()
+    settings = {
+        "defense": SMALL,
+        "attack": PGD,
+        "dataset": "digits",
+        "n": 60,
+        "workers": 2,
+        "reporter": told,
+        **changes,
+    }
+    return robench.run(**settings), told.said  # type: ignore[arg-type]

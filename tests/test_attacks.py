@@ -49,7 +49,7 @@ def test_minimal_attacks_find_the_exact_distance_of_a_linear_model(
     direction = model.layer.weight[0] - model.layer.weight[1]
     gap = (model(inputs)[:, 0] - model(inputs)[:, 1]).abs()
     exact = gap / (direction.norm() if norm == "l2" else direction.abs().sum())
-    # CW-L∞ stops at one 256th; a step of CW-L2 in tanh space is about 0.005 a pixel, too coarse for images on the boundary.
+    # CW-L∞ stops at one 256th; a step of CW-L2 is about 0.005 a pixel, too coarse for images on the boundary.
     far = exact > (0.01 if norm == "linf" else 0.05)
     assert int(far.sum()) >= 8
     adversarial = run(name, wrapped(model, len(inputs)), inputs, labels, targets=1 - labels if targeted else None)

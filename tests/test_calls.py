@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 
 from robench import ATTACKS, DATASETS, DEFENSES, Call, UsageError, parse
@@ -84,3 +88,20 @@ def test_nested_entries_are_part_of_the_identity() -> None:
     )
     assert first != second
     assert first["options"]["model"]["options"]["depth"] == 2
+
+
+def test_a_changed_default_is_another_identity_only_where_it_is_used(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+
+    def identities(source: str) -> list[object]:
+        file.write_text(source)
+        os.utime(file, ns=(time.time_ns(), time.time_ns()))
+        return [DEFENSES.identity(*reversed(DEFENSES.find(text))) for text in (f"{file}", f"{file}(width=8)")]
+
+    source = (
+        'import robench\n@robench.defense()\ndef mine(task, *, width: int = 4):\n    """Mine."""\n    return width\n'
+    )
+    before, after = identities(source), identities(source.replace("int = 4", "int = 5"))
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+    assert identities(source.replace("return width", "return -width"))[1] != before[1]

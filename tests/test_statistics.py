@@ -11,7 +11,9 @@ from cases import split_of
 
 from robench.metrics import attack_success_rate, curve, distances, robust_accuracy, target_rates, worst_case
 from robench.records import SCHEMA
+from robench.seeds import over_seeds
 from robench.statistics import clustered, paired_ratio_difference, wilson
+from robench.tables import Column, Table
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (5, 10), (10, 10), (497, 1000)])
@@ -112,3 +114,21 @@ def test_subsets_are_pinned_balanced_and_nested() -> None:
     shuffled = split.select(np.random.default_rng(1).permutation(40))
     assert list(shuffled.first(10).image_ids()) == list(small.image_ids())
     assert shuffled.fingerprint() == split.fingerprint()
+
+
+def test_rows_that_differ_only_in_their_seed_are_averaged() -> None:
+    columns = [Column("", "Clean", True, percent=True), Column("cw_l2", "L2", True, digits=3)]
+    shares = {"vit": [0.7, 0.72, 0.71], "ksa(k=4)": [0.69, 0.73, 0.71], "other": [0.5]}
+    rows = [
+        (name if not seed else name.rstrip(")") + ("(" if "(" not in name else ", ") + f"seed={seed})",
+         [columns[0].cell(value), columns[1].cell(1.0 if name == "vit" else 0.5 + seed / 100)])
+        for name, values in shares.items() for seed, value in enumerate(values)
+    ]  # fmt: skip
+    averaged = over_seeds(Table("T", columns, rows))
+    assert averaged is not None
+    assert [name for name, _ in averaged.rows] == ["vit (3 seeds)", "ksa(k=4) (3 seeds)"]
+    (vit, ksa) = (cells for _, cells in averaged.rows)
+    assert [cell.text for cell in vit] == ["71.0 ± 1.0", "1.000 ± 0.000"]
+    assert (vit[0].best, ksa[0].best) == (True, True)
+    assert (vit[1].best, ksa[1].best) == (True, False)
+    assert over_seeds(Table("T", columns, rows[:1])) is None
