@@ -16,13 +16,13 @@ demo: .venv/installed
 	.venv/bin/robench run --dataset digits --n 100 --store results/demo \
 	  --defense "vit(epochs=30)" --defense "ksa(model=vit(epochs=30))" \
 	  --attack fgsm --attack "pgd_linf(steps=20)" \
-	  --attack "cw_l2(targets='random', search_steps=4, initial_c=1.0, lr=0.1)" --attack "cw_linf(targets='random', steps=40)"
+	  --attack "cw_l2(targets='random', search_steps=4, initial_c=1.0)" --attack "cw_linf(targets='random', steps=40)"
 
 test: .venv/installed lint
-	.venv/bin/python -m pytest -q
+	.venv/bin/python -m pytest -q -n auto
 
 fast: .venv/installed
-	.venv/bin/python -m pytest -q -m "not slow"
+	.venv/bin/python -m pytest -q -n auto -m "not slow"
 
 lint: .venv/installed
 	.venv/bin/ruff check .

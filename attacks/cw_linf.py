@@ -17,7 +17,17 @@ SLOW_TAU = 0.02
 throughout, a black or white pixel, at a flat end of the change of variable, moves by at most (steps · lr)² / 4: 1/16."""
 
 
-@attack(paper="arXiv:1608.04644", norm="linf", goal="minimal")
+@attack(
+    paper="arXiv:1608.04644",
+    norm="linf",
+    goal="minimal",
+    complete=True,
+    monotone=True,
+    presets={
+        "art": {"steps": 10, "lr": 0.01, "initial_c": 1e-5, "c_factor": 2.0, "variable": "tanh"},
+        "quick": {"steps": 30},
+    },
+)
 def cw_linf(
     model: Classifier,
     inputs: Tensor,

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from robench import Classifier, Radius, attack
+from robench.losses import cross_entropy
 
 
 @attack(paper="arXiv:1412.6572", norm="linf", goal="budget")
-def fgsm(model: Classifier, inputs: Tensor, labels: Tensor, *, eps: Radius, targets: Tensor | None = None) -> Tensor:
+def fgsm(
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    eps: Radius,
+    targets: Tensor | None = None,
+    random_start: bool = False,
+) -> Tensor:
     """Fast gradient sign method: one step of size eps along the sign of the loss gradient.
 
     Args:
         inputs: images in [0, 1], (N, C, H, W).
         eps: radius of the L∞ ball, for pixels in [0, 1].
         targets: classes to be taken for, (N,); None to leave the label.
+        random_start: take the step from a uniform point of the ball, and come back into it.
     """
-    probe = inputs.clone().requires_grad_()
-    goal = labels if targets is None else targets
-    gradient = model.gradient(probe, F.cross_entropy(model(probe), goal, reduction="none"))
-    direction = gradient.sign() if targets is None else -gradient.sign()
-    return (inputs + eps * direction).clamp(0, 1)
+    probe = inputs.clone()
+    if random_start:
+        start = 2 * model.draws.uniform("start", 0, None, inputs.shape[1:]) - 1
+        probe = (inputs + eps * start.to(inputs)).clamp(0, 1)
+    probe.requires_grad_()
+    gradient = model.gradient(probe, cross_entropy(model(probe), labels, targets))
+    moved = probe.detach() + eps * gradient.sign()
+    return (inputs + (moved - inputs).clamp(-eps, eps)).clamp(0, 1)

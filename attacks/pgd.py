@@ -1,22 +1,31 @@
-"""Projected gradient descent (Madry et al., 2018) in the L∞ and the L2 ball."""
+"""Projected gradient descent (Madry et al., 2018) in the L∞, the L2 and the L1 ball."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from robench import Above0, Classifier, Positive, Radius, attack
+from robench import Above0, Bounds, Classifier, Positive, Radius, attack
 from robench.goal import reached, taken
-from robench.norms import l2, rowwise, scale_to_l2
+from robench.losses import cross_entropy
+from robench.norms import l2, rowwise, scale_to_l1, scale_to_l2
 
-Step = Callable[[Tensor], Tensor]
+Step = Callable[[Tensor, Tensor], Tensor]
 Project = Callable[[Tensor], Tensor]
 
 
-@attack(paper="arXiv:1706.06083", norm="linf", goal="budget")
+@attack(
+    paper="arXiv:1706.06083",
+    norm="linf",
+    goal="budget",
+    complete=True,
+    monotone=True,
+    presets={"art": {"steps": 100, "step_size": 0.1, "random_start": False}, "quick": {"steps": 10}},
+)
 def pgd_linf(
     model: Classifier,
     inputs: Tensor,
@@ -49,12 +58,19 @@ def pgd_linf(
 
     return _descend(
         model, inputs, labels, targets, steps, restarts, start if random_start else None, until_success,
-        step=lambda gradient: size * gradient.sign(),
+        step=lambda gradient, _: size * gradient.sign(),
         project=lambda delta: delta.clamp(-eps, eps),
     )  # fmt: skip
 
 
-@attack(paper="arXiv:1706.06083", norm="l2", goal="budget")
+@attack(
+    paper="arXiv:1706.06083",
+    norm="l2",
+    goal="budget",
+    complete=True,
+    monotone=True,
+    presets={"art": {"steps": 100, "step_size": 0.1, "random_start": False}, "quick": {"steps": 10}},
+)
 def pgd_l2(
     model: Classifier,
     inputs: Tensor,
@@ -82,8 +98,62 @@ def pgd_l2(
 
     return _descend(
         model, inputs, labels, targets, steps, restarts, start if random_start else None, until_success,
-        step=lambda gradient: size * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient),
+        step=lambda gradient, _: size * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient),
         project=lambda delta: scale_to_l2(delta, eps),
+    )  # fmt: skip
+
+
+@attack(
+    paper="arXiv:1904.13000",
+    norm="l1",
+    goal="budget",
+    complete=True,
+    monotone=True,
+    presets={"quick": {"steps": 10}},
+)
+def pgd_l1(
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    eps: Radius,
+    targets: Tensor | None = None,
+    steps: Positive = 40,
+    step_size: Above0 | None = None,
+    restarts: Positive = 1,
+    random_start: bool = True,
+    until_success: bool = True,
+    sparsity: Annotated[float, Bounds(0, 1)] = 0.995,
+) -> Tensor:
+    """Projected gradient descent in the L1 ball: sparse steps on the pixels with the steepest slopes (Tramèr & Boneh).
+
+    The options are those of `pgd_linf`, with eps the radius of the L1 ball.
+
+    Args:
+        step_size: 8 eps / steps where it is None.
+        sparsity: share of the pixels that a step leaves alone. A pixel at the box that would leave it is one of them.
+    """
+    size = step_size or 8 * eps / steps
+    pixels = inputs[0].numel()
+    moving = max(1, round((1 - sparsity) * pixels), math.ceil(size))  # no pixel can move by more than 1
+
+    def start(restart: int, rows: Tensor) -> Tensor:
+        weights = -torch.log1p(-model.draws.uniform("start", restart, rows, inputs.shape[1:]))
+        signs = model.draws.uniform("start/sign", restart, rows, inputs.shape[1:]) < 0.5
+        radius = eps * model.draws.uniform("start/radius", restart, rows, (1,)).squeeze(1) ** (1 / pixels)
+        return weights * rowwise(radius / weights.flatten(1).sum(1), weights) * (1 - 2 * signs.double())
+
+    def step(gradient: Tensor, at: Tensor) -> Tensor:
+        free = torch.where(gradient > 0, at < 1, at > 0)
+        slope = (gradient * free).flatten(1)
+        kept = slope.abs().topk(moving, dim=1).indices
+        signs = torch.zeros_like(slope).scatter(1, kept, slope.gather(1, kept).sign())
+        return size / moving * signs.view_as(at)
+
+    return _descend(
+        model, inputs, labels, targets, steps, restarts, start if random_start else None, until_success,
+        step=step,
+        project=lambda delta: scale_to_l1(delta, eps),
     )  # fmt: skip
 
 
@@ -109,15 +179,14 @@ def _descend(
             adversarial[rows] = (inputs[rows] + project(start(restart, rows).to(inputs))).clamp(0, 1)
         for _ in range(steps):
             probe = adversarial[rows].requires_grad_()
-            goal = labels if targets is None else targets
             logits = model(probe, rows)
             if until_success:
                 going = ~reached(logits.detach(), labels[rows], taken(targets, rows))
                 if not going.any():
                     rows = rows[going]
                     break
-            gradient = model.gradient(probe, F.cross_entropy(logits, goal[rows], reduction="none"))
-            change = step(gradient if targets is None else -gradient)
+            gradient = model.gradient(probe, cross_entropy(logits, labels[rows], taken(targets, rows)))
+            change = step(gradient, probe.detach())
             moved = (inputs[rows] + project(probe.detach() + change - inputs[rows])).clamp(0, 1)
             if until_success and not going.all():
                 moved, rows = moved[going], rows[going]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from robench.cards import DatasetCard
 from robench.classifier import frozen
 from robench.common_norms import norms_on_common
 from robench.comparisons import robustness_tables
@@ -31,7 +32,6 @@ from robench.metrics import (
 )
 from robench.places import Places
 from robench.plan import Condition, Name, conditions
-from robench.registry import DatasetCard
 from robench.seeds import over_seeds
 from robench.store import Store
 from robench.tables import Table

@@ -17,13 +17,14 @@ import torch
 from torch import nn
 
 from robench.calls import Call
+from robench.cards import DatasetCard
 from robench.errors import DataError, ModelError, UsageError
 from robench.files import atomic_path
 from robench.hashing import digest, file_digest
 from robench.images import Splits
 from robench.leases import lease
 from robench.recipe import Progress, Recipe, Task
-from robench.registry import DEFENSES, DatasetCard, Entry
+from robench.registry import DEFENSES, Entry
 from robench.training import train
 
 ENGINE = 1

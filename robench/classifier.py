@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,7 @@ class Classifier:
         self._stop = stop
         self.classes = classes
         self.draws = Draws(seed, ids)
+        self._places = torch.arange(len(ids))
         self.forwards = torch.zeros(len(ids), dtype=torch.int64)
         self.backwards = torch.zeros(len(ids), dtype=torch.int64)
 
@@ -74,24 +76,36 @@ class Classifier:
         if self._stop is not None and self._stop.is_set():
             raise Cancelled
         logits = checked_forward(self._module, inputs, self.classes, self._name)
-        places = torch.arange(len(inputs)) if rows is None else rows.cpu()
+        places = self._places[: len(inputs)] if rows is None else self._places[rows.cpu()]
         ones = torch.ones_like(places)
         self.forwards.index_add_(0, places, ones)
         if logits.requires_grad:
             logits.register_hook(lambda _: self._count_backward(places, ones))  # type: ignore[no-untyped-call]
         return logits
 
+    def of(self, rows: Tensor) -> Classifier:
+        """The same model for some of the images, which may repeat: row r of its batches is image rows[r] of this one.
+
+        It is what an attack gives to another attack that goes on with the images that are left; passes are counted here.
+        """
+        part = copy(self)
+        part._places, part.draws = self._places[rows.cpu()], self.draws.of(rows)
+        return part
+
     def _count_backward(self, places: Tensor, ones: Tensor) -> None:
         self.backwards.index_add_(0, places, ones)
 
-    def gradient(self, inputs: Tensor, loss: Tensor) -> Tensor:
+    def gradient(self, inputs: Tensor, loss: Tensor, *, again: bool = False) -> Tensor:
         """Gradient of the sum of per-image losses with respect to the inputs, checked to be finite.
+
+        Args:
+            again: whether another gradient is wanted of the same forward pass.
 
         Raises:
             ModelError: there is no gradient or it is not finite.
         """
         try:
-            (gradient,) = torch.autograd.grad(loss.sum(), inputs)
+            (gradient,) = torch.autograd.grad(loss.sum(), inputs, retain_graph=again)
         except RuntimeError as error:
             raise ModelError(
                 f"{self._name} has no gradient with respect to its inputs ({error}); "

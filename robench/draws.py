@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -39,6 +40,12 @@ class Draws:
     def __init__(self, seed: int, ids: Sequence[str]) -> None:
         self._seed = seed
         self._ids = np.array([_key(i) for i in ids], dtype=np.uint64)
+
+    def of(self, rows: Tensor) -> Draws:
+        """The random numbers of some of the images."""
+        part = copy(self)
+        part._ids = self._ids[rows.cpu().numpy()]
+        return part
 
     def _bits(self, purpose: str, step: int, rows: Tensor | None, count: int) -> NDArray[np.uint64]:
         ids = self._ids if rows is None else self._ids[rows.cpu().numpy()]

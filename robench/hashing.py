@@ -29,8 +29,8 @@ def file_digest(path: Path) -> str:
 def source_digest(function: Callable[..., Any]) -> str:
     """Digest of the syntax tree of the file that defines `function`: comments and docstrings do not change it.
 
-    Nor do the defaults of the function's own options: what they resolve to is hashed beside this, so that a changed
-    default touches only what was run with it.
+    Nor do the defaults of the function's own options and what its decorator says: what of them can change a number is
+    hashed beside this, so that a changed default touches only what was run with it.
     """
     path = inspect.getsourcefile(function)
     try:
@@ -46,6 +46,7 @@ def source_digest(function: Callable[..., Any]) -> str:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
             node.args.kw_defaults = [None] * len(node.args.kwonlyargs)
+            node.decorator_list = []
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 

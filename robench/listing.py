@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from robench.calls import parse, written
@@ -51,8 +51,13 @@ def listing(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 def card(kind: str, entry: Entry) -> Iterator[str]:
     """Lines: an entry's facts, options and documentation."""
     yield f"{entry.name}: {kind.removesuffix('s')} ({entry.origin})"
-    for fact, value in asdict(entry.card).items():
-        if value not in ("", {}):
+    for fact, value in _facts(entry).items():
+        if value in ("", {}, False):
+            continue
+        if fact == "presets":
+            for name, options in value.items():
+                yield f"  preset '{name}': {options}"
+        else:
             yield f"  {fact}: {_said(value)}"
     yield "\n  options:" if entry.options else "\n  no options"
     for option in entry.options.values():
@@ -69,9 +74,20 @@ def _said(value: Any) -> str:
     return value if isinstance(value, str) else written(value)
 
 
+def _facts(entry: Entry) -> dict[str, Any]:
+    """An entry's card as plain values; the options of its presets as a person writes them."""
+    facts = {fact.name: getattr(entry.card, fact.name) for fact in fields(entry.card)}
+    if "presets" in facts:
+        facts["presets"] = {
+            name: ", ".join(f"{option}={written(value)}" for option, value in options.items())
+            for name, options in facts["presets"].items()
+        }
+    return facts
+
+
 def entry_facts(entry: Entry) -> dict[str, Any]:
     """An entry's name, summary, origin and card, as plain values."""
-    return {"name": entry.name, "summary": entry.summary, "origin": entry.origin, **asdict(entry.card)}
+    return {"name": entry.name, "summary": entry.summary, "origin": entry.origin, **_facts(entry)}
 
 
 def option_facts(entry: Entry) -> list[dict[str, Any]]:

@@ -38,6 +38,53 @@ def scale_to_l2(delta: Tensor, radius: float) -> Tensor:
     return delta * rowwise((radius / length.clamp_min(radius)) if radius else torch.zeros_like(length), delta)
 
 
+def scale_to_l1(delta: Tensor, radius: float) -> Tensor:
+    """The nearest point, in L2, of the L1 ball of this radius to each perturbation (Duchi et al., 2008)."""
+    size = delta.flatten(1).abs()
+    ordered = size.sort(1, descending=True).values
+    count = torch.arange(1, size.shape[1] + 1, device=delta.device, dtype=delta.dtype)
+    excess = (ordered.cumsum(1) - radius) / count
+    support = (ordered > excess).sum(1, keepdim=True).clamp_min(1)
+    threshold = excess.gather(1, support - 1).relu()
+    return delta.sign() * (size - threshold).relu().view_as(delta)
+
+
+def to_hyperplane(points: Tensor, normal: Tensor, distance: Tensor, norm: str) -> Tensor:
+    """The smallest move, in L∞ or L2, that takes each image in [0, 1] across a hyperplane and stays in the box.
+
+    Every pixel moves against the normal's sign, at the same speed in L∞ and in proportion to |normal| in L2, until it
+    meets the box. The time at which the hyperplane is reached is found exactly among the sorted times of those meetings.
+
+    Args:
+        normal: (N, C, H, W).
+        distance: normal · x + b at each point, (N,); the move makes it zero, or as small as the box allows.
+        norm: "linf" or "l2".
+
+    Returns:
+        The moves, shaped like the points.
+    """
+    flat, slope = points.flatten(1), normal.flatten(1) * rowwise(distance.sign(), normal.flatten(1))
+    size = slope.abs()
+    room = torch.where(slope > 0, flat, 1 - flat)
+    speed = torch.ones_like(size) if norm == "linf" else size
+    meets, order = (room / speed.clamp_min(1e-30)).sort(1)
+    rate = (size * speed).gather(1, order)  # by which the distance falls in a unit of time
+    gone = (size * room).gather(1, order).cumsum(1)
+    left = (rate.flip(1).cumsum(1)).flip(1) - rate
+    reached = gone + left * meets  # how far the distance has fallen when each pixel meets the box
+    needed = distance.abs()[:, None]
+    place = (reached < needed).sum(1, keepdim=True)
+    last = place.clamp_max(size.shape[1] - 1)
+    before = (place - 1).clamp_min(0)
+    fallen = torch.where(place > 0, reached.gather(1, before), 0.0)
+    since = torch.where(place > 0, meets.gather(1, before), 0.0)
+    pace = left.gather(1, last) + rate.gather(1, last)
+    time = since + (needed - fallen) / pace.clamp_min(1e-30)
+    moved = torch.minimum(speed * time, room)
+    moved = torch.where(place == size.shape[1], room, moved)  # the hyperplane lies outside the box
+    return -(slope.sign() * moved).view_as(points)
+
+
 def margin(logits: Tensor, classes: Tensor) -> Tensor:
     """Logit of the given class minus the largest other logit, (N,): positive where that class is predicted."""
     chosen = logits.gather(1, classes[:, None]).squeeze(1)

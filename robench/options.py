@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from robench.calls import Call, written
+from robench.calls import Call, parse, written
 from robench.errors import UsageError, nearest
 
 
@@ -29,6 +29,13 @@ class Bounds:
         return low if self.high == math.inf else f"{low} and at most {self.high:g}"
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Which registry a nested call belongs to, where it is not that of the entry it is given to."""
+
+    name: str
+
+
 Positive = Annotated[int, Bounds(1)]
 """A whole number of at least 1."""
 Above0 = Annotated[float, Bounds(0, open_low=True)]
@@ -37,6 +44,10 @@ NotNegative = Annotated[float, Bounds(0)]
 """A number of at least 0."""
 Radius = Annotated[float, Bounds(0)]
 """A perturbation's size, for pixels in [0, 1]."""
+AttackCall = Annotated[Call, Kind("attacks")]
+"""A nested attack."""
+DefenseCall = Annotated[Call, Kind("defenses")]
+"""A nested defense."""
 TargetRule = Literal["random", "all", "least_likely", "next"]
 """Which class a targeted attack aims at; see `robench.targets`."""
 
@@ -48,6 +59,11 @@ class Option:
     name: str
     annotation: Any
     default: Any
+
+    @property
+    def kind(self) -> str | None:
+        """Which registry its nested calls belong to (None: the entry's own)."""
+        return _kind(self.annotation)
 
     @property
     def required(self) -> bool:
@@ -70,13 +86,19 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
 
 
 def checked(
-    function: Callable[..., Any], given: dict[str, Any], entry: str, extra: dict[str, Any] | None = None
+    function: Callable[..., Any],
+    given: dict[str, Any],
+    entry: str,
+    extra: dict[str, Any] | None = None,
+    *,
+    partial: bool = False,
 ) -> dict[str, Any]:
     """The options of a call with defaults filled in and every value checked.
 
     Args:
         entry: how the entry is named in messages.
         extra: annotations that replace the function's own, for arguments that the harness resolves (targets).
+        partial: options without a default may be missing; whoever holds the call will give them.
 
     Raises:
         UsageError: an unknown option, a missing one, or a value of the wrong type or outside its range.
@@ -92,6 +114,8 @@ def checked(
     resolved: dict[str, Any] = {}
     for name, option in known.items():
         if name not in given:
+            if option.required and partial:
+                continue
             if option.required:
                 raise UsageError(f"{entry} needs the option {name!r} ({option.type})")
             resolved[name] = option.default
@@ -118,6 +142,12 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
+def _kind(annotation: Any) -> str | None:
+    if get_origin(annotation) is Annotated:
+        return next((note.name for note in get_args(annotation)[1:] if isinstance(note, Kind)), None)
+    return next((kind for kind in map(_kind, get_args(annotation)) if kind), None)
+
+
 def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:
     """Whether a value is of an annotated type, and the value as that type."""
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -141,6 +171,8 @@ def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:
             return False, value
         fitted = [_fit(item, arguments[0]) for item in value]
         return all(fits for fits, _ in fitted), [item for _, item in fitted]
+    if annotation is Call and isinstance(value, str):
+        return True, parse(value)
     if annotation is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value), float(
             value

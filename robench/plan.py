@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from robench.calls import Call
+from robench.cards import AttackCard, DatasetCard
 from robench.checkpoints import ENGINE, Checkpoint
 from robench.errors import UsageError
 from robench.images import Split, Splits
 from robench.options import options_of
 from robench.places import Places
-from robench.registry import ATTACKS, DATASETS, AttackCard, DatasetCard, Entry
+from robench.registry import ATTACKS, DATASETS, Entry
 
 Name = str | Call | Callable[..., Any]
 

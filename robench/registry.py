@@ -11,63 +11,19 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from robench.calls import Call, parse
+from robench.cards import AttackCard, Card, DatasetCard, DefenseCard, Goal, Knowledge, Norm
 from robench.errors import UsageError, nearest
 from robench.hashing import digest, source_digest
 from robench.options import Option, TargetRule, checked, options_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Norm = Literal["l0", "l1", "l2", "linf"]
-Goal = Literal["budget", "minimal", "natural"]
-Knowledge = Literal["white-box", "score", "decision", "transfer", "none"]
-
-
-@dataclass(frozen=True)
-class AttackCard:
-    """The facts about an attack that are printed and that a leaderboard sorts by."""
-
-    norm: Norm
-    goal: Goal
-    knowledge: Knowledge = "white-box"
-    paper: str = ""
-
-
-@dataclass(frozen=True)
-class DefenseCard:
-    """The facts about a defense; the declared ones choose how it must be attacked."""
-
-    paper: str = ""
-    stochastic: bool = False
-    differentiable: bool = True
-
-
-@dataclass(frozen=True)
-class DatasetCard:
-    """The facts about a data set, with what suits it: how long to train, how to augment, which radii to attack at.
-
-    Attributes:
-        epochs: of a plain training of a small model.
-        crop: padding in pixels of random crops.
-        flip: whether a mirrored image is still one of its class.
-        eps: for each norm the radii that an attack with eps=None is run at, for pixels in [0, 1].
-        variants: names of known copies by the test split's fingerprint.
-    """
-
-    paper: str = ""
-    epochs: int = 30
-    crop: int = 0
-    flip: bool = False
-    eps: dict[str, list[float]] = field(default_factory=dict)
-    variants: dict[str, str] = field(default_factory=dict)
-
-
-Card = AttackCard | DefenseCard | DatasetCard
 
 
 @dataclass(frozen=True)
@@ -88,10 +44,17 @@ class Entry:
     def options(self) -> dict[str, Option]:
         return options_of(self.function)
 
-    def resolve(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The options of a call, checked, with defaults filled in."""
+    def resolve(self, given: dict[str, Any], *, partial: bool = False) -> dict[str, Any]:
+        """The options of a call, checked, with defaults filled in; `partial`: those without a default may be missing."""
         extra = {"targets": TargetRule | None} if "targets" in self.options else None
-        return checked(self.function, given, self.name, extra)
+        presets = getattr(self.card, "presets", {})
+        if presets and "preset" in given:
+            if given["preset"] not in presets:
+                raise UsageError(
+                    f"{self.name} has no preset {given['preset']!r}{nearest(str(given['preset']), presets)}"
+                )
+            given = {**presets[given["preset"]], **{n: v for n, v in given.items() if n != "preset"}}
+        return checked(self.function, given, self.name, extra, partial=partial)
 
     def shown(self, call: Call) -> str:
         """A resolved call as a person writes it: without the options that are at their defaults."""
@@ -106,10 +69,20 @@ class Entry:
 
 
 def attack(
-    *, norm: Norm, goal: Goal, knowledge: Knowledge = "white-box", paper: str = ""
+    *,
+    norm: Norm,
+    goal: Goal,
+    knowledge: Knowledge = "white-box",
+    paper: str = "",
+    complete: bool = False,
+    monotone: bool = False,
+    presets: dict[str, dict[str, Any]] | None = None,
 ) -> Callable[[Function], Function]:
-    """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`."""
-    return _marker(AttackCard(norm, goal, knowledge, paper))
+    """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
+
+    The arguments are those of `AttackCard`.
+    """
+    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, presets or {}))
 
 
 def defense(
@@ -202,11 +175,18 @@ class Registry:
     def identity(self, call: Call, entry: Entry | None = None) -> dict[str, Any]:
         """All that a resolved call depends on: its options and its source, those of nested entries included."""
         entry = entry or self[call.name]
-        options = {
-            name: self.identity(self.find(value)[1]) if isinstance(value, Call) else value
-            for name, value in call.options.items()
-        }
-        return {"name": entry.name, "options": options, "source": entry.source()}
+        options = {name: self._plain(value, entry.options[name].kind) for name, value in call.options.items()}
+        return {"name": entry.name, "options": options, "card": entry.card.judged(), "source": entry.source()}
+
+    def _plain(self, value: Any, kind: str | None) -> Any:
+        """An option's value with the entries in it spelled out by what they depend on."""
+        if isinstance(value, list):
+            return [self._plain(item, kind) for item in value]
+        if not isinstance(value, Call):
+            return value
+        registry = REGISTRIES[kind] if kind else self
+        entry, call = registry.call(value)
+        return registry.identity(Call(call.name, entry.resolve(call.options, partial=True)), entry)
 
     def _from_file(self, name: str) -> Entry:
         file, _, wanted = name.partition("::")

@@ -18,6 +18,7 @@ import pytest
 from torch import Tensor
 
 import robench
+from robench import ATTACKS, DATASETS, Classifier, Places
 from robench.console import Silent
 from robench.execution import Subject
 from robench.harness import Settings, obtain, rows_of, subject_of
@@ -71,3 +72,39 @@ def small_run(**changes: object) -> tuple[robench.Result, list[str]]:
         **changes,
     }
     return robench.run(**settings), told.said  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session", params=["vit", "cnn", "robust"])
+def victim(request: pytest.FixtureRequest, subject: Subject) -> tuple[Subject, tuple[Tensor, Tensor, list[str]]]:
+    """The small ViT, a small CNN, and the CNN trained against PGD; with the images that each classifies correctly."""
+    if request.param != "vit":
+        module = small_cnn(subject, adversarially=request.param == "robust")
+        with torch.no_grad():
+            clean = module(subject.split.inputs(slice(None)))
+        subject = Subject(request.param, module, 10, subject.device, subject.split, clean)
+    labels = subject.split.targets()
+    right = (subject.clean.argmax(1) == labels).nonzero().squeeze(1).numpy()
+    return subject, (subject.split.inputs(right), labels[right], subject.split.image_ids()[right].tolist())
+
+
+def small_cnn(subject: Subject, *, adversarially: bool) -> torch.nn.Module:
+    """Two convolutions, trained on the digits; against PGD at 0.15 in L∞ where that is asked for."""
+    from torch import nn
+
+    train = DATASETS["digits"].function(Places.of()).train
+    inputs, labels = train.inputs(slice(None)), train.targets()
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10)
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(400):
+        rows = torch.randint(len(inputs), (128,))
+        batch, wanted = inputs[rows], labels[rows]
+        if adversarially:
+            attacked = Classifier(model, 10, [""] * len(batch))
+            batch = ATTACKS["pgd_linf"].function(attacked, batch, wanted, eps=0.15, steps=5, until_success=False)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(batch), wanted).backward()
+        optimizer.step()
+    return model.eval().requires_grad_(False)

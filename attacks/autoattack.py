@@ -1,0 +1,89 @@
+"""AutoAttack (Croce & Hein, 2020): four attacks without options to choose, one after another on the images left."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from robench import ATTACKS, AttackCall, Call, Classifier, Radius, attack
+from robench.goal import reached
+from robench.norms import lengths
+
+
+def standard(norm: str) -> list[Call]:
+    """The parts of the standard version, with their budgets."""
+    return [
+        Call(f"apgd_{norm}", {"loss": "ce"}),
+        Call(f"apgd_{norm}", {"loss": "dlr_targeted"}),
+        Call(f"fab_{norm}"),
+        Call(f"square_{norm}", {"queries": 5000, "share": 0.8, "rescale": False}),
+    ]
+
+
+def quick(norm: str) -> list[Call]:
+    """A few steps of the parts that find most."""
+    return [
+        Call(f"apgd_{norm}", {"loss": "dlr_targeted", "steps": 20, "target_classes": 3}),
+        Call(f"square_{norm}", {"queries": 100}),
+    ]
+
+
+LINF, L2 = standard("linf"), standard("l2")
+
+
+@attack(
+    paper="arXiv:2003.01690",
+    norm="linf",
+    goal="budget",
+    complete=True,
+    monotone=True,
+    presets={"quick": {"parts": quick("linf")}},
+)
+def autoattack(
+    model: Classifier, inputs: Tensor, labels: Tensor, *, eps: Radius, parts: list[AttackCall] = LINF
+) -> Tensor:
+    """AutoAttack in L∞, the standard version: APGD-CE, targeted APGD, targeted FAB, Square; each on what is left.
+
+    Args:
+        inputs: images in [0, 1], (N, C, H, W).
+        eps: radius of the ball, for pixels in [0, 1].
+        parts: the attacks, in their order; each is given eps, a minimal one as the distance that is enough.
+    """
+    return _one_after_another(model, inputs, labels, eps, "linf", parts)
+
+
+@attack(
+    paper="arXiv:2003.01690",
+    norm="l2",
+    goal="budget",
+    complete=True,
+    monotone=True,
+    presets={"quick": {"parts": quick("l2")}},
+)
+def autoattack_l2(
+    model: Classifier, inputs: Tensor, labels: Tensor, *, eps: Radius, parts: list[AttackCall] = L2
+) -> Tensor:
+    """AutoAttack in L2, the standard version.
+
+    The options are those of `autoattack`, with eps the radius of the L2 ball.
+    """
+    return _one_after_another(model, inputs, labels, eps, "l2", parts)
+
+
+def _one_after_another(
+    model: Classifier, inputs: Tensor, labels: Tensor, eps: float, norm: str, parts: list[Call]
+) -> Tensor:
+    result, left = inputs.clone(), torch.arange(len(inputs), device=inputs.device)
+    for part in parts:
+        entry = ATTACKS[part.name]
+        options = entry.resolve(part.options, partial=True)
+        options |= {name: eps for name in ("eps", "enough") if name in entry.options}
+        found = entry.function(model.of(left), inputs[left], labels[left], **options)
+        with torch.no_grad():
+            hit = reached(model(found, left), labels[left], None)
+        hit &= lengths(found - inputs[left])[norm] <= eps * (1 + 1e-6)
+        result[left[hit]] = found[hit]
+        left = left[~hit]
+        if not len(left):
+            break
+    return result

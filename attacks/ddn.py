@@ -1,0 +1,67 @@
+"""Decoupled direction and norm (Rony et al., 2019)."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from robench import Above0, Bounds, Classifier, Positive, attack
+from robench.goal import reached
+from robench.losses import cross_entropy
+from robench.norms import l2, rowwise
+
+
+@attack(
+    paper="arXiv:1811.09600",
+    norm="l2",
+    goal="minimal",
+    complete=True,
+    monotone=True,
+    presets={"quick": {"steps": 30}},
+)
+def ddn(
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+    steps: Positive = 100,
+    initial_norm: Above0 = 1.0,
+    gamma: Annotated[float, Bounds(0, 1)] = 0.05,
+    lr: Above0 = 1.0,
+) -> Tensor:
+    """Decoupled direction and norm: gradient steps on a sphere that shrinks after a success and grows after a failure.
+
+    A fast minimal L2 attack: one gradient a step, and no constant to search for.
+
+    Args:
+        inputs: images in [0, 1], (N, C, H, W).
+        targets: classes to be taken for, (N,); None to leave the label.
+        initial_norm: of the first sphere.
+        gamma: share by which the sphere shrinks or grows.
+        lr: length of the first step; a cosine takes it to a hundredth.
+
+    Returns:
+        The nearest adversarial images that were found; the input itself where there was none.
+    """
+    best, nearest = inputs.clone(), torch.full_like(inputs[:, 0, 0, 0], torch.inf)
+    delta, radius = torch.zeros_like(inputs), torch.full_like(nearest, initial_norm)
+    for step in range(steps + 1):
+        point = (inputs + delta).requires_grad_()
+        logits = model(point)
+        hit, size = reached(logits.detach(), labels, targets), l2(delta)
+        better = hit & (size < nearest)
+        best = torch.where(rowwise(better, best), point.detach(), best)
+        nearest = torch.where(better, size, nearest)
+        if step == steps:
+            break
+        gradient = model.gradient(point, cross_entropy(logits, labels, targets))
+        rate = lr * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
+        moved = delta + rate * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient)
+        radius = torch.where(hit, radius * (1 - gamma), radius * (1 + gamma))
+        moved = moved * rowwise(radius / l2(moved).clamp_min(1e-12), moved)
+        delta = (inputs + moved).clamp(0, 1) - inputs
+    return best

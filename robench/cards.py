@@ -1,0 +1,73 @@
+"""Cards: the facts about an entry, given to its decorator; printed, sorted by, and held to by the tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Norm = Literal["l0", "l1", "l2", "linf"]
+Goal = Literal["budget", "minimal", "natural"]
+Knowledge = Literal["white-box", "score", "decision", "transfer", "none"]
+
+
+@dataclass(frozen=True)
+class AttackCard:
+    """The facts about an attack that are printed and that a leaderboard sorts by.
+
+    Attributes:
+        complete: it breaks an undefended model (99 % of its images) at a generous budget. A contract test holds it to that.
+        monotone: its success does not fall as its radius or its steps grow. Likewise.
+        presets: named budgets: `"art"` is that library's default, `"quick"` a cheap one.
+    """
+
+    norm: Norm
+    goal: Goal
+    knowledge: Knowledge = "white-box"
+    paper: str = ""
+    complete: bool = False
+    monotone: bool = False
+    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def judged(self) -> list[Any]:
+        """What of the card can change a number."""
+        return [self.norm, self.goal]
+
+
+@dataclass(frozen=True)
+class DefenseCard:
+    """The facts about a defense; the declared ones choose how it must be attacked."""
+
+    paper: str = ""
+    stochastic: bool = False
+    differentiable: bool = True
+
+    def judged(self) -> list[Any]:
+        """What of the card can change a number."""
+        return [self.stochastic, self.differentiable]
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """The facts about a data set, with what suits it: how long to train, how to augment, which radii to attack at.
+
+    Attributes:
+        epochs: of a plain training of a small model.
+        crop: padding in pixels of random crops.
+        flip: whether a mirrored image is still one of its class.
+        eps: for each norm the radii that an attack with eps=None is run at, for pixels in [0, 1].
+        variants: names of known copies by the test split's fingerprint.
+    """
+
+    paper: str = ""
+    epochs: int = 30
+    crop: int = 0
+    flip: bool = False
+    eps: dict[str, list[float]] = field(default_factory=dict)
+    variants: dict[str, str] = field(default_factory=dict)
+
+    def judged(self) -> list[Any]:
+        """What of the card can change a number; a training's identity holds it already."""
+        return []
+
+
+Card = AttackCard | DefenseCard | DatasetCard

@@ -1,0 +1,119 @@
+"""What every registered attack keeps, and what those that claim more keep besides. A new entry is in the table by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from robench import ATTACKS, Classifier
+from robench.cards import DatasetCard
+from robench.execution import Subject, attack_shard
+from robench.norms import lengths
+from robench.plan import Condition, conditions
+
+Images = tuple[Tensor, Tensor, list[str]]
+
+ALONE = [name for name in ATTACKS if all(not o.required or o.name == "eps" for o in ATTACKS[name].options.values())]
+"""Attacks that need to be told nothing but a radius."""
+NEAR, FAR = {"linf": 0.05, "l2": 0.3, "l1": 1.0}, {"linf": 0.5, "l2": 3.0, "l1": 20.0}
+"""Radii on the digits: one at which some of the images fall, and one at which an undefended model is broken."""
+DESCENTS = {"steps", "queries"}
+
+
+def condition_of(name: str, radii: dict[str, float] = NEAR, **options: object) -> Condition:
+    """An attack at its cheap budget."""
+    entry = ATTACKS[name]
+    given = dict(options)
+    if "quick" in entry.card.presets:
+        given.setdefault("preset", "quick")
+    if "eps" in entry.options:
+        given.setdefault("eps", radii[entry.card.norm])
+    from robench import Call
+
+    (condition,) = conditions(Call(name, given), DatasetCard())
+    return condition
+
+
+def attacked(condition: Condition, subject: Subject, images: Images, targets: Tensor | None = None) -> Tensor:
+    inputs, labels, ids = images
+    options = dict(condition.call.options)
+    if "targets" in options:
+        options["targets"] = targets
+    adversarial: Tensor = condition.entry.function(Classifier(subject.module, 10, ids), inputs, labels, **options)
+    return adversarial
+
+
+def success(condition: Condition, subject: Subject, images: Images) -> float:
+    adversarial = attacked(condition, subject, images)
+    return (subject.module(adversarial).argmax(1) != images[1]).float().mean().item()
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("name", ALONE)
+def test_it_stays_in_its_threat_model_and_leaves_its_inputs_alone(
+    name: str, targeted: bool, subject: Subject, attackable: Images
+) -> None:
+    inputs, labels, ids = (part[:12] for part in attackable)
+    condition = condition_of(name)
+    if targeted and "targets" not in condition.call.options:
+        pytest.skip(f"{name} has no targets")
+    targets = (labels + 1) % 10 if targeted else None
+    before = inputs.clone(), labels.clone()
+    adversarial = attacked(condition, subject, (inputs, labels, ids), targets)
+    assert (adversarial.shape, adversarial.dtype) == (inputs.shape, inputs.dtype)
+    assert float(adversarial.min()) >= 0
+    assert float(adversarial.max()) <= 1
+    assert torch.equal(inputs, before[0])
+    assert torch.equal(labels, before[1])
+    if condition.eps is not None:
+        assert float(lengths(adversarial - inputs)[condition.card.norm].max()) <= condition.eps * (1 + 1e-5) + 1e-6
+    assert torch.equal(adversarial, attacked(condition, subject, (inputs, labels, ids), targets)), "another result"
+
+
+@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize("name", ALONE)
+def test_results_do_not_depend_on_the_batch(name: str, size: int, subject: Subject) -> None:
+    condition, count = condition_of(name), 16 if size == 1 else 64
+    whole = attack_shard(subject, condition, 0, np.arange(64), set()).set_index("image")
+    parts = [
+        attack_shard(subject, condition, 0, np.arange(i, min(i + size, count)), set()) for i in range(0, count, size)
+    ]
+    alone = {row["image"]: bool(row["success"]) for part in parts for _, row in part.iterrows()}
+    same = [whole.loc[image, "success"] == hit for image, hit in alone.items()]
+    assert np.mean(same) >= (0.99 if count == 64 else 1.0)
+
+
+@pytest.mark.parametrize("name", [n for n in ALONE if ATTACKS[n].card.complete])
+def test_it_breaks_an_undefended_model_at_a_generous_budget(name: str, subject: Subject, attackable: Images) -> None:
+    generous = {"queries": 1000} if "queries" in ATTACKS[name].options else {}
+    assert success(condition_of(name, FAR, **generous), subject, tuple(p[:50] for p in attackable)) >= 0.99  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [n for n in ALONE if ATTACKS[n].card.monotone and "eps" in ATTACKS[n].options])
+def test_its_success_does_not_fall_as_the_radius_grows(name: str, subject: Subject, attackable: Images) -> None:
+    images: Images = tuple(part[:50] for part in attackable)  # type: ignore[assignment]
+    eps = NEAR[ATTACKS[name].card.norm]
+    rates = [success(condition_of(name, eps=factor * eps), subject, images) for factor in (0.5, 1, 2, 4)]
+    assert all(later >= earlier - 0.02 for earlier, later in zip(rates, rates[1:], strict=False)), rates
+    assert rates[-1] > rates[0]
+
+
+@pytest.mark.parametrize("name", [n for n in ALONE if ATTACKS[n].card.monotone and DESCENTS & set(ATTACKS[n].options)])
+def test_more_steps_do_not_make_it_weaker(name: str, subject: Subject, attackable: Images) -> None:
+    images: Images = tuple(part[:50] for part in attackable)  # type: ignore[assignment]
+    (count,) = DESCENTS & set(ATTACKS[name].options)
+    minimal = ATTACKS[name].card.goal == "minimal"
+    reached = []
+    for steps in (100, 300) if count == "queries" else (10, 40):
+        adversarial = attacked(condition_of(name, **{count: steps}), subject, images)
+        hit = subject.module(adversarial).argmax(1) != images[1]
+        size = lengths(adversarial - images[0])[ATTACKS[name].card.norm]
+        # A minimal attack is scored at a radius, as everywhere: what succeeded within it.
+        reached.append(
+            (hit & (size <= NEAR[ATTACKS[name].card.norm])).float().mean().item()
+            if minimal
+            else hit.float().mean().item()
+        )
+    assert reached[1] >= reached[0] - 0.02, reached
