@@ -107,4 +107,4 @@ def _rates(model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | 
     found = goal_margin(model(probe), labels, targets)
     slope = l2(model.gradient(probe, found)).clamp_min(1e-12)
     distance = (wanted - found.detach()).relu() / slope
-    return (2 * FIRST_STEP * distance / inputs[0].numel() ** 0.5).clamp(1e-4, 0.1)
+    return (2 * FIRST_STEP * distance / inputs[0].numel() ** 0.5).clamp(1e-4, 0.1)  # type: ignore[no-any-return]

@@ -107,8 +107,8 @@ def ksa(
             minibatches that `model` would be trained with, so that both cost the same.
         attention: what takes the softmax's place; "linear" shifts a row's minimum to 0 and divides by the sum.
         target: "paper" divides the K largest by their sum; "projection" is the exact projection.
-        hard_top_k: also cut all but the K largest weights at inference. This is another defense than the paper's:
-            it hides gradients from an attacker.
+        hard_top_k: also cut all but the K largest weights at inference. This is another defense than the paper's;
+            attacks see through the cut, straight through to the soft weights.
         model: the architecture and its schedule; "attention" is passed on unless it is given there.
         seed: of the initial weights, the order of the images and their augmentation.
     """

@@ -32,6 +32,7 @@ from robench.metrics import (
 )
 from robench.places import Places
 from robench.plan import Condition, Name, conditions
+from robench.preflight import preflight
 from robench.seeds import over_seeds
 from robench.store import Store
 from robench.tables import Table
@@ -178,6 +179,7 @@ def evaluate(
         with one_intra_op_thread():
             clean = clean_logits(module, split, count, where, "the model")
             subject = Subject("the model", module, count, where, split, clean)
+            preflight(subject, gradients=asked[0].card.knowledge == "white-box")
             complete(
                 Memory(), subject, asked[0], seed, np.arange(len(split)), set(split.image_ids().tolist()),
                 workers=workers, batch=best_batch(subject)[0], done=lambda _: None,

@@ -29,6 +29,7 @@ from robench.execution import (
 from robench.images import Split
 from robench.places import Places
 from robench.plan import Condition, Data, Name, checkpoints, conditions, identity, load_data, spec, subset
+from robench.preflight import preflight
 from robench.recipe import Progress, Recipe
 from robench.store import Store, Unit
 
@@ -109,6 +110,7 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
         )
         store.write_model(card)
         with one_intra_op_thread():
+            preflight(subject, gradients=any(c.card.knowledge == "white-box" for c in row.conditions))
             measured += [
                 _measure(row, trained, subject, condition, settings, store, reporter) for condition in row.conditions
             ]

@@ -60,8 +60,8 @@ class Attention(nn.Module):
     """Multi-head self-attention whose row weights come from an exchangeable map.
 
     Attributes:
-        hard_k: keep only the K largest weights of each row at inference, renormalised. This blocks gradients to the
-            rest: an attack on such a model must not rely on them.
+        hard_k: keep only the K largest weights of each row at inference, renormalised. Gradients pass straight through
+            the cut (BPDA; Athalye, Carlini & Wagner, 2018): blocking them would only hide the model from an attack.
     """
 
     def __init__(self, dim: int, heads: int, attention: AttentionMap) -> None:
@@ -82,8 +82,9 @@ class Attention(nn.Module):
         if self.watcher is not None:
             self.watcher.append(weights)
         if self.hard_k is not None and not self.training:
-            weights = keep_largest(weights, self.hard_k)
-            weights = weights / weights.sum(-1, keepdim=True)
+            kept = keep_largest(weights, self.hard_k)
+            # Straight through: the gradient is that of the soft weights, so that an attack sees past the cut.
+            weights = weights + (kept / kept.sum(-1, keepdim=True) - weights).detach()
         mixed: Tensor = self.proj((weights @ values).transpose(1, 2).reshape(batch, tokens, dim))
         return mixed
 

@@ -12,6 +12,7 @@ import robench
 from robench import AttackError, Classifier, ModelError, attack, evaluate
 from robench.judge import judge
 from robench.metrics import attack_success_rate, clean_accuracy, distances, robust_accuracy
+from robench.vit import Attention, watched
 
 
 def judged(adversarial: Tensor, eps: float | None = 0.1, norm: str = "linf", targets: Tensor | None = None) -> object:
@@ -63,7 +64,7 @@ def test_a_targeted_attack_that_misses_its_target_has_fooled_but_not_succeeded()
     assert not bool(verdict.success)
 
 
-@attack(norm="linf", goal="minimal")
+@attack(norm="linf", goal="minimal", knowledge="none")
 def lazy(model: Classifier, inputs: Tensor, labels: Tensor) -> Tensor:
     """Returns its inputs."""
     return inputs.clone()
@@ -72,7 +73,7 @@ def lazy(model: Classifier, inputs: Tensor, labels: Tensor) -> Tensor:
 def constant(value: int) -> nn.Module:
     class Constant(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.one_hot(torch.full((len(x),), value), 2).float() + 0 * x.flatten(1).sum(
+            return 2 * nn.functional.one_hot(torch.full((len(x),), value), 2).float() + 0 * x.flatten(1).sum(
                 1, keepdim=True
             )
 
@@ -115,7 +116,7 @@ def test_a_model_without_gradients_is_told_which_attacks_need_none() -> None:
     class Blind(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             level = x.detach().flatten(1).mean(1, keepdim=True)
-            return torch.cat([level, 1 - level], 1)
+            return torch.cat([level, 2 - level], 1)
 
     with pytest.raises(ModelError, match="score- or decision-based"):
         evaluate(Blind(), "fgsm(eps=0.1)", split_of(20))
@@ -151,3 +152,52 @@ def test_an_attack_that_writes_into_its_inputs_is_refused() -> None:
             labels,
             None,
         )
+
+
+class Wrong(nn.Module):
+    """A linear model with one thing wrong."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.kind, self.layer = kind, nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        if self.kind == "rounded":
+            x = x.round()
+        logits: Tensor = self.layer(x - x.mean(0) if self.kind == "batch" else x)
+        if self.kind == "softmax":
+            return logits.softmax(1)
+        if self.kind == "dropout":
+            return nn.functional.dropout(logits, 0.5, training=True)
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("softmax", "returns probabilities.*leave the last softmax out"),
+        ("dropout", "other logits when the same images are given again"),
+        ("batch", "depend on the batch"),
+        ("rounded", "gradients that are zero everywhere"),
+    ],
+)
+def test_what_would_make_numbers_false_is_found_before_the_attack(kind: str, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        evaluate(Wrong(kind), "fgsm(eps=0.1)", split_of(20))
+
+
+def test_a_model_without_slopes_can_be_attacked_by_its_scores() -> None:
+    records = evaluate(Wrong("rounded"), "square_linf(eps=0.5, queries=20)", split_of(20))
+    assert len(records) == 20
+
+
+def test_an_attack_sees_through_a_hard_top_k() -> None:
+    torch.manual_seed(0)
+    layer = Attention(16, 2, "softmax").eval()
+    layer.hard_k = 2
+    with watched([layer]) as seen:
+        mixed = layer(torch.randn(3, 9, 16).requires_grad_())
+    (slope,) = torch.autograd.grad(mixed.square().sum(), seen[0])
+    assert bool((slope != 0).all())  # also where the cut has left nothing
