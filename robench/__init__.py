@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from robench.classifier import Classifier
     from robench.errors import AttackError, DataError, ModelError, RobenchError, StoreError, UsageError
     from robench.images import Split, Splits
-    from robench.options import Above0, AttackCall, Bounds, DefenseCall, NotNegative, Positive, Radius
+    from robench.options import Above0, AttackCall, Bounds, DefenseCall, FilePath, NotNegative, Positive, Radius
     from robench.places import Places
     from robench.recipe import Batch, Layers, Objective, Progress, Recipe, Schedule, Task
     from robench.registry import ATTACKS, DATASETS, DEFENSES, attack, dataset, defense
@@ -33,7 +33,16 @@ _HOME = {
     "robench.classifier": ["Classifier"],
     "robench.errors": ["AttackError", "DataError", "ModelError", "RobenchError", "StoreError", "UsageError"],
     "robench.images": ["Split", "Splits"],
-    "robench.options": ["Above0", "AttackCall", "Bounds", "DefenseCall", "NotNegative", "Positive", "Radius"],
+    "robench.options": [
+        "Above0",
+        "AttackCall",
+        "Bounds",
+        "DefenseCall",
+        "FilePath",
+        "NotNegative",
+        "Positive",
+        "Radius",
+    ],
     "robench.places": ["Places"],
     "robench.recipe": ["Batch", "Layers", "Objective", "Progress", "Recipe", "Schedule", "Task"],
     "robench.registry": ["ATTACKS", "DATASETS", "DEFENSES", "attack", "dataset", "defense"],
@@ -41,10 +50,7 @@ _HOME = {
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "ATTACKS", "DATASETS", "DEFENSES", "Above0", "AttackCall", "AttackError", "Batch", "Bounds", "Call", "Classifier", "DataError",
-    "DefenseCall",    "Layers", "ModelError", "NotNegative", "Objective", "Places", "Positive", "Progress", "Radius", "Recipe", "Result",
-    "RobenchError", "Schedule", "Split", "Splits", "StoreError", "Task", "UsageError", "attack", "dataset", "defense",
-    "evaluate", "parse", "recipe_of", "run",
+    "ATTACKS", "DATASETS", "DEFENSES", "Above0", "AttackCall", "AttackError", "Batch", "Bounds", "Call", "Classifier", "DataError", "DefenseCall", "FilePath", "Layers", "ModelError", "NotNegative", "Objective", "Places", "Positive", "Progress", "Radius", "Recipe", "Result", "RobenchError", "Schedule", "Split", "Splits", "StoreError", "Task", "UsageError", "attack", "dataset", "defense", "evaluate", "parse", "recipe_of", "run",
 ]  # fmt: skip
 
 

@@ -31,6 +31,8 @@ class Call:
 def parse(text: str) -> Call:
     """Read an entry call. Only literals, fractions and nested entry calls are understood; nothing is evaluated.
 
+    A single string without a name is the option `name`: `art("HopSkipJump")`.
+
     Raises:
         UsageError: with the text and what is wrong in it.
     """
@@ -66,8 +68,8 @@ def _value(node: ast.expr, text: str) -> Any:
             if below == 0:
                 raise UsageError(f"{ast.unparse(node)!r} in {text!r} divides by zero; write a fraction such as 8/255")
             return float(Fraction(above) / Fraction(below))
-        case ast.Call(func=ast.Name(id=name), args=[], keywords=keywords):
-            options: dict[str, Any] = {}
+        case ast.Call(func=ast.Name(id=name), args=[] | [ast.Constant(value=str())] as unnamed, keywords=keywords):
+            options: dict[str, Any] = dict(zip(["name"], (_value(word, text) for word in unnamed), strict=False))
             for keyword in keywords:
                 if keyword.arg is None:
                     raise UsageError(f"'**' in {text!r} is not understood; write each option as name=value")

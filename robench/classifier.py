@@ -51,6 +51,8 @@ class Classifier:
         draws: random numbers that belong to the images; `model.draws.uniform("start", 0, rows, shape)`.
         forwards, backwards: passes so far, int64, (images,).
         classes: number of logits.
+        ids: of the images.
+        seed: of the attack.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class Classifier:
         self._name = name
         self._stop = stop
         self.classes = classes
+        self.ids = list(ids)
+        self.seed = seed
         self.draws = Draws(seed, ids)
         self._places = torch.arange(len(ids))
         self.forwards = torch.zeros(len(ids), dtype=torch.int64)
@@ -90,6 +94,7 @@ class Classifier:
         """
         part = copy(self)
         part._places, part.draws = self._places[rows.cpu()], self.draws.of(rows)
+        part.ids = [self.ids[row] for row in rows.tolist()]
         return part
 
     def _count_backward(self, places: Tensor, ones: Tensor) -> None:

@@ -98,8 +98,8 @@ def attack_shard(
         model = Classifier(subject.module, subject.classes, row_ids, seed=seed, name=subject.name, stop=stop)
         adversarial = _run(condition, model, inputs, labels[rows].to(device), goal)
         verdict = judge(
-            subject.module, inputs, adversarial, labels[rows].to(device), goal, classes=subject.classes, norm=condition.card.norm,
-            eps=condition.eps if condition.card.goal == "budget" else None, ids=row_ids, attack=condition.text, name=subject.name,
+            subject.module, inputs, adversarial, labels[rows].to(device), goal, classes=subject.classes, norm=condition.norm,
+            eps=condition.eps if condition.goal == "budget" else None, ids=row_ids, attack=condition.text, name=subject.name,
         )  # fmt: skip
         seconds = (time.thread_time() if device.type == "cpu" else time.perf_counter()) - started
         frames.append(

@@ -31,7 +31,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Kind:
-    """Which registry a nested call belongs to, where it is not that of the entry it is given to."""
+    """Which registry a nested call belongs to, where it is not that of the entry it is given to; or that it is a file."""
 
     name: str
 
@@ -48,6 +48,8 @@ AttackCall = Annotated[Call, Kind("attacks")]
 """A nested attack."""
 DefenseCall = Annotated[Call, Kind("defenses")]
 """A nested defense."""
+FilePath = Annotated[str, Kind("file")]
+"""A file or folder whose contents are part of what an entry depends on."""
 TargetRule = Literal["random", "all", "least_likely", "next"]
 """Which class a targeted attack aims at; see `robench.targets`."""
 
@@ -104,8 +106,10 @@ def checked(
         UsageError: an unknown option, a missing one, or a value of the wrong type or outside its range.
     """
     known = options_of(function)
+    parameters = inspect.signature(function).parameters.values()
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     for name in given:
-        if name not in known:
+        if name not in known and not open_ended:
             raise UsageError(
                 f"{entry} has no option {name!r}{nearest(name, known)}"
                 if known
@@ -127,7 +131,7 @@ def checked(
                 f"{name}={written(given[name])} given to {entry}: wanted {described(annotation)}{_hint(given[name], annotation)}"
             )
         resolved[name] = value
-    return resolved
+    return {**resolved, **{name: value for name, value in given.items() if name not in known}}
 
 
 def _hint(value: Any, annotation: Any) -> str:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from robench.calls import Call
-from robench.cards import AttackCard, DatasetCard
+from robench.cards import AttackCard, DatasetCard, Goal, Norm
 from robench.checkpoints import ENGINE, Checkpoint
 from robench.errors import UsageError
 from robench.images import Split, Splits
-from robench.options import options_of
 from robench.places import Places
 from robench.registry import ATTACKS, DATASETS, Entry
 
@@ -51,6 +50,17 @@ class Condition:
         return self.call.options.get("eps")
 
     @property
+    def norm(self) -> Norm:
+        """In which it is judged: the card's, unless the attack has that as an option."""
+        norm: Norm = self.call.options.get("norm") or self.card.norm
+        return norm
+
+    @property
+    def goal(self) -> Goal:
+        """A wrapped attack has a budget where it is given one."""
+        return "budget" if self.eps is not None else self.card.goal
+
+    @property
     def targets(self) -> str | None:
         return self.call.options.get("targets")
 
@@ -82,8 +92,8 @@ def load_data(name: Name, places: Places) -> Data:
 def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
     """The units of an attack: one for each eps of a list, or of the data set's own grid where none is given."""
     entry, given = ATTACKS.call(attack)
-    takes_eps = "eps" in options_of(entry.function)
-    if not takes_eps:
+    eps = entry.options.get("eps")
+    if eps is None or (not eps.required and given.options.get("eps") is None):
         call = Call(given.name, entry.resolve(given.options))
         return [Condition(entry, call, entry.shown(call))]
     radii = given.options.get("eps")

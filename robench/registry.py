@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from robench.calls import Call, parse
 from robench.cards import AttackCard, Card, DatasetCard, DefenseCard, Goal, Knowledge, Norm
 from robench.errors import UsageError, nearest
-from robench.hashing import digest, source_digest
+from robench.hashing import contents_digest, digest, source_digest
 from robench.options import Option, TargetRule, checked, options_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -60,7 +60,14 @@ class Entry:
         """A resolved call as a person writes it: without the options that are at their defaults."""
         options = self.options
         return str(
-            Call(call.name, {n: v for n, v in call.options.items() if options[n].required or options[n].default != v})
+            Call(
+                call.name,
+                {
+                    n: v
+                    for n, v in call.options.items()
+                    if n not in options or options[n].required or options[n].default != v
+                },
+            )
         )
 
     def source(self) -> str:
@@ -175,13 +182,16 @@ class Registry:
     def identity(self, call: Call, entry: Entry | None = None) -> dict[str, Any]:
         """All that a resolved call depends on: its options and its source, those of nested entries included."""
         entry = entry or self[call.name]
-        options = {name: self._plain(value, entry.options[name].kind) for name, value in call.options.items()}
+        kinds = {option.name: option.kind for option in entry.options.values()}
+        options = {name: self._plain(value, kinds.get(name)) for name, value in call.options.items()}
         return {"name": entry.name, "options": options, "card": entry.card.judged(), "source": entry.source()}
 
     def _plain(self, value: Any, kind: str | None) -> Any:
         """An option's value with the entries in it spelled out by what they depend on."""
         if isinstance(value, list):
             return [self._plain(item, kind) for item in value]
+        if kind == "file" and isinstance(value, str):
+            return {"path": value, "contents": contents_digest(Path(value).expanduser())}
         if not isinstance(value, Call):
             return value
         registry = REGISTRIES[kind] if kind else self
