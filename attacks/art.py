@@ -6,6 +6,7 @@ import inspect
 import threading
 import warnings
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from robench.errors import nearest
 from robench.hashing import digest
 
 _ONE_AT_A_TIME = threading.Lock()
-"""ART draws from numpy's global random state."""
+"""ART draws from numpy's global random state, and seeds are put there."""
 
 
 @attack(norm="linf", goal="minimal", paper="arXiv:1807.01069")
@@ -132,12 +133,24 @@ def _generate(kind: type, options: dict[str, Any], model: Classifier, inputs: Te
     """One call of ART, its random numbers those of the first image."""
     from art.estimators.classification import PyTorchClassifier
 
+    seed = int(digest([model.seed, model.ids[0]], 8), 16)
+
+    class Seeded(np.random.RandomState):
+        """ART makes generators without a seed as well."""
+
+        def __init__(self, own: int | None = None) -> None:
+            super().__init__(seed if own is None else own)
+
     before = np.random.get_state()
-    np.random.seed(int(digest([model.seed, model.ids[0]], 8), 16))
+    np.random.seed(seed)
     try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        with (
+            warnings.catch_warnings(),
+            torch.random.fork_rng(devices=[]),
+            patch.object(np.random, "RandomState", Seeded),
+        ):
             warnings.simplefilter("ignore")
-            torch.manual_seed(int(digest([model.seed, model.ids[0], "torch"], 8), 16))
+            torch.manual_seed(seed)
             classifier = PyTorchClassifier(
                 _Counted(model), nn.CrossEntropyLoss(), tuple(inputs.shape[1:]), model.classes,
                 clip_values=(0.0, 1.0), device_type="gpu" if inputs.is_cuda else "cpu",

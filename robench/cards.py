@@ -17,6 +17,7 @@ class AttackCard:
     Attributes:
         complete: it breaks an undefended model (99 % of its images) at a generous budget. A contract test holds it to that.
         monotone: its success does not fall as its radius or its steps grow. Likewise.
+        confined: only the pixels of the patches chosen by its options `share` and `patch` may change; the judge checks.
         presets: named budgets: `"art"` is that library's default, `"quick"` a cheap one.
     """
 
@@ -26,11 +27,12 @@ class AttackCard:
     paper: str = ""
     complete: bool = False
     monotone: bool = False
+    confined: bool = False
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def judged(self) -> list[Any]:
         """What of the card can change a number."""
-        return [self.norm, self.goal]
+        return [self.norm, self.goal, self.confined]
 
 
 @dataclass(frozen=True)

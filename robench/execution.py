@@ -21,6 +21,7 @@ from robench.classifier import Cancelled, Classifier, checked_forward
 from robench.errors import AttackError, RobenchError, UsageError
 from robench.images import Split
 from robench.judge import judge
+from robench.patches import patch_mask
 from robench.plan import Condition
 from robench.records import attacked_rows, clean_error_rows
 from robench.targets import resolve_targets
@@ -100,6 +101,7 @@ def attack_shard(
         verdict = judge(
             subject.module, inputs, adversarial, labels[rows].to(device), goal, classes=subject.classes, norm=condition.norm,
             eps=condition.eps if condition.goal == "budget" else None, ids=row_ids, attack=condition.text, name=subject.name,
+            allowed=_allowed(condition, model, inputs),
         )  # fmt: skip
         seconds = (time.thread_time() if device.type == "cpu" else time.perf_counter()) - started
         frames.append(
@@ -109,6 +111,14 @@ def attack_shard(
             )
         )  # fmt: skip
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+
+
+def _allowed(condition: Condition, model: Classifier, inputs: Tensor) -> Tensor | None:
+    """The pixels that a confined attack may change, drawn again by the judge's side."""
+    if not condition.card.confined:
+        return None
+    options = condition.call.options
+    return patch_mask(model.draws, inputs.shape, options["patch"], options["share"])
 
 
 def _run(condition: Condition, model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:

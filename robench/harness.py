@@ -27,6 +27,7 @@ from robench.execution import (
     usable_cores,
 )
 from robench.images import Split
+from robench.patches import realised_share
 from robench.places import Places
 from robench.plan import Condition, Data, Name, checkpoints, conditions, identity, load_data, spec, subset
 from robench.preflight import preflight
@@ -156,6 +157,9 @@ def unit_of(row: Row, trained: Trained, subject: Subject, condition: Condition, 
         "shape": row.split.shape, "source": row.data.splits.source,
         "device": subject.device.type, "torch": torch.__version__,
     }  # fmt: skip
+    if condition.card.confined:
+        asked = condition.call.options["share"]
+        facts["share"] = [asked, realised_share(row.split.shape, condition.call.options["patch"], asked)]
     probe = probe_digest(subject, row.data.splits.test)
     return store.unit(
         spec(row.name, condition, row.data, seed),

@@ -59,10 +59,12 @@ def judge(
     ids: list[str],
     attack: str,
     name: str = "the model",
+    allowed: Tensor | None = None,
 ) -> Verdict:
     """Judge adversarial images.
 
     Args:
+        allowed: the pixels that may change, bool, (N, 1, H, W); None: all.
         eps: radius of the ball that they must lie in (None for a minimal attack).
         ids, attack: for the message.
 
@@ -70,6 +72,9 @@ def judge(
         AttackError: wrong shape, a value that is not finite or outside [0, 1], or a perturbation outside the ball.
     """
     _check(inputs, adversarial, norm, eps, ids, attack)
+    if allowed is not None:
+        outside = ((adversarial.to(inputs) != inputs) & ~allowed.to(inputs.device)).flatten(1).any(1)
+        _refuse(outside, ids, attack, "changed outside its patches")
     adversarial = adversarial.to(inputs)
     logits = checked_forward(module, adversarial, classes, name)
     rounded = checked_forward(module, (adversarial * 255).round().div(255), classes, name)

@@ -83,13 +83,14 @@ def attack(
     paper: str = "",
     complete: bool = False,
     monotone: bool = False,
+    confined: bool = False,
     presets: dict[str, dict[str, Any]] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
 
     The arguments are those of `AttackCard`.
     """
-    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, presets or {}))
+    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}))
 
 
 def defense(

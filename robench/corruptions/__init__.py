@@ -1,0 +1,22 @@
+"""Common corruptions (Hendrycks & Dietterich, 2019): images in [0, 1], a severity, and random numbers; no model.
+
+Each is a function `(inputs, severity, draws) -> images`, with a table of severities for 224 pixels and one for 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from robench.corruptions.blur import defocus_blur
+from robench.corruptions.digital import contrast
+from robench.corruptions.noise import gaussian_noise
+from robench.corruptions.weather import brightness
+from robench.draws import Draws
+
+Corruption = Callable[[Tensor, int, Draws], Tensor]
+CORRUPTIONS: dict[str, Corruption] = {
+    function.__name__: function for function in (gaussian_noise, defocus_blur, brightness, contrast)
+}
+"""By name, in the order of the paper's groups: noise, blur, weather, digital."""
