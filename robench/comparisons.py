@@ -162,8 +162,8 @@ def _caption(group: list[Measured], models: dict[str, dict[str, Any]], defenses:
             + ", ".join(sorted({str(o.unit.facts["targets"]) for o in group if o.unit.facts["targets"]}))
             + "."
         )
-    shares = {attack_label(o.unit.spec["attack"]): o.unit.facts["share"] for o in group if "share" in o.unit.facts}
-    for label, (asked, real) in shares.items():
+    touched = {attack_label(o.unit.spec["attack"]): o.unit.facts["share"] for o in group if "share" in o.unit.facts}
+    for label, (asked, real) in touched.items():
         lines.append(
             f"{label} touches {100 * real:.3g} % of the patches of each image ({100 * asked:.3g} % were asked for)."
         )

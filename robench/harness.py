@@ -151,7 +151,7 @@ def subject_of(row: Row, trained: Trained, device: torch.device) -> Subject:
 
 
 def unit_of(row: Row, trained: Trained, subject: Subject, condition: Condition, seed: int, store: Store) -> Unit:
-    facts = {
+    facts: dict[str, Any] = {
         "norm": condition.norm, "goal": condition.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
         "targets": condition.targets, "attack": condition.call.name, "weights": trained.weights, "classes": subject.classes,
         "shape": row.split.shape, "source": row.data.splits.source,

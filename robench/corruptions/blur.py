@@ -29,7 +29,10 @@ def defocus_blur(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
 
 
 def disc(radius: float, alias: float) -> Tensor:
-    """The kernel: a disc smoothed by a Gaussian of 3 x 3 pixels (5 x 5 beyond radius 8), summing to 1."""
+    """The kernel: a disc smoothed by a Gaussian of 3 x 3 pixels (5 x 5 beyond radius 8).
+
+    It sums to 1, but for radii from 8 on: there the published kernel is as large as the disc and is mirrored at its edge.
+    """
     reach, window = (8, 3) if radius <= 8 else (int(radius), 5)
     places = torch.arange(-reach, reach + 1, dtype=torch.float64)
     full = (places[:, None].square() + places.square() <= radius**2).double()
