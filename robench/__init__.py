@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from robench.api import Result, evaluate, run
     from robench.calls import Call, parse
     from robench.checkpoints import recipe_of
-    from robench.classifier import Classifier
+    from robench.classifier import Classifier, Source
     from robench.errors import AttackError, DataError, ModelError, RobenchError, StoreError, UsageError
     from robench.images import Split, Splits
-    from robench.options import Above0, AttackCall, Bounds, DefenseCall, FilePath, NotNegative, Positive, Radius
+    from robench.options import Above0, AttackCall, Bounds, FilePath, NotNegative, Positive, Radius
     from robench.places import Places
     from robench.recipe import Batch, Layers, Objective, Progress, Recipe, Schedule, Task
     from robench.registry import ATTACKS, DATASETS, DEFENSES, attack, dataset, defense
@@ -30,14 +30,13 @@ _HOME = {
     "robench.api": ["Result", "evaluate", "run"],
     "robench.calls": ["Call", "parse"],
     "robench.checkpoints": ["recipe_of"],
-    "robench.classifier": ["Classifier"],
+    "robench.classifier": ["Classifier", "Source"],
     "robench.errors": ["AttackError", "DataError", "ModelError", "RobenchError", "StoreError", "UsageError"],
     "robench.images": ["Split", "Splits"],
     "robench.options": [
         "Above0",
         "AttackCall",
         "Bounds",
-        "DefenseCall",
         "FilePath",
         "NotNegative",
         "Positive",
@@ -50,7 +49,10 @@ _HOME = {
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "ATTACKS", "DATASETS", "DEFENSES", "Above0", "AttackCall", "AttackError", "Batch", "Bounds", "Call", "Classifier", "DataError", "DefenseCall", "FilePath", "Layers", "ModelError", "NotNegative", "Objective", "Places", "Positive", "Progress", "Radius", "Recipe", "Result", "RobenchError", "Schedule", "Split", "Splits", "StoreError", "Task", "UsageError", "attack", "dataset", "defense", "evaluate", "parse", "recipe_of", "run",
+    "ATTACKS", "DATASETS", "DEFENSES", "Above0", "AttackCall", "AttackError", "Batch", "Bounds", "Call",
+    "Classifier", "DataError", "FilePath", "Layers", "ModelError", "NotNegative", "Objective", "Places", "Positive",
+    "Progress", "Radius", "Recipe", "Result", "RobenchError", "Schedule", "Source", "Split", "Splits", "StoreError",
+    "Task", "UsageError", "attack", "dataset", "defense", "evaluate", "parse", "recipe_of", "run",
 ]  # fmt: skip
 
 

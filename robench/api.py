@@ -165,6 +165,10 @@ def evaluate(
     asked: list[Condition] = conditions(attack, DatasetCard())
     if len(asked) != 1:
         raise UsageError(f"evaluate runs one condition at a time; {attack!r} names {len(asked)}: give a single eps")
+    if asked[0].sources:
+        raise UsageError(
+            f"{asked[0].text} needs a data set to train its source on; use robench.run, with the model as a defense"
+        )
     where = Settings(device=device).torch_device()
     gradients = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     mode = model.training

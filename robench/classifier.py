@@ -5,12 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from copy import copy
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from robench.draws import Draws
 from robench.errors import ModelError
+from robench.options import Kind
+
+Source = Annotated[nn.Module, Kind("defenses")]
+"""An option of an attack: written as a defense, which the harness trains; the attack is given its frozen model."""
 
 
 class Cancelled(Exception):

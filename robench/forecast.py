@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from robench.checkpoints import Trained
+from robench.classifier import frozen
 from robench.duration import training_seconds
 from robench.execution import Subject, attack_shard, best_batch, one_intra_op_thread
 from robench.harness import Row, Settings, subject_of, unit_of
@@ -50,36 +53,49 @@ class TrainingPlan:
 def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[list[TrainingPlan], list[CellPlan]]:
     """What a run would do: the trainings that are needed, and for each unit what is missing, why, and what it costs."""
     device, store = settings.torch_device(), Store(places.store)
-    trainings, cells = [], []
+    trainings: dict[Path, TrainingPlan] = {}
+    cells = []
     for row in rows:
         trained = row.checkpoint.load()
-        if trained is None:
-            recipe = row.checkpoint.recipe()
-            epochs = recipe.schedule.epochs(len(row.data.splits.train))
-            trainings.append(
-                TrainingPlan(
-                    row.name,
-                    row.data.name,
-                    epochs,
-                    recipe.schedule.steps,
-                    training_seconds(row.checkpoint, recipe, device),
-                )
-            )
-            cells += [
-                CellPlan(row.name, c.text, row.data.name, len(row.split), len(row.split), "not trained", None, None)
-                for c in row.conditions
-            ]
-            continue
-        subject = subject_of(row, trained, device)
+        _plan_training(row, trained, device, trainings)
+        subject = subject_of(row, trained, device) if trained else None
         for condition in row.conditions:
-            cells.append(_plan_cell(row, trained, subject, condition, settings, store))
-    return trainings, cells
+            loaded = {name: (source, source.checkpoint.load()) for name, source in row.sources(condition).items()}
+            for source, found in loaded.values():
+                _plan_training(source, found, device, trainings)
+            ready = {name: found for name, (_, found) in loaded.items() if found}
+            if trained is None or subject is None or len(ready) < len(loaded):
+                why = "not trained" if trained is None else "its source is not trained"
+                count = len(row.split)
+                cells.append(CellPlan(row.name, condition.text, row.data.name, count, count, why, None, None))
+            else:
+                cells.append(_plan_cell(row, trained, subject, condition, ready, settings, store))
+    return list(trainings.values()), cells
+
+
+def _plan_training(
+    row: Row, trained: Trained | None, device: torch.device, trainings: dict[Path, TrainingPlan]
+) -> None:
+    """Adds a training that is needed, once."""
+    folder = row.checkpoint.folder
+    if trained is not None or folder in trainings:
+        return
+    recipe = row.checkpoint.recipe()
+    epochs = recipe.schedule.epochs(len(row.data.splits.train))
+    seconds = training_seconds(row.checkpoint, recipe, device)
+    trainings[folder] = TrainingPlan(row.name, row.data.name, epochs, recipe.schedule.steps, seconds)
 
 
 def _plan_cell(
-    row: Row, trained: Trained, subject: Subject, condition: Condition, settings: Settings, store: Store
+    row: Row,
+    trained: Trained,
+    subject: Subject,
+    condition: Condition,
+    sources: dict[str, Trained],
+    settings: Settings,
+    store: Store,
 ) -> CellPlan:
-    unit = unit_of(row, trained, subject, condition, settings.seed, store)
+    unit = unit_of(row, trained, subject, condition, sources, settings.seed, store)
     records = unit.read()
     missing = len(set(row.split.image_ids().tolist()) - set(records["image"]))
     if not missing:
@@ -89,7 +105,8 @@ def _plan_cell(
         if len(records)
         else store.why_again(unit) or "not run yet"
     )
-    passes, seconds = probe_cost(subject, condition, settings.seed)
+    models = {name: frozen(source.model, subject.device) for name, source in sources.items()}
+    passes, seconds = probe_cost(subject, condition.given(models), settings.seed)
     return CellPlan(
         row.name,
         condition.text,

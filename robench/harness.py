@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +85,14 @@ class Row:
     def name(self) -> str:
         return self.checkpoint.entry.shown(self.checkpoint.call)
 
+    def sources(self, condition: Condition) -> dict[str, Row]:
+        """The defenses on the same data that an attack needs trained, by the options that name them."""
+        cache, splits = self.checkpoint.folder.parent.parent, self.data.splits
+        return {
+            option: replace(self, checkpoint=Checkpoint.of(call, splits, self.data.card, cache), conditions=[])
+            for option, call in condition.sources.items()
+        }
+
 
 def rows_of(
     defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
@@ -96,6 +104,10 @@ def rows_of(
         asked = [condition for attack in attacks for condition in conditions(attack, data.card)]
         split = subset(data, settings.n)
         found += [Row(checkpoint, data, split, asked) for checkpoint in checkpoints(defenses, data, places)]
+    for row in found[:1]:  # a source is the same for every row
+        for condition in row.conditions:
+            for source in row.sources(condition).values():
+                source.checkpoint.recipe()
     return found
 
 
@@ -110,11 +122,11 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
             subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log)
         )
         store.write_model(card)
-        with one_intra_op_thread():
-            preflight(subject, gradients=any(c.card.knowledge == "white-box" for c in row.conditions))
-            measured += [
-                _measure(row, trained, subject, condition, settings, store, reporter) for condition in row.conditions
-            ]
+        preflight(subject, gradients=any(c.card.knowledge == "white-box" for c in row.conditions))
+        for condition in row.conditions:
+            sources = {name: obtain(source, settings, reporter) for name, source in row.sources(condition).items()}
+            with one_intra_op_thread():
+                measured.append(_measure(row, trained, subject, condition, sources, settings, store, reporter))
     return measured
 
 
@@ -150,7 +162,16 @@ def subject_of(row: Row, trained: Trained, device: torch.device) -> Subject:
     return Subject(row.name, module, classes, device, row.split, clean)
 
 
-def unit_of(row: Row, trained: Trained, subject: Subject, condition: Condition, seed: int, store: Store) -> Unit:
+def unit_of(
+    row: Row,
+    trained: Trained,
+    subject: Subject,
+    condition: Condition,
+    sources: dict[str, Trained],
+    seed: int,
+    store: Store,
+) -> Unit:
+    """The stored unit of a condition on a trained row."""
     facts: dict[str, Any] = {
         "norm": condition.norm, "goal": condition.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
         "targets": condition.targets, "attack": condition.call.name, "weights": trained.weights, "classes": subject.classes,
@@ -163,7 +184,15 @@ def unit_of(row: Row, trained: Trained, subject: Subject, condition: Condition, 
     probe = probe_digest(subject, row.data.splits.test)
     return store.unit(
         spec(row.name, condition, row.data, seed),
-        identity(row.data, row.checkpoint.identity, trained.weights, probe, condition, seed),
+        identity(
+            row.data,
+            row.checkpoint.identity,
+            trained.weights,
+            probe,
+            condition,
+            seed,
+            {name: source.weights for name, source in sources.items()},
+        ),
         facts,
     )
 
@@ -184,11 +213,12 @@ def _measure(
     trained: Trained,
     subject: Subject,
     condition: Condition,
+    sources: dict[str, Trained],
     settings: Settings,
     store: Store,
     reporter: Reporter,
 ) -> Measured:
-    unit = unit_of(row, trained, subject, condition, settings.seed, store)
+    unit = unit_of(row, trained, subject, condition, sources, settings.seed, store)
     ids = row.split.image_ids().tolist()
     keep = set(ids if settings.keep_images else ids[:PICTURES])
     label = f"{row.name} under {condition.text} on {row.data.name}"
@@ -203,9 +233,10 @@ def _measure(
                 row.split.select(missing).verify()
                 batch = best_batch(subject)[0] if settings.batch_size == "auto" else settings.batch_size
                 task = reporter.task(label, unit="image", total=len(row.split), done=len(row.split) - len(missing))
+                models = {name: frozen(source.model, subject.device) for name, source in sources.items()}
                 try:
                     complete(
-                        unit, subject, condition, settings.seed, missing, keep,
+                        unit, subject, condition.given(models), settings.seed, missing, keep,
                         workers=settings.worker_count(subject.device), batch=batch, done=task.advance,
                     )  # fmt: skip
                 finally:

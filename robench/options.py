@@ -46,8 +46,6 @@ Radius = Annotated[float, Bounds(0)]
 """A perturbation's size, for pixels in [0, 1]."""
 AttackCall = Annotated[Call, Kind("attacks")]
 """A nested attack."""
-DefenseCall = Annotated[Call, Kind("defenses")]
-"""A nested defense."""
 FilePath = Annotated[str, Kind("file")]
 """A file or folder whose contents are part of what an entry depends on."""
 TargetRule = Literal["random", "all", "least_likely", "next"]
@@ -165,6 +163,8 @@ def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:
             if fits:
                 return True, fitted
         return False, value
+    if origin is Annotated and _kind(annotation) in ("attacks", "defenses"):
+        return _fit(value, Call)  # what it is written as, whatever the harness makes of it
     if origin is Annotated:
         fits, fitted = _fit(value, arguments[0])
         return fits and all(fitted in bounds for bounds in arguments[1:] if isinstance(bounds, Bounds)), fitted
@@ -191,6 +191,8 @@ def described(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(described(part) for part in arguments))
+    if origin is Annotated and _kind(annotation) in ("attacks", "defenses"):
+        return "an attack" if _kind(annotation) == "attacks" else "a defense"
     if origin is Annotated:
         ranges = [str(bounds) for bounds in arguments[1:] if isinstance(bounds, Bounds)]
         return " ".join([described(arguments[0]), *ranges])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robench.calls import Call
@@ -64,6 +64,16 @@ class Condition:
     def targets(self) -> str | None:
         return self.call.options.get("targets")
 
+    @property
+    def sources(self) -> dict[str, Call]:
+        """The defenses that the attack needs trained, by the options that name them."""
+        named = [option.name for option in self.entry.options.values() if option.kind == "defenses"]
+        return {name: self.call.options[name] for name in named}
+
+    def given(self, models: dict[str, Any]) -> Condition:
+        """The condition as the attack is run: with models in place of the defenses that its options name."""
+        return replace(self, call=Call(self.call.name, {**self.call.options, **models}))
+
     def identity(self) -> dict[str, Any]:
         """What of the attack can change a number."""
         return ATTACKS.identity(self.call, self.entry)
@@ -110,8 +120,9 @@ def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
 
 
 def identity(
-    data: Data, checkpoint: dict[str, Any], weights: str, probe: str, condition: Condition, seed: int
-) -> dict[str, Any]:
+    data: Data, checkpoint: dict[str, Any], weights: str, probe: str, condition: Condition, seed: int,
+    sources: dict[str, str],
+) -> dict[str, Any]:  # fmt: skip
     """All that can change the records of a unit. Its digest names the unit."""
     return {
         "data": data.fingerprint,
@@ -119,6 +130,7 @@ def identity(
         "weights": weights,
         "logits": probe,
         "attack": condition.identity(),
+        **({"sources": sources} if sources else {}),
         "seed": seed,
         "precision": "float32",
         "engine": ENGINE,

@@ -15,7 +15,11 @@ from robench.plan import Condition, conditions
 
 Images = tuple[Tensor, Tensor, list[str]]
 
-ALONE = [name for name in ATTACKS if all(not o.required or o.name == "eps" for o in ATTACKS[name].options.values())]
+ALONE = [
+    name
+    for name in ATTACKS
+    if all((not o.required or o.name == "eps") and o.kind != "defenses" for o in ATTACKS[name].options.values())
+]
 """Attacks that need to be told nothing but a radius."""
 NEAR, FAR = {"linf": 0.05, "l2": 0.3, "l1": 1.0}, {"linf": 0.5, "l2": 3.0, "l1": 20.0}
 """Radii on the digits: one at which some of the images fall, and one at which an undefended model is broken."""
