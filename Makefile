@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test fast lint paper clean
+.PHONY: demo test fast lint paper speed clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -32,6 +32,10 @@ lint: .venv/installed
 paper: .venv/installed
 	.venv/bin/robench run --dataset cifar10 --n 1000 --store results/cifar10 --defense vit --defense ksa \
 	  --attack "pgd_linf(eps=[1/255,2/255,4/255,8/255])" --attack cw_l2 --attack cw_linf
+
+# What attacks cost beside the passes that they need, and beside other libraries: ratios measured in one run.
+speed: .venv/installed
+	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/attacks.py
 
 clean:
 	rm -rf .venv build *.egg-info results .mypy_cache .ruff_cache .pytest_cache

@@ -57,18 +57,18 @@ class Entry:
         return checked(self.function, given, self.name, extra, partial=partial)
 
     def shown(self, call: Call) -> str:
-        """A resolved call as a person writes it: without the options that are at their defaults."""
-        options = self.options
-        return str(
-            Call(
-                call.name,
-                {
-                    n: v
-                    for n, v in call.options.items()
-                    if n not in options or options[n].required or options[n].default != v
-                },
-            )
-        )
+        """A resolved call as a person writes it: without the options that are at their defaults, a preset by its name."""
+        known = self.options
+        kept = {
+            name: value
+            for name, value in call.options.items()
+            if name not in known or known[name].required or known[name].default != value
+        }
+        for preset, options in getattr(self.card, "presets", {}).items():
+            if options and all(call.options[name] == value for name, value in options.items()):
+                kept = {"preset": preset} | {name: value for name, value in kept.items() if name not in options}
+                break
+        return str(Call(call.name, kept))
 
     def source(self) -> str:
         """Digest of the syntax tree of the entry's file."""

@@ -82,6 +82,16 @@ def test_options_at_their_defaults_are_left_out_when_a_call_is_shown() -> None:
     assert entry.shown(call) == "ksa(layers=[1])"
 
 
+def test_a_preset_stands_for_its_options_and_is_shown_by_its_name() -> None:
+    entry, call = ATTACKS.find("cw_l2(preset='art', confidence=1.0)")
+    assert (call.options["search_steps"], call.options["steps"], call.options["variable"]) == (10, 10, "tanh")
+    assert entry.shown(call) == "cw_l2(preset='art', confidence=1)"
+    assert ATTACKS.find(entry.shown(call))[1] == call
+    assert entry.shown(ATTACKS.find("cw_l2(preset='art', steps=20)")[1]).startswith("cw_l2(search_steps=10, steps=20")
+    with pytest.raises(UsageError, match="no preset 'arts'; did you mean 'art'"):
+        ATTACKS.find("cw_l2(preset='arts')")
+
+
 def test_nested_entries_are_part_of_the_identity() -> None:
     first, second = (
         DEFENSES.identity(DEFENSES.find(text)[1]) for text in ("ksa(model=vit(depth=2))", "ksa(model=vit(depth=3))")
