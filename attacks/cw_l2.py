@@ -7,8 +7,8 @@ from torch import Tensor
 
 from robench import Above0, Classifier, NotNegative, Positive, attack
 from robench.box import Variable, from_box, to_box
-from robench.goal import STOP_MARGIN, goal_margin, taken
-from robench.norms import l2, rowwise
+from robench.goal import STOP_MARGIN, goal_margin, linear_distance, taken
+from robench.norms import rowwise
 from robench.optimizers import Adam
 
 FIRST_STEP = 0.3
@@ -59,7 +59,11 @@ def cw_l2(
         The nearest adversarial images that were found; the input itself where there was none.
     """
     wanted = confidence + STOP_MARGIN
-    rates = _rates(model, inputs, labels, targets, wanted) if lr is None else torch.full_like(inputs[:, 0, 0, 0], lr)
+    if lr is None:  # a step of Adam moves every pixel by up to half the rate
+        first = FIRST_STEP * linear_distance(model, inputs, labels, targets)
+        rates = (2 * first / inputs[0].numel() ** 0.5).clamp(1e-4, 0.1)
+    else:
+        rates = torch.full_like(inputs[:, 0, 0, 0], lr)
     origin = from_box(inputs, variable)
     reference = to_box(origin, variable)
     best = inputs.clone()
@@ -99,12 +103,3 @@ def cw_l2(
         c = torch.where(high.isfinite(), (low + high) / 2, 10 * c)
     found_any = best_distance.isfinite()
     return torch.where(rowwise(found_any, inputs), best, inputs)
-
-
-def _rates(model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None, wanted: float) -> Tensor:
-    """Learning rates, (N,). A step of Adam moves every pixel by up to half the rate."""
-    probe = inputs.clone().requires_grad_()
-    found = goal_margin(model(probe), labels, targets)
-    slope = l2(model.gradient(probe, found)).clamp_min(1e-12)
-    distance = (wanted - found.detach()).relu() / slope
-    return (2 * FIRST_STEP * distance / inputs[0].numel() ** 0.5).clamp(1e-4, 0.1)  # type: ignore[no-any-return]

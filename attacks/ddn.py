@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robench import Above0, Bounds, Classifier, Positive, attack
-from robench.goal import reached
+from robench.goal import linear_distance, reached
 from robench.losses import cross_entropy
 from robench.norms import l2, rowwise
 
@@ -29,7 +29,7 @@ def ddn(
     *,
     targets: Tensor | None = None,
     steps: Positive = 100,
-    initial_norm: Above0 = 1.0,
+    initial_norm: Above0 | None = None,
     gamma: Annotated[float, Bounds(0, 1)] = 0.05,
     lr: Above0 = 1.0,
 ) -> Tensor:
@@ -40,15 +40,21 @@ def ddn(
     Args:
         inputs: images in [0, 1], (N, C, H, W).
         targets: classes to be taken for, (N,); None to leave the label.
-        initial_norm: of the first sphere.
+        initial_norm: radius of the first sphere, for every image; None: the distance to the boundary, as the slope at
+            each image has it (what it changes: CONTRIBUTING.md). The authors' is 1.
         gamma: share by which the sphere shrinks or grows.
-        lr: length of the first step; a cosine takes it to a hundredth.
+        lr: length of the first step, in radii of the first sphere; a cosine takes it to a hundredth.
 
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
     best, nearest = inputs.clone(), torch.full_like(inputs[:, 0, 0, 0], torch.inf)
-    delta, radius = torch.zeros_like(inputs), torch.full_like(nearest, initial_norm)
+    delta = torch.zeros_like(inputs)
+    if initial_norm is None:
+        radius = linear_distance(model, inputs, labels, targets).clamp(1e-4, inputs[0].numel() ** 0.5)
+    else:
+        radius = torch.full_like(nearest, initial_norm)
+    first = radius
     for step in range(steps + 1):
         point = (inputs + delta).requires_grad_()
         logits = model(point)
@@ -60,7 +66,7 @@ def ddn(
             break
         gradient = model.gradient(point, cross_entropy(logits, labels, targets))
         rate = lr * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
-        moved = delta + rate * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient)
+        moved = delta + gradient * rowwise(rate * first / l2(gradient).clamp_min(1e-12), gradient)
         radius = torch.where(hit, radius * (1 - gamma), radius * (1 + gamma))
         moved = moved * rowwise(radius / l2(moved).clamp_min(1e-12), moved)
         delta = (inputs + moved).clamp(0, 1) - inputs

@@ -112,7 +112,7 @@ def test_minimal_attacks_are_as_near_as_foolboxs(name: str, norm: str, victim: V
         "deepfool": lambda: foolbox.attacks.L2DeepFoolAttack(steps=50, candidates=10, overshoot=0.02),
         "ead": lambda: foolbox.attacks.EADAttack(steps=50, binary_search_steps=5, initial_const=0.1, decision_rule="L1", abort_early=False),
     }  # fmt: skip
-    options = {"ead": {"steps": 50, "search_steps": 5, "initial_c": 0.1}}.get(name, {})
+    options = {"ead": {"steps": 50, "search_steps": 5, "initial_c": 0.1}, "ddn": {"initial_norm": 1.0}}.get(name, {})
     ours = ATTACKS[name].function(Classifier(subject.module, 10, ids), inputs, labels, **options)
     model = foolbox.PyTorchModel(subject.module, bounds=(0, 1))
     theirs, _, _ = attacks[name]()(model, inputs, foolbox.criteria.Misclassification(labels), epsilons=None)
