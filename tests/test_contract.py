@@ -125,3 +125,25 @@ def test_more_steps_do_not_make_it_weaker(name: str, subject: Subject, attackabl
             else hit.float().mean().item()
         )
     assert reached[1] >= reached[0] - 0.02, reached
+
+
+@pytest.mark.parametrize(("classes", "channels", "side"), [(2, 3, 8), (3, 1, 12), (1000, 3, 16), (5, 3, 224)])
+@pytest.mark.parametrize("name", ALONE)
+def test_any_number_of_classes_and_any_size_of_image_will_do(name: str, classes: int, channels: int, side: int) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.AdaptiveAvgPool2d(6), torch.nn.Flatten(), torch.nn.Linear(36 * channels, classes)
+    )
+    module.requires_grad_(False).eval()
+    inputs = torch.rand(3, channels, side, side)
+    labels = module(inputs).argmax(1)
+    options = dict(condition_of(name).call.options)
+    model = Classifier(module, classes, ["a", "b", "c"])
+    targets = (labels + 1) % classes
+    for goal in (None, targets) if "targets" in options else (None,):
+        given = {**options, "targets": goal} if "targets" in options else options
+        adversarial = ATTACKS[name].function(model, inputs, labels, **given)
+        assert adversarial.shape == inputs.shape
+        assert bool(torch.isfinite(adversarial).all())
+        assert float(adversarial.min()) >= 0
+        assert float(adversarial.max()) <= 1
