@@ -62,12 +62,16 @@ class _LineTask:
         self._said = -1
 
     def advance(self, count: int) -> None:
-        self.update(self._done + count, self._total or 0)
+        self._done += count
+        self._tell_in_time()
 
     def update(self, done: int, total: int) -> None:
         if self._done == self._first == 0 and done > 1:
             self._first = done - 1  # a resumed training begins later
         self._done, self._total = done, total
+        self._tell_in_time()
+
+    def _tell_in_time(self) -> None:
         if time.monotonic() - self._told >= self._lines.every:
             self._tell()
 

@@ -74,3 +74,21 @@ def test_commands_answer_for_people_and_for_machines() -> None:
     assert "<caption>Robustness on digits</caption>" in page
     assert not re.search(r'(src|href)="https?:', page)
     assert "data:image/png" in page
+
+
+def test_the_time_left_is_told_from_what_was_really_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from robench import console
+
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    task = console.Lines().task("attack", unit="image", total=256)
+    now[0] = 100.0
+    task.advance(32)
+    assert "32/256 images, 0.3/s, 700 s left" in capsys.readouterr().err
+    training = console.Lines().task("train", unit="step", total=1000)
+    training.update(501, 1000)  # resumed at step 500
+    now[0] = 200.0
+    training.update(600, 1000)
+    assert "600/1000 steps, 1.0/s, 400 s left" in capsys.readouterr().err
