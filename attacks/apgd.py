@@ -10,7 +10,7 @@ from torch import Tensor
 from robench import Classifier, Positive, Radius, attack
 from robench.goal import reached, taken
 from robench.losses import cross_entropy, dlr, runners_up
-from robench.norms import l2, rowwise, scale_to_l2
+from robench.norms import into_ball, l2, length, rowwise
 
 Loss = Literal["ce", "dlr", "dlr_targeted"]
 MOMENTUM = 0.75
@@ -129,9 +129,7 @@ def _climb(
     """
 
     def project(points: Tensor, rows: Tensor) -> Tensor:
-        delta = points - inputs[rows]
-        delta = delta.clamp(-eps, eps) if norm == "linf" else scale_to_l2(delta, eps)
-        return (inputs[rows] + delta).clamp(0, 1)
+        return (inputs[rows] + into_ball(points - inputs[rows], eps, norm)).clamp(0, 1)
 
     def direction(gradient: Tensor) -> Tensor:
         return gradient.sign() if norm == "linf" else gradient / rowwise(l2(gradient), gradient).clamp_min(1e-12)
@@ -139,15 +137,15 @@ def _climb(
     draw = model.draws.uniform if norm == "linf" else model.draws.normal
     noise = draw("start", restart, None, inputs.shape[1:]).to(inputs)
     noise = 2 * noise - 1 if norm == "linf" else noise
-    length = noise.flatten(1).abs().amax(1) if norm == "linf" else l2(noise)
+    size = length(noise, norm).clamp_min(1e-12)
     rows = torch.arange(len(inputs), device=inputs.device)
-    point = project(inputs + eps * noise / rowwise(length.clamp_min(1e-12), noise), rows)
+    point = project(inputs + eps * noise / rowwise(size, noise), rows)
     result, hit = point.clone(), torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
-    size = torch.full_like(length, 2 * eps)
+    size = torch.full_like(size, 2 * eps)
     before = best = point
     best_gradient = torch.zeros_like(point)
-    best_loss, previous = torch.full_like(length, -torch.inf), torch.full_like(length, torch.inf)
-    best_at_look, rises, reduced = best_loss.clone(), torch.zeros_like(length), torch.ones_like(hit)
+    best_loss, previous = torch.full_like(size, -torch.inf), torch.full_like(size, torch.inf)
+    best_at_look, rises, reduced = best_loss.clone(), torch.zeros_like(size), torch.ones_like(hit)
     look, shrink, least = max(int(0.22 * steps), 1), max(int(0.03 * steps), 1), max(int(0.06 * steps), 1)
     since = 0
     for step in range(steps + 1):

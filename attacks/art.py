@@ -21,7 +21,19 @@ _ONE_AT_A_TIME = threading.Lock()
 """ART draws from numpy's global random state, and seeds are put there."""
 
 
-@attack(norm="linf", goal="minimal", paper="arXiv:1807.01069")
+def _check(options: dict[str, Any]) -> None:
+    """The class, its options, and whether it can be targeted."""
+    name = options["name"]
+    accepted = inspect.signature(_class_of(name)).parameters
+    if options["targets"] is not None and "targeted" not in accepted:
+        raise UsageError(f"ART's {name} cannot be targeted; leave targets out")
+    own = inspect.signature(art).parameters
+    for option in options:
+        if option not in own and option not in accepted:
+            raise UsageError(f"ART's {name} has no option {option!r}{nearest(option, accepted)}")
+
+
+@attack(norm="linf", goal="minimal", paper="arXiv:1807.01069", check=_check)
 def art(
     model: Classifier,
     inputs: Tensor,
@@ -47,17 +59,8 @@ def art(
     """
     kind = _class_of(name)
     accepted = inspect.signature(kind).parameters
-    given = {**options}
-    if eps is not None and "eps" in accepted:
-        given["eps"] = eps
-    if "targeted" in accepted:
-        given["targeted"] = targets is not None
-    elif targets is not None:
-        raise UsageError(f"ART's {name} cannot be targeted; leave targets out")
-    for option in given:
-        if option not in accepted:
-            raise UsageError(f"ART's {name} has no option {option!r}{nearest(option, accepted)}")
-    given |= {quiet: value for quiet, value in (("verbose", False), ("summary_writer", False)) if quiet in accepted}
+    offered = {"eps": eps, "targeted": targets is not None, "verbose": False, "summary_writer": False}
+    given = options | {option: value for option, value in offered.items() if option in accepted and value is not None}
     parts = [torch.arange(len(inputs))] if together else [torch.tensor([row]) for row in range(len(inputs))]
     goal = labels if targets is None else targets
     found = inputs.clone()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, attack
+from robench import Above0, Classifier, Positive, Share, attack
 from robench.goal import linear_distance, reached
 from robench.losses import cross_entropy
 from robench.norms import l2, rowwise
@@ -30,7 +29,7 @@ def ddn(
     targets: Tensor | None = None,
     steps: Positive = 100,
     initial_norm: Above0 | None = None,
-    gamma: Annotated[float, Bounds(0, 1)] = 0.05,
+    gamma: Share = 0.05,
     lr: Above0 = 1.0,
 ) -> Tensor:
     """Decoupled direction and norm: gradient steps on a sphere that shrinks after a success and grows after a failure.

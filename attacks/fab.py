@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, Radius, attack
+from robench import Above0, Classifier, Positive, Radius, Share, attack
 from robench.goal import STOP_MARGIN, reached, taken
 from robench.losses import runners_up
-from robench.norms import l2, rowwise, to_hyperplane
-
-Share = Annotated[float, Bounds(0, 1)]
+from robench.norms import length, rowwise, to_hyperplane
 
 
 @attack(
@@ -103,7 +99,7 @@ def _fab(
             with torch.no_grad():
                 point = _projected(point, inputs[rows], gap, slope, norm, alpha_max, eta)
                 hit = reached(model(point, rows), labels[rows], taken(targets, rows))
-                size = _size(point - inputs[rows], norm)
+                size = length(point - inputs[rows], norm)
                 better = hit & (size < nearest[rows])
                 best[rows[better]], nearest[rows[better]] = point[better], size[better]
                 point = torch.where(rowwise(hit, point), inputs[rows] + beta * (point - inputs[rows]), point)
@@ -118,10 +114,6 @@ def _projected(
     """Both the point and the input are taken onto the linearised boundary; a mean of the two, nearer to the point."""
     from_point = to_hyperplane(point, slope, gap, norm)
     from_input = to_hyperplane(inputs, slope, gap + (slope * (inputs - point)).flatten(1).sum(1), norm)
-    near, far = (_size(move, norm).clamp_min(1e-8) for move in (from_point, from_input))
+    near, far = (length(move, norm).clamp_min(1e-8) for move in (from_point, from_input))
     alpha = rowwise((near / (near + far)).clamp_max(alpha_max), point)
     return ((1 - alpha) * (point + eta * from_point) + alpha * (inputs + eta * from_input)).clamp(0, 1)
-
-
-def _size(delta: Tensor, norm: str) -> Tensor:
-    return delta.flatten(1).abs().amax(1) if norm == "linf" else l2(delta)

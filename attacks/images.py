@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def images(model: Classifier, inputs: Tensor, labels: Tensor, *, path: FilePath,
     source = Path(path).expanduser()
     if not source.exists():
         raise DataError(f"there is no {path!r} to read adversarial images from; give an .npz file or a folder")
-    found = _from_file(source) if source.is_file() else None
+    found = _from_file(source, source.stat().st_mtime_ns) if source.is_file() else None
     result, seen = inputs.clone(), 0
     for row, name in enumerate(model.ids):
         pixels = found.get(name) if found is not None else _from_folder(source, name)
@@ -47,7 +48,9 @@ def images(model: Classifier, inputs: Tensor, labels: Tensor, *, path: FilePath,
     return result
 
 
-def _from_file(path: Path) -> dict[str, Tensor]:
+@lru_cache(maxsize=1)
+def _from_file(path: Path, changed: int) -> dict[str, Tensor]:
+    """All images of a file, read once for all shards; again when the file has changed."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             ids, pixels = arrays["ids"].astype(str).tolist(), arrays["images"]

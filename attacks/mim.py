@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from robench import Above0, Classifier, NotNegative, Positive, Radius, attack
-from robench.goal import reached, taken
-from robench.losses import cross_entropy
+from robench.descent import descend
 from robench.norms import rowwise
 
 
@@ -42,18 +41,13 @@ def mim(
         until_success: leave an image alone once it is fooled; turn it off where the images are to fool another model.
     """
     size = step_size or 2.5 * eps / steps
-    adversarial, momentum = inputs.clone(), torch.zeros_like(inputs)
-    rows = torch.arange(len(inputs), device=inputs.device)
-    for _ in range(steps):
-        probe = adversarial[rows].requires_grad_()
-        logits = model(probe, rows)
-        gradient = model.gradient(probe, cross_entropy(logits, labels[rows], taken(targets, rows)))
-        length = gradient.flatten(1).abs().mean(1).clamp_min(1e-30)
-        momentum[rows] = decay * momentum[rows] + gradient / rowwise(length, gradient)
-        if until_success:
-            rows = rows[~reached(logits.detach(), labels[rows], taken(targets, rows))]
-            if not len(rows):
-                break
-        delta = adversarial[rows] + size * momentum[rows].sign() - inputs[rows]
-        adversarial[rows] = (inputs[rows] + delta.clamp(-eps, eps)).clamp(0, 1)
-    return adversarial
+    momentum = torch.zeros_like(inputs)
+
+    def step(gradient: Tensor, at: Tensor, rows: Tensor) -> Tensor:
+        mean = gradient.flatten(1).abs().mean(1).clamp_min(1e-30)
+        momentum[rows] = decay * momentum[rows] + gradient / rowwise(mean, gradient)
+        return size * momentum[rows].sign()
+
+    return descend(
+        model, inputs, labels, targets, eps=eps, norm="linf", steps=steps, step=step, until_success=until_success
+    )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, Radius, attack
-from robench.corruptions import CORRUPTIONS
-from robench.goal import reached, taken
-from robench.losses import cross_entropy
+from robench import Above0, Bounds, Classifier, Positive, PositiveShare, Radius, attack
+from robench.corruptions import CORRUPTIONS, CorruptionName
+from robench.descent import descend
 from robench.patches import patch_mask
 
-Share = Annotated[float, Bounds(0, 1, open_low=True)]
 Severity = Annotated[int, Bounds(1, 5)]
-Name = Literal["gaussian_noise", "defocus_blur", "brightness", "contrast"]
 
 
 @attack(
@@ -29,7 +26,7 @@ def patch_pgd(
     *,
     eps: Radius = 1.0,
     targets: Tensor | None = None,
-    share: Share = 0.1,
+    share: PositiveShare = 0.1,
     patch: Positive | None = None,
     steps: Positive = 40,
     step_size: Above0 | None = None,
@@ -48,27 +45,20 @@ def patch_pgd(
     """
     size = step_size or 2.5 * eps / steps
     mask = patch_mask(model.draws, inputs.shape, patch, share).to(inputs.device)
-    noise = (2 * model.draws.uniform("start", 0, None, inputs.shape[1:]) - 1).to(inputs)
-    adversarial = torch.where(mask, (inputs + eps * noise).clamp(0, 1), inputs)
-    rows = torch.arange(len(inputs), device=inputs.device)
-    for _ in range(steps):
-        probe = adversarial[rows].requires_grad_()
-        logits = model(probe, rows)
-        gradient = model.gradient(probe, cross_entropy(logits, labels[rows], taken(targets, rows)))
-        delta = (probe.detach() + size * gradient.sign() * mask[rows] - inputs[rows]).clamp(-eps, eps)
-        moved = torch.where(mask[rows], (inputs[rows] + delta).clamp(0, 1), inputs[rows])
-        if until_success:
-            going = ~reached(logits.detach(), labels[rows], taken(targets, rows))
-            moved, rows = moved[going], rows[going]
-            if not len(rows):
-                break
-        adversarial[rows] = moved
-    return adversarial
+
+    def start(restart: int, rows: Tensor) -> Tensor:
+        noise = 2 * model.draws.uniform("start", restart, rows, inputs.shape[1:]) - 1
+        return eps * noise.to(inputs) * mask[rows]
+
+    return descend(
+        model, inputs, labels, targets, eps=eps, norm="linf", steps=steps, start=start, until_success=until_success,
+        step=lambda gradient, _, rows: size * gradient.sign() * mask[rows],
+    )  # fmt: skip
 
 
 @attack(norm="linf", goal="natural", knowledge="none", paper="CVPR 2023, pp. 4108-4118", confined=True)
 def patch_noise(
-    model: Classifier, inputs: Tensor, labels: Tensor, *, share: Share = 0.1, patch: Positive | None = None
+    model: Classifier, inputs: Tensor, labels: Tensor, *, share: PositiveShare = 0.1, patch: Positive | None = None
 ) -> Tensor:
     """Uniform noise in place of a random share of the patches, in pixels from 0 to 1; no model is asked.
 
@@ -87,9 +77,9 @@ def patch_corruption(
     inputs: Tensor,
     labels: Tensor,
     *,
-    name: Name = "gaussian_noise",
+    name: CorruptionName = "gaussian_noise",
     severity: Severity = 3,
-    share: Share = 0.1,
+    share: PositiveShare = 0.1,
     patch: Positive | None = None,
 ) -> Tensor:
     """A common corruption within a random share of the patches; no model is asked.

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, Radius, attack
-from robench.goal import reached, taken
-from robench.losses import cross_entropy
-from robench.norms import l2, rowwise, scale_to_l1, scale_to_l2
-
-Step = Callable[[Tensor, Tensor], Tensor]
-Project = Callable[[Tensor], Tensor]
+from robench import Above0, Classifier, Positive, Radius, Share, attack
+from robench.descent import descend
+from robench.norms import l2, rowwise
 
 
 @attack(
@@ -56,10 +50,9 @@ def pgd_linf(
     def start(restart: int, rows: Tensor) -> Tensor:
         return eps * (2 * model.draws.uniform("start", restart, rows, inputs.shape[1:]) - 1)
 
-    return _descend(
-        model, inputs, labels, targets, steps, restarts, start if random_start else None, until_success,
-        step=lambda gradient, _: size * gradient.sign(),
-        project=lambda delta: delta.clamp(-eps, eps),
+    return descend(
+        model, inputs, labels, targets, eps=eps, norm="linf", steps=steps, step=lambda gradient, _, __: size * gradient.sign(),
+        start=start if random_start else None, restarts=restarts, until_success=until_success,
     )  # fmt: skip
 
 
@@ -96,10 +89,9 @@ def pgd_l2(
         radius = eps * model.draws.uniform("start/radius", restart, rows, (1,)).squeeze(1) ** (1 / pixels)
         return direction * rowwise(radius / l2(direction), direction)
 
-    return _descend(
-        model, inputs, labels, targets, steps, restarts, start if random_start else None, until_success,
-        step=lambda gradient, _: size * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient),
-        project=lambda delta: scale_to_l2(delta, eps),
+    return descend(
+        model, inputs, labels, targets, eps=eps, norm="l2", steps=steps, step=lambda gradient, _, __: size * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient),
+        start=start if random_start else None, restarts=restarts, until_success=until_success,
     )  # fmt: skip
 
 
@@ -123,7 +115,7 @@ def pgd_l1(
     restarts: Positive = 1,
     random_start: bool = True,
     until_success: bool = True,
-    sparsity: Annotated[float, Bounds(0, 1)] = 0.995,
+    sparsity: Share = 0.995,
 ) -> Tensor:
     """Projected gradient descent in the L1 ball: sparse steps on the pixels with the steepest slopes (Tramèr & Boneh).
 
@@ -143,57 +135,14 @@ def pgd_l1(
         radius = eps * model.draws.uniform("start/radius", restart, rows, (1,)).squeeze(1) ** (1 / pixels)
         return weights * rowwise(radius / weights.flatten(1).sum(1), weights) * (1 - 2 * signs.double())
 
-    def step(gradient: Tensor, at: Tensor) -> Tensor:
+    def step(gradient: Tensor, at: Tensor, rows: Tensor) -> Tensor:
         free = torch.where(gradient > 0, at < 1, at > 0)
         slope = (gradient * free).flatten(1)
         kept = slope.abs().topk(moving, dim=1).indices
         signs = torch.zeros_like(slope).scatter(1, kept, slope.gather(1, kept).sign())
         return size / moving * signs.view_as(at)
 
-    return _descend(
-        model, inputs, labels, targets, steps, restarts, start if random_start else None, until_success,
-        step=step,
-        project=lambda delta: scale_to_l1(delta, eps),
+    return descend(
+        model, inputs, labels, targets, eps=eps, norm="l1", steps=steps, step=step,
+        start=start if random_start else None, restarts=restarts, until_success=until_success,
     )  # fmt: skip
-
-
-def _descend(
-    model: Classifier,
-    inputs: Tensor,
-    labels: Tensor,
-    targets: Tensor | None,
-    steps: int,
-    restarts: int,
-    start: Callable[[int, Tensor], Tensor] | None,
-    until_success: bool,
-    *,
-    step: Step,
-    project: Project,
-) -> Tensor:
-    """The loop of both norms. Images that need no more steps leave the batch."""
-    adversarial = inputs.clone()
-    left = torch.arange(len(inputs), device=inputs.device)
-    for restart in range(restarts if start else 1):
-        rows = left
-        if start:
-            adversarial[rows] = (inputs[rows] + project(start(restart, rows).to(inputs))).clamp(0, 1)
-        for _ in range(steps):
-            probe = adversarial[rows].requires_grad_()
-            logits = model(probe, rows)
-            if until_success:
-                going = ~reached(logits.detach(), labels[rows], taken(targets, rows))
-                if not going.any():
-                    rows = rows[going]
-                    break
-            gradient = model.gradient(probe, cross_entropy(logits, labels[rows], taken(targets, rows)))
-            change = step(gradient, probe.detach())
-            moved = (inputs[rows] + project(probe.detach() + change - inputs[rows])).clamp(0, 1)
-            if until_success and not going.all():
-                moved, rows = moved[going], rows[going]
-            adversarial[rows] = moved
-        if restart + 1 < restarts:
-            fooled = reached(model(adversarial[left], left).detach(), labels[left], taken(targets, left))
-            left = left[~fooled]
-            if not len(left):
-                break
-    return adversarial

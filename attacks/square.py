@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from robench import Bounds, Classifier, Positive, Radius, attack
+from robench import Classifier, Positive, PositiveShare, Radius, attack
 from robench.goal import STOP_MARGIN, goal_margin, taken
 from robench.norms import rowwise
 
-Share = Annotated[float, Bounds(0, 1, open_low=True)]
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Of 10,000 queries: when the squares' area is halved (section 5 of the paper); scaled to the queries that are given."""
 
@@ -34,7 +32,7 @@ def square_linf(
     eps: Radius,
     targets: Tensor | None = None,
     queries: Positive = 5000,
-    share: Share = 0.8,
+    share: PositiveShare = 0.8,
     rescale: bool = True,
 ) -> Tensor:
     """Square attack in L∞: squares of ±eps, kept where they lower the margin.
@@ -83,7 +81,7 @@ def square_l2(
     eps: Radius,
     targets: Tensor | None = None,
     queries: Positive = 5000,
-    share: Share = 0.8,
+    share: PositiveShare = 0.8,
     rescale: bool = True,
 ) -> Tensor:
     """Square attack in L2: the perturbation's length is moved from one square into another, more peaked one.

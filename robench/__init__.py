@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from robench.classifier import Classifier, Source
     from robench.errors import AttackError, DataError, ModelError, RobenchError, StoreError, UsageError
     from robench.images import Split, Splits
-    from robench.options import Above0, AttackCall, Bounds, FilePath, NotNegative, Positive, Radius
+    from robench.options import (
+        Above0,
+        AttackCall,
+        Bounds,
+        FilePath,
+        NotNegative,
+        Positive,
+        PositiveShare,
+        Radius,
+        Share,
+    )
     from robench.places import Places
     from robench.recipe import Batch, Layers, Objective, Progress, Recipe, Schedule, Task
     from robench.registry import ATTACKS, DATASETS, DEFENSES, attack, dataset, defense
@@ -40,7 +50,9 @@ _HOME = {
         "FilePath",
         "NotNegative",
         "Positive",
+        "PositiveShare",
         "Radius",
+        "Share",
     ],
     "robench.places": ["Places"],
     "robench.recipe": ["Batch", "Layers", "Objective", "Progress", "Recipe", "Schedule", "Task"],
@@ -51,8 +63,9 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "ATTACKS", "DATASETS", "DEFENSES", "Above0", "AttackCall", "AttackError", "Batch", "Bounds", "Call",
     "Classifier", "DataError", "FilePath", "Layers", "ModelError", "NotNegative", "Objective", "Places", "Positive",
-    "Progress", "Radius", "Recipe", "Result", "RobenchError", "Schedule", "Source", "Split", "Splits", "StoreError",
-    "Task", "UsageError", "attack", "dataset", "defense", "evaluate", "parse", "recipe_of", "run",
+    "PositiveShare", "Progress", "Radius", "Recipe", "Result", "RobenchError", "Schedule", "Share", "Source",
+    "Split", "Splits", "StoreError", "Task", "UsageError", "attack", "dataset", "defense", "evaluate", "parse",
+    "recipe_of", "run",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ class AttackCard:
         monotone: its success does not fall as its radius or its steps grow. Likewise.
         confined: only the pixels of the patches chosen by its options `share` and `patch` may change; the judge checks.
         presets: named budgets: `"art"` is that library's default, `"quick"` a cheap one.
+        check: raises UsageError for options that their types allow and the attack does not; called before any work.
     """
 
     norm: Norm
@@ -29,6 +31,7 @@ class AttackCard:
     monotone: bool = False
     confined: bool = False
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    check: Callable[[dict[str, Any]], None] | None = None
 
     def judged(self) -> list[Any]:
         """What of the card can change a number."""
@@ -66,10 +69,6 @@ class DatasetCard:
     flip: bool = False
     eps: dict[str, list[float]] = field(default_factory=dict)
     variants: dict[str, str] = field(default_factory=dict)
-
-    def judged(self) -> list[Any]:
-        """What of the card can change a number; a training's identity holds it already."""
-        return []
 
 
 Card = AttackCard | DefenseCard | DatasetCard

@@ -79,9 +79,10 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
         if facts[attack]["goal"] == "minimal":
             for norm in ("l1", "l2", "linf"):
                 add(norm_column(label, norm), found, partial(_mean_norm, norm=norm), partial(_norm_terms, norm=norm))
-    for norm, eps in _thresholds(group):
-        if len({attack_label(o.unit.spec["attack"]) for o in group if o.unit.facts["norm"] == norm}) > 1:
-            reaching = [_worst(group, d, norm, eps) or None for d in defenses]
+    board = [one for one in group if on_board(one)]
+    for norm, eps in _thresholds(board):
+        if len({attack_label(o.unit.spec["attack"]) for o in board if o.unit.facts["norm"] == norm}) > 1:
+            reaching = [_worst(board, d, norm, eps) or None for d in defenses]
             column = share_column("Worst case, robust accuracy", f"{NORM_NAMES[norm]} {written_float(eps)}", True)
             add(
                 column, reaching,
@@ -90,6 +91,11 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
             )  # fmt: skip
     rows = [(d, [column[place] for column in filled]) for place, d in enumerate(defenses)]
     return Table(_title(group), columns, rows, _caption(group, models, defenses))
+
+
+def on_board(one: Measured) -> bool:
+    """Whether a unit belongs to the worst case over a ball: not if no attacker chose it, nor if only patches may change."""
+    return one.unit.facts["goal"] != "natural" and "share" not in one.unit.facts
 
 
 def _worst(group: list[Measured], defense: str, norm: str, eps: float) -> list[pd.DataFrame]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robench.comparisons import NORM_NAMES, attack_label
+from robench.comparisons import NORM_NAMES, attack_label, on_board
 from robench.harness import Measured
 from robench.metrics import curve
 from robench.records import kept_pixels
@@ -25,7 +25,7 @@ def curves(group: Sequence[Measured], norm: str) -> str | None:
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
 
-    own = [one for one in group if one.unit.facts["norm"] == norm]
+    own = [one for one in group if one.unit.facts["norm"] == norm and on_board(one)]
     budgets = sorted({one.unit.facts["eps"] for one in own if one.unit.facts["eps"] is not None})
     reach = budgets[-1] if budgets else _reach(own, norm)
     if not own or not reach:

@@ -104,9 +104,8 @@ def rows_of(
         asked = [condition for attack in attacks for condition in conditions(attack, data.card)]
         split = subset(data, settings.n)
         found += [Row(checkpoint, data, split, asked) for checkpoint in checkpoints(defenses, data, places)]
-    for row in found[:1]:  # a source is the same for every row
-        for condition in row.conditions:
-            for source in row.sources(condition).values():
+        for condition in asked:
+            for source in found[-1].sources(condition).values():
                 source.checkpoint.recipe()
     return found
 

@@ -49,6 +49,18 @@ def scale_to_l1(delta: Tensor, radius: float) -> Tensor:
     return delta.sign() * (size - threshold).relu().view_as(delta)
 
 
+def into_ball(delta: Tensor, radius: float, norm: str) -> Tensor:
+    """Each perturbation, or the nearest point of the ball of this radius where it lies outside."""
+    if norm == "linf":
+        return delta.clamp(-radius, radius)
+    return (scale_to_l2 if norm == "l2" else scale_to_l1)(delta, radius)
+
+
+def length(delta: Tensor, norm: str) -> Tensor:
+    """L∞ or L2 norm of each row, (N,), in the precision of the perturbation: for an attack's own use, not the judge's."""
+    return delta.flatten(1).abs().amax(1) if norm == "linf" else l2(delta)
+
+
 def to_hyperplane(points: Tensor, normal: Tensor, distance: Tensor, norm: str) -> Tensor:
     """The smallest move, in L∞ or L2, that takes each image in [0, 1] across a hyperplane and stays in the box.
 

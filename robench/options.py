@@ -42,6 +42,10 @@ Above0 = Annotated[float, Bounds(0, open_low=True)]
 """A number above 0."""
 NotNegative = Annotated[float, Bounds(0)]
 """A number of at least 0."""
+Share = Annotated[float, Bounds(0, 1)]
+"""A share of a whole, from 0 to 1."""
+PositiveShare = Annotated[float, Bounds(0, 1, open_low=True)]
+"""A share of a whole that is not nothing."""
 Radius = Annotated[float, Bounds(0)]
 """A perturbation's size, for pixels in [0, 1]."""
 AttackCall = Annotated[Call, Kind("attacks")]

@@ -21,15 +21,11 @@ def preflight(subject: Subject, *, gradients: bool) -> None:
         gradients: whether an attack will follow its gradients.
 
     Raises:
-        ModelError: it lies on another device, returns probabilities, differs from call to call or from batch to batch,
-            or has no gradients, gradients that are not finite, or only zeros; with what to do.
+        ModelError: it raises (as with a tensor that was left on another device), returns probabilities, differs from call
+            to call or from batch to batch, or has no gradients, gradients that are not finite, or only zeros; with what
+            to do.
     """
     module, name = subject.module, subject.name
-    strays = {str(t.device) for t in [*module.parameters(), *module.buffers()] if t.device.type != subject.device.type}
-    if strays:
-        raise ModelError(
-            f"{name} has parameters on {', '.join(sorted(strays))} and is attacked on {subject.device}; move it there"
-        )
     inputs = subject.split.inputs(slice(0, IMAGES)).to(subject.device)
     if not len(inputs):
         return

@@ -54,7 +54,11 @@ class Entry:
                     f"{self.name} has no preset {given['preset']!r}{nearest(str(given['preset']), presets)}"
                 )
             given = {**presets[given["preset"]], **{n: v for n, v in given.items() if n != "preset"}}
-        return checked(self.function, given, self.name, extra, partial=partial)
+        resolved = checked(self.function, given, self.name, extra, partial=partial)
+        check = getattr(self.card, "check", None)
+        if check and not partial:
+            check(resolved)
+        return resolved
 
     def shown(self, call: Call) -> str:
         """A resolved call as a person writes it: without the options that are at their defaults, a preset by its name."""
@@ -85,12 +89,13 @@ def attack(
     monotone: bool = False,
     confined: bool = False,
     presets: dict[str, dict[str, Any]] | None = None,
+    check: Callable[[dict[str, Any]], None] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
 
     The arguments are those of `AttackCard`.
     """
-    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}))
+    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, check))
 
 
 def defense(

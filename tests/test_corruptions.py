@@ -77,5 +77,6 @@ def test_patch_threats_touch_the_same_patches_and_say_which_share() -> None:
     changed = result.records[result.records["correct"]].groupby("attack")["l0"].max()
     assert (changed <= 6).all()  # 64 patches of a pixel
     assert "touches 9.38 % of the patches of each image (10 % were asked for)" in result.table()
+    assert "Worst case" not in small_run(attack=["fgsm(eps=1.0)", "patch_pgd(steps=5)", "patch_noise"], n=40)[0].table()
     asr = {row["attack"]: row["asr"]["value"] for row in result.summary()}
     assert asr["patch_pgd(steps=5)"] >= asr["patch_noise"] >= 0

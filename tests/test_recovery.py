@@ -17,6 +17,11 @@ from robench.plan import load_data
 from robench.store import Store
 
 
+def robench_run(*arguments: str) -> list[str]:
+    """`robench run` as a process of its own."""
+    return [sys.executable, "-W", "ignore", "-m", "robench", "run", *arguments]
+
+
 def test_a_damaged_part_is_found_out_and_its_images_are_attacked_again() -> None:
     first, _ = small_run()
     part = next(Path("results").rglob("part-*.parquet"))
@@ -81,22 +86,7 @@ def test_a_full_disk_is_one_message_and_loses_nothing(monkeypatch: pytest.Monkey
 
 def test_two_processes_on_the_same_cell_do_its_work_once(shared_cache: Path) -> None:
     small_run(n=1, attack="fgsm(eps=0.1)")
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        "robench",
-        "run",
-        "--defense",
-        SMALL,
-        "--attack",
-        PGD,
-        "--dataset",
-        "digits",
-        "--n",
-        "60",
-    ]
+    command = robench_run("--defense", SMALL, "--attack", PGD, "--dataset", "digits", "--n", "60")
     both = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ)
         for _ in range(2)
@@ -117,10 +107,10 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_doubled(tmp_path: Path
     import signal
     import time
 
-    command = [
-        sys.executable, "-W", "ignore", "-m", "robench", "run", "--defense", "vit(depth=1, epochs=4)", "--dataset", "digits", "--n", "150",
-        "--attack", "cw_l2(steps=30, search_steps=3, initial_c=1.0)", "--batch-size", "16",
-    ]  # fmt: skip
+    command = robench_run(
+        "--defense", "vit(depth=1, epochs=4)", "--dataset", "digits", "--n", "150", "--batch-size", "16",
+        "--attack", "cw_l2(steps=30, search_steps=3, initial_c=1.0)",
+    )  # fmt: skip
     environment = {**os.environ, "ROBENCH_CACHE": str(tmp_path / "cache")}
     chance, kept = random.Random(0), 0
     for _ in range(6):
@@ -147,20 +137,7 @@ def test_ctrl_c_says_what_is_safe(tmp_path: Path) -> None:
     import signal
     import time
 
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        "robench",
-        "run",
-        "--defense",
-        SMALL,
-        "--dataset",
-        "digits",
-        "--attack",
-        "cw_l2(steps=1000)",
-    ]
+    command = robench_run("--defense", SMALL, "--dataset", "digits", "--attack", "cw_l2(steps=1000)")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     time.sleep(15)
     process.send_signal(signal.SIGINT)

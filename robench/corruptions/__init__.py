@@ -6,6 +6,7 @@ Each is a function `(inputs, severity, draws) -> images`, with a table of severi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor
 
@@ -16,7 +17,11 @@ from robench.corruptions.weather import brightness
 from robench.draws import Draws
 
 Corruption = Callable[[Tensor, int, Draws], Tensor]
-CORRUPTIONS: dict[str, Corruption] = {
-    function.__name__: function for function in (gaussian_noise, defocus_blur, brightness, contrast)
+CorruptionName = Literal["gaussian_noise", "defocus_blur", "brightness", "contrast"]
+CORRUPTIONS: dict[CorruptionName, Corruption] = {
+    "gaussian_noise": gaussian_noise,
+    "defocus_blur": defocus_blur,
+    "brightness": brightness,
+    "contrast": contrast,
 }
 """By name, in the order of the paper's groups: noise, blur, weather, digital."""
