@@ -1,40 +1,80 @@
-"""Transfer: adversarial images of another model, which was trained on the same data; the attacked one is never asked."""
+"""Transfer: adversarial images of another model, trained on the same data or on the attacked one's answers."""
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from torch import Tensor
 
-from robench import ATTACKS, AttackCall, Call, Classifier, Radius, Source, attack
+from robench import (
+    ATTACKS,
+    AttackCall,
+    Call,
+    Classifier,
+    Positive,
+    PositiveShare,
+    Radius,
+    Source,
+    UsageError,
+    attack,
+)
 
 MIM = Call("mim", {"until_success": False})
+CARLINI = Call("carlini")
+Mode = Literal["pure", "oracle", "mixed"]
 
 
-@attack(paper="arXiv:2006.10876", norm="linf", goal="budget", knowledge="transfer")
+def _sources(options: dict[str, Any], attacked: Call) -> dict[str, Call]:
+    """The model that is attacked instead: as it is named, or trained on the attacked model's answers."""
+    if options["mode"] == "pure":
+        return {"source": options["source"]}
+    asked = {"target": attacked, "model": options["source"]}
+    begin = {"share": options["share"]} if options["mode"] == "mixed" else {"share": None}
+    rounds = {"rounds": options["rounds"] or (4 if options["mode"] == "mixed" else 6)}
+    return {"source": Call("substitute", asked | begin | rounds)}
+
+
+def _check(options: dict[str, Any]) -> None:
+    if options["mode"] == "pure" and options["rounds"]:
+        raise UsageError("transfer(mode='pure') asks the target nothing, so that it has no rounds; leave rounds out")
+    entry = ATTACKS[options["attack"].name]
+    entry.resolve(options["attack"].options, partial=True)
+    if entry.card.knowledge != "white-box" or entry.sources:
+        raise UsageError(f"transfer runs a white-box attack on its source; {entry.name} is not one")
+
+
+@attack(paper="arXiv:2006.10876", norm="linf", goal="budget", knowledge="transfer", sources=_sources, check=_check)
 def transfer(
     model: Classifier,
     inputs: Tensor,
     labels: Tensor,
     *,
-    source: Source,
     eps: Radius,
+    source: Source = CARLINI,  # type: ignore[assignment]
+    mode: Mode = "pure",
+    share: PositiveShare = 0.01,
+    rounds: Positive | None = None,
     attack: AttackCall = MIM,
     targets: Tensor | None = None,
 ) -> Tensor:
-    """Transfer from any defense: its adversarial images, as they are, against another model ("pure black-box").
+    """Transfer: another model's adversarial images, as they are; that model learnt from the data or from answers.
 
     Args:
         inputs: images in [0, 1], (N, C, H, W).
+        eps: radius of the L∞ ball, for pixels in [0, 1].
         source: the defense that is attacked instead; trained and cached as every defense. `carlini` is that of the
             black-box studies; the same defense with another seed shows how much two trainings have in common.
-        eps: radius of the L∞ ball, for pixels in [0, 1].
+        mode: "pure": the source is trained on the training data and their labels, and the target is never asked.
+            "oracle": it is trained on the target's answers to a few held-out images and to images made from them (Papernot et
+            al., 2017). "mixed": the same beginning with a share of the training data. See `substitute`.
+        share: of the training data that "mixed" begins with. All of it costs about 150 epochs.
+        rounds: of training, between which the images are doubled; None: 4 for "mixed", 6 for "oracle", as the studies have.
         attack: on the source, white-box. It should go on after the source is fooled.
         targets: classes to be taken for, (N,); None to leave the label.
     """
     entry = ATTACKS[attack.name]
-    options = {**entry.resolve(attack.options, partial=True), "eps": eps}
-    if "targets" in entry.options:
-        options["targets"] = targets
-    found: Tensor = entry.function(
-        Classifier(source, model.classes, model.ids, seed=model.seed), inputs, labels, **options
-    )
+    options = {**entry.resolve(attack.options, partial=True)}
+    options |= {name: value for name, value in (("eps", eps), ("targets", targets)) if name in entry.options}
+    surrogate = Classifier(source, model.classes, model.ids, seed=model.seed, name="the transfer's source")
+    found: Tensor = entry.function(surrogate, inputs, labels, **options)
     return found

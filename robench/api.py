@@ -165,7 +165,7 @@ def evaluate(
     asked: list[Condition] = conditions(attack, DatasetCard())
     if len(asked) != 1:
         raise UsageError(f"evaluate runs one condition at a time; {attack!r} names {len(asked)}: give a single eps")
-    if asked[0].sources:
+    if asked[0].entry.sources:
         raise UsageError(
             f"{asked[0].text} needs a data set to train its source on; use robench.run, with the model as a defense"
         )

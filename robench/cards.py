@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from robench.calls import Call
+
 Norm = Literal["l0", "l1", "l2", "linf"]
 Goal = Literal["budget", "minimal", "natural"]
 Knowledge = Literal["white-box", "score", "decision", "transfer", "none"]
@@ -20,6 +22,8 @@ class AttackCard:
         monotone: its success does not fall as its radius or its steps grow. Likewise.
         confined: only the pixels of the patches chosen by its options `share` and `patch` may change; the judge checks.
         presets: named budgets: `"art"` is that library's default, `"quick"` a cheap one.
+        sources: (options, the attacked defense) → the defenses that must be trained before, by option; None: those that
+            the options name.
         check: raises UsageError for options that their types allow and the attack does not; called before any work.
     """
 
@@ -31,6 +35,7 @@ class AttackCard:
     monotone: bool = False
     confined: bool = False
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None
     check: Callable[[dict[str, Any]], None] | None = None
 
     def judged(self) -> list[Any]:

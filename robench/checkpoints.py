@@ -18,6 +18,7 @@ from torch import nn
 
 from robench.calls import Call
 from robench.cards import DatasetCard
+from robench.classifier import frozen
 from robench.errors import DataError, ModelError, UsageError
 from robench.files import atomic_path
 from robench.hashing import digest, file_digest
@@ -52,7 +53,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where the weights of a defense on a data set are, or would be."""
+    """Where the weights of a defense on a data set are, or would be.
+
+    Attributes:
+        sources: of the trained models that the defense is made with (a teacher, a target), by the options that name them.
+    """
 
     call: Call
     entry: Entry
@@ -60,6 +65,7 @@ class Checkpoint:
     splits: Splits
     identity: dict[str, Any]
     folder: Path
+    sources: dict[str, Checkpoint]
 
     @classmethod
     def of(cls, defense: str | Call | Callable[..., Any], splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
@@ -72,17 +78,30 @@ class Checkpoint:
             "task": [task.shape, task.classes, task.epochs, task.crop, task.flip],
             "engine": ENGINE,
         }
-        return cls(call, entry, task, splits, identity, cache / "weights" / f"{entry.name}-{digest(identity)}")
+        sources = {name: cls.of(call.options[name], splits, card, cache) for name in entry.sources}
+        return cls(call, entry, task, splits, identity, cache / "weights" / f"{entry.name}-{digest(identity)}", sources)
 
     @property
     def seed(self) -> int:
         return int(self.call.options.get("seed", 0))
 
     def recipe(self) -> Recipe:
-        """The untrained recipe, its initial weights drawn from the defense's own seed."""
+        """The untrained recipe, its initial weights drawn from the defense's own seed.
+
+        A source that is not trained yet stands in with its initial weights: enough to see whether the recipe can be built.
+        """
+        given = {}
+        for name, source in self.sources.items():
+            trained = source.load()
+            given[name] = frozen(trained.model if trained else source.recipe().model, torch.device("cpu"))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return build(self.entry, self.call, self.task)
+            return build(self.entry, Call(self.call.name, self.call.options | given), self.task)
+
+    def weights(self) -> str | None:
+        """Digest of the trained weights; None where there are none yet."""
+        facts = self.facts()
+        return facts["sha256"][:16] if facts else None
 
     def facts(self) -> dict[str, Any] | None:
         """What is written beside the weights, or None where there are none yet."""
@@ -102,6 +121,9 @@ class Checkpoint:
         weights = self.folder / "weights.safetensors"
         if file_digest(weights) != facts["sha256"]:
             tell(f"the weights of {self.call} in {weights} are damaged (their hash is wrong); training again")
+            return None
+        if facts["sources"] != {name: source.weights() for name, source in self.sources.items()}:
+            tell(f"the weights of {self.call} were made with others of its sources; training again")
             return None
         recipe = self.recipe()
         recipe.model.load_state_dict(load_file(weights))
@@ -139,6 +161,8 @@ class Checkpoint:
     ) -> Trained:
         from safetensors.torch import save_file
 
+        for source in self.sources.values():
+            source.obtain(device)
         recipe = self.recipe()
         trainable = any(p.requires_grad for p in recipe.model.parameters()) and recipe.schedule.steps > 0
         if trainable and not len(self.splits.train):
@@ -166,7 +190,8 @@ class Checkpoint:
             save_file(tensors, temporary)
         facts = {
             "defense": str(self.call), "sha256": file_digest(self.folder / "weights.safetensors"), "seconds": round(seconds, 1),
-            "parameters": sum(p.numel() for p in recipe.model.parameters()), "identity": self.identity, "torch": torch.__version__, "device": device.type,
+            "parameters": sum(p.numel() for p in recipe.model.parameters()),
+            "sources": {name: source.weights() for name, source in self.sources.items()}, "identity": self.identity, "torch": torch.__version__, "device": device.type,
         }  # fmt: skip
         with atomic_path(self.folder / "facts.json") as temporary:
             temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
@@ -221,5 +246,5 @@ def task_of(splits: Splits, card: DatasetCard) -> Task:
     std, mean = torch.std_mean(sample, dim=(0, 2, 3))
     return Task(
         shown.shape, splits.classes, len(splits.train), tuple(round(m, 4) for m in mean.tolist()),
-        tuple(max(round(s, 4), 1e-4) for s in std.tolist()), card.epochs, card.crop, card.flip,
+        tuple(max(round(s, 4), 1e-4) for s in std.tolist()), card.epochs, card.crop, card.flip, len(splits.validation),
     )  # fmt: skip

@@ -76,7 +76,9 @@ def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[
 def _plan_training(
     row: Row, trained: Trained | None, device: torch.device, trainings: dict[Path, TrainingPlan]
 ) -> None:
-    """Adds a training that is needed, once."""
+    """Adds a training that is needed, once, after those of the models that it is made with."""
+    for source in row.checkpoint.sources.values():
+        _plan_training(row.of(source), source.load(), device, trainings)
     folder = row.checkpoint.folder
     if trained is not None or folder in trainings:
         return

@@ -89,9 +89,13 @@ class Row:
         """The defenses on the same data that an attack needs trained, by the options that name them."""
         cache, splits = self.checkpoint.folder.parent.parent, self.data.splits
         return {
-            option: replace(self, checkpoint=Checkpoint.of(call, splits, self.data.card, cache), conditions=[])
-            for option, call in condition.sources.items()
+            option: self.of(Checkpoint.of(call, splits, self.data.card, cache))
+            for option, call in condition.sources(self.checkpoint.call).items()
         }
+
+    def of(self, checkpoint: Checkpoint) -> Row:
+        """Another defense on the same data, not attacked."""
+        return replace(self, checkpoint=checkpoint, conditions=[])
 
 
 def rows_of(
@@ -130,7 +134,9 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
 
 
 def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
-    """The row's trained defense; a training shows its estimate before it begins and its progress."""
+    """The row's trained defense, and before it those it is made with; a training shows its estimate and its progress."""
+    for source in row.checkpoint.sources.values():
+        obtain(row.of(source), settings, reporter)
     device = settings.torch_device()
     before = torch.get_num_threads()
     torch.set_num_threads(settings.workers or usable_cores())

@@ -69,6 +69,10 @@ class Option:
         """Which registry its nested calls belong to (None: the entry's own)."""
         return _kind(self.annotation)
 
+    def accepts(self, value: Any) -> bool:
+        """Whether a value fits the annotation."""
+        return _fit(value, self.annotation)[0]
+
     @property
     def required(self) -> bool:
         return self.default is inspect.Parameter.empty

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from robench.calls import Call
@@ -64,11 +65,15 @@ class Condition:
     def targets(self) -> str | None:
         return self.call.options.get("targets")
 
-    @property
-    def sources(self) -> dict[str, Call]:
-        """The defenses that the attack needs trained, by the options that name them."""
-        named = [option.name for option in self.entry.options.values() if option.kind == "defenses"]
-        return {name: self.call.options[name] for name in named}
+    def sources(self, attacked: Call) -> dict[str, Call]:
+        """The defenses that the attack needs trained, by the options that name them.
+
+        Args:
+            attacked: the defense that is attacked; a source may be made from its answers.
+        """
+        options = self.call.options
+        named = {name: options[name] for name in self.entry.sources}
+        return self.card.sources(options, attacked) if self.card.sources else named
 
     def given(self, models: dict[str, Any]) -> Condition:
         """The condition as the attack is run: with models in place of the defenses that its options name."""
@@ -100,21 +105,25 @@ def load_data(name: Name, places: Places) -> Data:
 
 
 def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
-    """The units of an attack: one for each eps of a list, or of the data set's own grid where none is given."""
+    """The units of an attack: one for each item of a list that is given where one value is wanted.
+
+    Without an eps, where one is needed, the radii of the data set's own grid are such a list.
+    """
     entry, given = ATTACKS.call(attack)
-    eps = entry.options.get("eps")
-    if eps is None or (not eps.required and given.options.get("eps") is None):
-        call = Call(given.name, entry.resolve(given.options))
-        return [Condition(entry, call, entry.shown(call))]
-    radii = given.options.get("eps")
-    if radii is None:
+    options, eps = dict(given.options), entry.options.get("eps")
+    if eps is not None and eps.required and options.get("eps") is None:
         norm = entry.card.norm
         if norm not in card.eps:
             raise UsageError(f"{entry.name} needs eps: this data set's card has no radii in the norm {norm}")
-        radii = card.eps[norm]
+        options["eps"] = card.eps[norm]
+    lists = {
+        name: value
+        for name, value in options.items()
+        if isinstance(value, list) and value and name in entry.options and not entry.options[name].accepts(value)
+    }
     found = []
-    for radius in radii if isinstance(radii, list) else [radii]:
-        call = Call(given.name, entry.resolve({**given.options, "eps": radius}))
+    for values in product(*lists.values()):
+        call = Call(given.name, entry.resolve(options | dict(zip(lists, values, strict=True))))
         found.append(Condition(entry, call, entry.shown(call)))
     return found
 

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robench.images import Split
+
 
 @dataclass(frozen=True)
 class Task:
@@ -20,6 +22,7 @@ class Task:
         epochs: how long a plain training of a small model sensibly is on this set.
         crop: padding in pixels for random crops, 0 for none.
         flip: whether a mirrored image is still one of its class.
+        held_out: images of the validation split.
     """
 
     shape: tuple[int, int, int]
@@ -30,6 +33,7 @@ class Task:
     epochs: int = 30
     crop: int = 0
     flip: bool = False
+    held_out: int = 0
 
 
 class Progress(NamedTuple):
@@ -55,6 +59,10 @@ class Objective:
     the model descends) gets its gradients from the same backward pass and steps it in `after_step`.
     """
 
+    def examples(self, model: nn.Module, train: Split, held_out: Split, epoch: int) -> Split:
+        """What an epoch is trained on, asked for before it: the training split here."""
+        return train
+
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         """The scalar to minimise; the model is in training mode."""
         return F.cross_entropy(model(batch.inputs), batch.labels)
@@ -74,15 +82,19 @@ class Objective:
         """Put back what `state_dict` returned."""
 
 
+Decay = Literal["cosine", "none"]
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: AdamW, linear warm-up, then a cosine to zero; gradients clipped to unit norm.
+    """How long and how fast: AdamW, linear warm-up, then a decay; gradients clipped to unit norm.
 
     Attributes:
         steps: optimiser steps in all; epochs follow from it and the batch size.
         lr: at its peak.
         warmup: share of the steps.
         crop, flip: augmentation, as in `Task`.
+        decay: a cosine that ends at zero, or none.
     """
 
     steps: int
@@ -92,6 +104,7 @@ class Schedule:
     warmup: float = 0.1
     crop: int = 0
     flip: bool = False
+    decay: Decay = "cosine"
 
     def epochs(self, train_size: int) -> int:
         """Epochs begun, the last of which may be cut short."""

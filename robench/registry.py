@@ -44,6 +44,11 @@ class Entry:
     def options(self) -> dict[str, Option]:
         return options_of(self.function)
 
+    @property
+    def sources(self) -> list[str]:
+        """The options that name defenses which must be trained before this entry is called."""
+        return [option.name for option in self.options.values() if option.kind == "defenses"]
+
     def resolve(self, given: dict[str, Any], *, partial: bool = False) -> dict[str, Any]:
         """The options of a call, checked, with defaults filled in; `partial`: those without a default may be missing."""
         extra = {"targets": TargetRule | None} if "targets" in self.options else None
@@ -64,7 +69,7 @@ class Entry:
         """A resolved call as a person writes it: without the options that are at their defaults, a preset by its name."""
         known = self.options
         kept = {
-            name: value
+            name: self._short(name, value)
             for name, value in call.options.items()
             if name not in known or known[name].required or known[name].default != value
         }
@@ -73,6 +78,15 @@ class Entry:
                 kept = {"preset": preset} | {name: value for name, value in kept.items() if name not in options}
                 break
         return str(Call(call.name, kept))
+
+    def _short(self, option: str, value: Any) -> Any:
+        """A nested call without its defaults too."""
+        if not isinstance(value, Call):
+            return value
+        kind = self.options[option].kind if option in self.options else None
+        registry = REGISTRIES[kind] if kind else next(r for r in REGISTRIES.values() if r.holds(self.card))
+        entry, call = registry.call(value)
+        return parse(entry.shown(Call(call.name, entry.resolve(call.options, partial=True))))
 
     def source(self) -> str:
         """Digest of the syntax tree of the entry's file."""
@@ -89,13 +103,14 @@ def attack(
     monotone: bool = False,
     confined: bool = False,
     presets: dict[str, dict[str, Any]] | None = None,
+    sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None,
     check: Callable[[dict[str, Any]], None] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
 
     The arguments are those of `AttackCard`.
     """
-    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, check))
+    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check))
 
 
 def defense(
@@ -129,6 +144,10 @@ class Registry:
         self.kind = kind
         self._card = card
         self._entries: dict[str, Entry] | None = None
+
+    def holds(self, card: Card) -> bool:
+        """Whether an entry with this card is of this kind."""
+        return isinstance(card, self._card)
 
     @property
     def folder(self) -> Path:

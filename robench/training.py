@@ -45,22 +45,22 @@ def train(
     schedule, objective = recipe.schedule, recipe.objective
     model = recipe.model.to(device).train()
     optimizer = torch.optim.AdamW(_groups(model, schedule.weight_decay), lr=schedule.lr)
-    per_epoch = steps_per_epoch(len(split), schedule.batch_size)
-    epochs = schedule.epochs(len(split))
-    labels = split.targets()
-    begin = _resume(state, model, optimizer, objective) if state else 0
-    for epoch in range(begin, epochs):
+    epoch, step = _resume(state, model, optimizer, objective) if state else (0, 0)
+    while step < schedule.steps:
         started, losses = time.perf_counter(), []
-        order = np.random.default_rng([seed, epoch]).permutation(len(split))
+        examples = objective.examples(model, split, validation, epoch)
+        labels = examples.targets()
+        order = np.random.default_rng([seed, epoch]).permutation(len(examples))
+        batches = min(steps_per_epoch(len(examples), schedule.batch_size), schedule.steps - step)
         draws = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + epoch)
-            for step in range(epoch * per_epoch, min((epoch + 1) * per_epoch, schedule.steps)):
+            for start in range(0, batches * schedule.batch_size, schedule.batch_size):
                 progress = Progress(step, schedule.steps, epoch)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(schedule, step)
-                places = order[(step % per_epoch) * schedule.batch_size :][: schedule.batch_size]
-                pixels = torch.from_numpy(split.pixels(places))
+                places = order[start : start + schedule.batch_size]
+                pixels = torch.from_numpy(examples.pixels(places))
                 inputs = augment(pixels, schedule, draws).to(device).float().div_(255)
                 batch = Batch(inputs, labels[places].to(device), torch.from_numpy(places).to(device))
                 loss = objective.loss(model, batch, progress)
@@ -75,24 +75,28 @@ def train(
                 optimizer.step()
                 objective.after_step(model, progress)
                 losses.append(loss.detach())
-                report(Progress(step + 1, schedule.steps, epoch))
+                step += 1
+                report(Progress(step, schedule.steps, epoch))
         if log:
             line = {
-                "epoch": epoch + 1, "epochs": epochs, "loss": torch.stack(losses).mean().item(),
-                "lr": learning_rate(schedule, step), "validation_accuracy": accuracy(model, validation, device),
+                "epoch": epoch + 1, "images": len(examples), "loss": torch.stack(losses).mean().item(),
+                "lr": learning_rate(schedule, step - 1), "validation_accuracy": accuracy(model, validation, device),
                 "seconds": round(time.perf_counter() - started, 3), **objective.report(),
             }  # fmt: skip
             _append(log, line, epoch)
+        epoch += 1
         if state:
-            _save(state, model, optimizer, objective, epoch + 1)
+            _save(state, model, optimizer, objective, epoch, step)
     return model.eval()
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Linear warm-up to `lr`, then a cosine that reaches zero after the last step."""
+    """Linear warm-up to `lr`, then as it is or along a cosine that reaches zero after the last step."""
     warm = max(1, round(schedule.warmup * schedule.steps))
     if step < warm:
         return schedule.lr * (step + 1) / warm
+    if schedule.decay == "none":
+        return schedule.lr
     share = (step - warm) / max(1, schedule.steps - warm)
     return schedule.lr * 0.5 * (1 + math.cos(math.pi * share))
 
@@ -135,7 +139,7 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any, epochs: int) -> None:
+def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any, epochs: int, steps: int) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
@@ -144,20 +148,22 @@ def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, object
     tensors |= {f"objective.{name}": tensor for name, tensor in objective.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(
-            {name: t.contiguous().cpu().clone() for name, t in tensors.items()}, temporary, {"epochs": str(epochs)}
+            {name: t.contiguous().cpu().clone() for name, t in tensors.items()},
+            temporary,
+            {"epochs": str(epochs), "steps": str(steps)},
         )
 
 
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any) -> int:
-    """Load a saved state and return the number of epochs that it has behind it (0 where there is none to use)."""
+def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any) -> tuple[int, int]:
+    """Load a saved state and return the epochs and steps that it has behind it (none where there is none to use)."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as stored:
-            epochs = int(stored.metadata()["epochs"])
+            behind = int(stored.metadata()["epochs"]), int(stored.metadata()["steps"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (FileNotFoundError, SafetensorError):
-        return 0
+    except (FileNotFoundError, SafetensorError, KeyError):
+        return 0, 0
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "objective": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
@@ -169,7 +175,7 @@ def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, obje
         index, _, slot = name.partition(".")
         slots.setdefault(int(index), {})[slot] = tensor
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return epochs
+    return behind
 
 
 def _append(log: Path, line: dict[str, Any], epoch: int) -> None:

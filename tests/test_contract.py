@@ -35,9 +35,9 @@ def condition_of(name: str, source: torch.nn.Module, radii: dict[str, float] = N
         given.setdefault("preset", "quick")
     if "eps" in entry.options:
         given.setdefault("eps", radii[entry.card.norm])
-    given |= {option.name: Call("vit") for option in entry.options.values() if option.kind == "defenses"}
+    given |= {option: Call("vit") for option in entry.sources}
     (condition,) = conditions(Call(name, given), DatasetCard())
-    return condition.given({option: source for option in condition.sources})
+    return condition.given({option: source for option in entry.sources})
 
 
 def attacked(condition: Condition, subject: Subject, images: Images, targets: Tensor | None = None) -> Tensor:

@@ -8,7 +8,6 @@ import pytest
 from conftest import PGD, SMALL, small_run
 
 import robench
-from robench import UsageError
 from robench.forecast import plan_rows
 from robench.harness import Settings, rows_of
 from robench.places import Places
@@ -118,24 +117,3 @@ def test_a_users_own_file_adds_a_defense_and_an_attack(tmp_path: Path) -> None:
     asr = {row["attack"]: row["asr"]["value"] for row in result.summary()}
     assert asr["./mine.py::noise(eps=0.1)"] <= asr["fgsm(eps=0.1)"]
     assert result.summary()[0]["clean_accuracy"]["value"] > 0.8
-
-
-def test_a_transfer_trains_its_source_once_and_asks_the_target_nothing(tmp_path: Path) -> None:
-    """A matrix of sources and targets: the same network fools itself best."""
-    defenses = [SMALL, "vit(depth=1, epochs=8, seed=3)"]
-    sources = [f"transfer(source={defense}, eps=0.15)" for defense in defenses]
-    places, settings = Places.of(), Settings(n=60)
-    trainings, cells = plan_rows(
-        rows_of([SMALL], ["transfer(source='carlini(epochs=2, width=4)', eps=0.15)"], ["digits"], settings, places),
-        settings,
-        places,
-    )
-    assert [t.defense for t in trainings if "carlini" in t.defense] == ["carlini(width=4, epochs=2)"]
-    result, _ = small_run(defense=defenses, attack=sources)
-    rates = {(row["defense"], row["attack"]): row["asr"]["value"] for row in result.summary()}
-    for target in defenses:
-        own, other = ((target, source) for source in (sources if target == defenses[0] else sources[::-1]))
-        assert rates[own] > rates[other] > 0, rates
-    assert (result.records["forwards"] == 0).all()
-    with pytest.raises(UsageError, match="no defense is named 'carlni'; did you mean 'carlini'"):
-        small_run(attack="transfer(source=carlni, eps=0.1)")
