@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robench.api import Result, evaluate, run
+    from robench.approximation import straight_through
     from robench.calls import Call, parse
     from robench.checkpoints import recipe_of
     from robench.classifier import Classifier, Source
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "robench.approximation": ["straight_through"],
     "robench.api": ["Result", "evaluate", "run"],
     "robench.calls": ["Call", "parse"],
     "robench.checkpoints": ["recipe_of"],
@@ -65,7 +67,7 @@ __all__ = [
     "Classifier", "DataError", "FilePath", "Layers", "ModelError", "NotNegative", "Objective", "Places", "Positive",
     "PositiveShare", "Progress", "Radius", "Recipe", "Result", "RobenchError", "Schedule", "Share", "Source",
     "Split", "Splits", "StoreError", "Task", "UsageError", "attack", "dataset", "defense", "evaluate", "parse",
-    "recipe_of", "run",
+    "recipe_of", "run", "straight_through",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from robench.common_norms import norms_on_common
 from robench.comparisons import robustness_tables
 from robench.console import Reporter, Silent
 from robench.errors import ModelError, UsageError
-from robench.execution import Subject, best_batch, clean_logits, complete, one_intra_op_thread
+from robench.execution import best_batch, complete, one_intra_op_thread
 from robench.harness import Measured, Settings, rows_of, run_rows
 from robench.images import Split
 from robench.metrics import (
@@ -34,6 +34,7 @@ from robench.places import Places
 from robench.plan import Condition, Name, conditions
 from robench.preflight import preflight
 from robench.seeds import over_seeds
+from robench.shards import Precision, Subject
 from robench.store import Store
 from robench.tables import Table
 
@@ -113,6 +114,7 @@ def run(
     workers: int | None = None,
     batch_size: int | Literal["auto"] = "auto",
     keep_images: bool = False,
+    precision: Precision = "float32",
     data: str | Path | None = None,
     store: str | Path = "results",
     cache: str | Path | None = None,
@@ -125,13 +127,14 @@ def run(
         n: the pinned, class-balanced subset of the test split; None: all of it.
         seed: of the attacks. A defense's own `seed` option is that of its training.
         workers: threads that attack, one core each; None: as many as there are cores.
+        precision: of the attacks' passes; what they find is judged in float32 all the same.
         data, store, cache: folders; see `Places`.
         reporter: where progress is shown; None: nowhere.
 
     Raises:
         RobenchError: with one clear message.
     """
-    settings = Settings(n, seed, device, workers, batch_size, keep_images)
+    settings = Settings(n, seed, device, workers, batch_size, keep_images, precision)
     places = Places.of(data, store, cache)
     rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
     measured = run_rows(rows, settings, places, reporter or Silent())
@@ -147,6 +150,7 @@ def evaluate(
     seed: int = 0,
     workers: int = 1,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    stochastic: bool = False,
 ) -> pd.DataFrame:
     """Attack any model that maps images in [0, 1], (N, C, H, W), to logits, and return the records; nothing is stored.
 
@@ -154,6 +158,7 @@ def evaluate(
         attack: one with a single condition; give eps where it takes one.
         split: see `Split.of`.
         classes: number of logits; None: the largest label + 1.
+        stochastic: the model is random; the mean of many draws is attacked and judged.
 
     Raises:
         ModelError: the model raises, or does not return finite logits of shape (N, classes).
@@ -181,8 +186,7 @@ def evaluate(
 
     try:
         with one_intra_op_thread():
-            clean = clean_logits(module, split, count, where, "the model")
-            subject = Subject("the model", module, count, where, split, clean)
+            subject = Subject.of("the model", module, count, where, split, stochastic=stochastic)
             preflight(subject, gradients=asked[0].card.knowledge == "white-box")
             complete(
                 Memory(), subject, asked[0], seed, np.arange(len(split)), set(split.image_ids().tolist()),

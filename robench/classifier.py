@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from robench.draws import Draws
 from robench.errors import ModelError
+from robench.memory import ran_out
 from robench.options import Kind
 
 Source = Annotated[nn.Module, Kind("defenses")]
@@ -31,6 +32,8 @@ def checked_forward(module: nn.Module, inputs: Tensor, classes: int, name: str) 
     try:
         logits: Tensor = module(inputs)
     except Exception as error:
+        if ran_out(error):
+            raise
         raise ModelError(
             f"{name} raised {type(error).__name__} on images of shape {tuple(inputs.shape)} in [0, 1]: {error}"
         ) from error
@@ -50,14 +53,18 @@ class Classifier:
     """A frozen model for one shard of images. Call it as `model(x, rows)`.
 
     `rows` says which of the shard's images the rows of `x` are (None: all, in order). Each call counts one forward
-    pass for each row, each gradient taken through its logits one backward pass.
+    pass for each row, each gradient taken through its logits one backward pass; for a random model one for each draw.
 
     Attributes:
         draws: random numbers that belong to the images; `model.draws.uniform("start", 0, rows, shape)`.
         forwards, backwards: passes so far, int64, (images,).
         classes: number of logits.
+        random: its answers are means of draws, so that a success may be luck: an attack should go on after one.
         ids: of the images.
         seed: of the attack.
+
+    Args:
+        half: make the passes in bfloat16.
     """
 
     def __init__(
@@ -69,11 +76,15 @@ class Classifier:
         seed: int = 0,
         name: str = "the model",
         stop: threading.Event | None = None,
+        half: bool = False,
     ) -> None:
         self._module = module
+        self._half = half
+        self._cost = int(getattr(module, "draws", 1))
         self._name = name
         self._stop = stop
         self.classes = classes
+        self.random = self._cost > 1
         self.ids = list(ids)
         self.seed = seed
         self.draws = Draws(seed, ids)
@@ -84,9 +95,11 @@ class Classifier:
     def __call__(self, inputs: Tensor, rows: Tensor | None = None) -> Tensor:
         if self._stop is not None and self._stop.is_set():
             raise Cancelled
-        logits = checked_forward(self._module, inputs, self.classes, self._name)
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._half):
+            logits = checked_forward(self._module, inputs, self.classes, self._name)
+        logits = logits.to(inputs.dtype)
         places = self._places[: len(inputs)] if rows is None else self._places[rows.cpu()]
-        ones = torch.ones_like(places)
+        ones = torch.full_like(places, self._cost)
         self.forwards.index_add_(0, places, ones)
         if logits.requires_grad:
             logits.register_hook(lambda _: self._count_backward(places, ones))  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,6 +26,11 @@ class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+class Precision(StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 class Format(StrEnum):
@@ -65,6 +70,10 @@ Seed = Annotated[int, typer.Option(help="Of the attacks; a training's seed is an
 DeviceOption = Annotated[Device, typer.Option(help="auto takes the GPU if there is one.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Threads that attack; one a core by default.")]
 BatchSize = Annotated[str, typer.Option(help="Images in a batch: a number, or auto to measure. It changes no result.")]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(help="Of the attacks' passes; the judge's are float32, and the table says which attacks had another."),
+]
 Data = Annotated[Path | None, typer.Option(help="Folder of data sets; ROBENCH_DATA by default.")]
 StoreOption = Annotated[Path, typer.Option(help="Folder of records.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -85,13 +94,15 @@ def told() -> Iterator[None]:
 
 
 def _settings(
-    n: int | None, seed: int, device: Device, workers: int | None, batch_size: str, keep_images: bool = False
-) -> Settings:
+    n: int | None, seed: int, device: Device, workers: int | None, batch_size: str, keep_images: bool = False,
+    precision: Precision = Precision.float32,
+) -> Settings:  # fmt: skip
     from robench.harness import Settings
 
     if batch_size != "auto" and not (batch_size.isdecimal() and int(batch_size) > 0):
         raise UsageError(f"--batch-size {batch_size!r} is neither a whole number of at least 1 nor auto")
-    return Settings(n, seed, device.value, workers, int(batch_size) if batch_size != "auto" else "auto", keep_images)
+    size: int | Literal["auto"] = "auto" if batch_size == "auto" else int(batch_size)
+    return Settings(n, seed, device.value, workers, size, keep_images, precision.value)
 
 
 def _rows(defense: list[str], attack: list[str], dataset: list[str], settings: Settings, places: Places) -> list[Row]:
@@ -105,12 +116,13 @@ def _rows(defense: list[str], attack: list[str], dataset: list[str], settings: S
 )
 def run(
     defense: Defense, attack: Attack, dataset: Dataset, n: N = None, seed: Seed = 0, device: DeviceOption = Device.auto, workers: Workers = None,
-    batch_size: BatchSize = "auto", keep_images: KeepImages = False, data: Data = None, store: StoreOption = Path("results"), as_json: Json = False,
+    batch_size: BatchSize = "auto", keep_images: KeepImages = False, precision: PrecisionOption = Precision.float32, data: Data = None,
+    store: StoreOption = Path("results"), as_json: Json = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be done, as `robench plan` does.")] = False,
 ) -> None:  # fmt: skip
     """Train, attack, judge; print the table and write the HTML report."""
     if dry_run:
-        plan(defense, attack, dataset, n, seed, device, workers, batch_size, data, store, as_json)
+        plan(defense, attack, dataset, n, seed, device, workers, batch_size, precision, data, store, as_json)
         return
     with told():
         from robench.api import Result
@@ -119,7 +131,7 @@ def run(
         from robench.store import Store
 
         settings, places, shown = (
-            _settings(n, seed, device, workers, batch_size, keep_images),
+            _settings(n, seed, device, workers, batch_size, keep_images, precision),
             Places.of(data, store),
             reporter(),
         )
@@ -136,14 +148,15 @@ def run(
 @app.command(epilog="robench plan --defense ksa --attack cw_l2 --dataset cifar10 --n 1000")
 def plan(
     defense: Defense, attack: Attack, dataset: Dataset, n: N = None, seed: Seed = 0, device: DeviceOption = Device.auto, workers: Workers = None,
-    batch_size: BatchSize = "auto", data: Data = None, store: StoreOption = Path("results"), as_json: Json = False,
+    batch_size: BatchSize = "auto", precision: PrecisionOption = Precision.float32, data: Data = None,
+    store: StoreOption = Path("results"), as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say what a run would do: trainings, cells, what is stored and why the rest is not, predicted passes and seconds."""
     with told():
         from robench.duration import spell_seconds
         from robench.forecast import plan_rows
 
-        settings, places = _settings(n, seed, device, workers, batch_size), Places.of(data, store)
+        settings, places = _settings(n, seed, device, workers, batch_size, False, precision), Places.of(data, store)
         trainings, cells = plan_rows(_rows(defense, attack, dataset, settings, places), settings, places)
         if as_json:
             print(

@@ -38,8 +38,9 @@ def descend(
         inputs: images in [0, 1], (N, C, H, W).
         eps, norm: the ball; "linf", "l2" or "l1".
         start: where a run begins; None: at the inputs, once.
-        until_success: leave an image alone once it is fooled.
+        until_success: leave an image alone once it is fooled; not done where the model is random.
     """
+    until_success = until_success and not model.random
     adversarial = inputs.clone()
     left = torch.arange(len(inputs), device=inputs.device)
     for restart in range(restarts if start else 1):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from robench.execution import Subject, clean_logits
 from robench.hashing import digest
 from robench.images import Split
+from robench.shards import Subject, clean_logits
 from robench.vit import attentions, watched
 
 ATTENTION_IMAGES = 256
@@ -39,7 +39,10 @@ def attention_mass(subject: Subject) -> list[list[float]]:
     inputs = subject.split.inputs(np.arange(min(ATTENTION_IMAGES, len(subject.split)))).to(subject.device)
     with watched(layers) as seen:
         subject.module(inputs)
-    return [[round(m, 4) for m in w.sort(-1, descending=True).values.cumsum(-1).mean((0, 1, 2)).tolist()] for w in seen]
+    return [
+        [round(m, 4) for m in w.sort(-1, descending=True).values.cumsum(-1).mean((0, 1, 2)).tolist()]
+        for w in seen[: len(layers)]
+    ]
 
 
 def model_card(subject: Subject, weights: str, dataset: str, data: str, seconds: float, epochs: int) -> dict[str, Any]:

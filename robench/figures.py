@@ -1,30 +1,28 @@
-"""Figures as SVG text: curves of robust accuracy over eps, and clean / adversarial / difference pictures."""
+"""Figures as SVG text: robust accuracy over eps, images fooled over passes; clean / adversarial / difference pictures."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from robench.calls import written_float
 from robench.comparisons import NORM_NAMES, attack_label, on_board
 from robench.harness import Measured
-from robench.metrics import curve
+from robench.metrics import curve, success_after
 from robench.records import kept_pixels
 
-LINES = ["-", "--", ":", "-."]
+LINES = ["-", "--", ":", "-.", (0, (6, 1)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
 
 
 def curves(group: Sequence[Measured], norm: str) -> str | None:
     """Robust accuracy over eps for every defense and attack of a norm, as SVG; None where there is nothing to draw."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot as plt
-
     own = [one for one in group if one.unit.facts["norm"] == norm and on_board(one)]
     budgets = sorted({one.unit.facts["eps"] for one in own if one.unit.facts["eps"] is not None})
     reach = budgets[-1] if budgets else _reach(own, norm)
@@ -33,8 +31,62 @@ def curves(group: Sequence[Measured], norm: str) -> str | None:
     series: dict[tuple[str, str], list[Measured]] = {}
     for one in own:
         series.setdefault((one.unit.spec["defense"], attack_label(one.unit.spec["attack"])), []).append(one)
-    defenses, attacks = (list(dict.fromkeys(key[i] for key in series)) for i in (0, 1))
-    fine = np.linspace(0, reach, 81)
+    lines, fine = [], np.linspace(0, reach, 81)
+    for (defense, attack), units in series.items():
+        minimal = all(one.unit.facts["eps"] is None for one in units)
+        grid = fine if minimal else np.array([0.0, *sorted(one.unit.facts["eps"] for one in units)])
+        values = curve([(one.unit.facts["eps"], one.records) for one in units], norm, [float(x) for x in grid])
+        if not minimal:
+            values[0] = float(units[0].records.drop_duplicates("image")["correct"].mean())
+        lines.append(Line(defense, attack, grid, 100 * values, None if minimal else "o"))
+    label = f"ε ({NORM_NAMES[norm]}, pixels in [0, 1])"
+    return _drawn(lines, xlabel=label, ylabel="robust accuracy (%)", xlim=(0, reach))
+
+
+def efforts(group: Sequence[Measured], norm: str) -> str | None:
+    """Share of images fooled after so many passes, at the radius that most attacks of a norm were run at; SVG or None.
+
+    Forward and backward passes count alike. An attack that leaves an image once it is fooled rises early; one that makes all
+    its steps rises at their end.
+    """
+    own = [one for one in group if one.unit.facts["norm"] == norm and on_board(one)]
+    budgets = [one.unit.facts["eps"] for one in own if one.unit.facts["eps"] is not None]
+    eps = max(budgets, key=lambda e: (budgets.count(e), e)) if budgets else None
+    lines = []
+    for one in own:
+        if one.unit.facts["eps"] not in (None, eps) or not one.records["forwards"].any():
+            continue
+        passes, share = success_after(one.records, norm, eps)
+        lines.append(Line(one.unit.spec["defense"], attack_label(one.unit.spec["attack"]), passes, 100 * share, None))
+    if len({line.attack for line in lines}) < 2:
+        return None
+    within = f" within {NORM_NAMES[norm]} {written_float(eps)}" if eps is not None else ""
+    reach = max(line.x[-1] for line in lines)
+    return _drawn(
+        lines, xlabel="passes for an image (forward and backward)", ylabel=f"images fooled{within} (%)", xscale="log",
+        xlim=(1, 1.3 * reach), drawstyle="steps-post",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a figure: its colour is its defense's, its dashes its attack's."""
+
+    defense: str
+    attack: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    marker: str | None
+
+
+def _drawn(lines: Sequence[Line], *, drawstyle: str = "default", **axis: Any) -> str:
+    """A figure of lines as SVG text."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    defenses, attacks = (list(dict.fromkeys(getattr(line, key) for line in lines)) for key in ("defense", "attack"))
     with plt.rc_context(
         {
             "svg.fonttype": "none",
@@ -44,25 +96,15 @@ def curves(group: Sequence[Measured], norm: str) -> str | None:
             "axes.spines.right": False,
         }
     ):
-        figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-        for (defense, attack), units in series.items():
-            minimal = all(one.unit.facts["eps"] is None for one in units)
-            grid = fine if minimal else np.array([0.0, *sorted(one.unit.facts["eps"] for one in units)])
-            values = curve([(one.unit.facts["eps"], one.records) for one in units], norm, [float(x) for x in grid])
-            if not minimal:
-                values[0] = float(units[0].records.drop_duplicates("image")["correct"].mean())
+        figure, axes = plt.subplots(figsize=(9.5, max(3.6, 0.19 * len(lines) + 0.4)), layout="constrained")
+        for line in lines:
             axes.plot(
-                grid, 100 * values, LINES[attacks.index(attack) % len(LINES)], color=f"C{defenses.index(defense)}",
-                marker=None if minimal else "o", markersize=3, linewidth=1.4, label=f"{defense}, {attack}",
+                line.x, line.y, linestyle=LINES[attacks.index(line.attack) % len(LINES)], color=f"C{defenses.index(line.defense)}",
+                marker=line.marker, markersize=3, linewidth=1.4, label=f"{line.defense}, {line.attack}", drawstyle=drawstyle,
             )  # fmt: skip
-        axes.set(
-            xlabel=f"ε ({NORM_NAMES[norm]}, pixels in [0, 1])",
-            ylabel="robust accuracy (%)",
-            xlim=(0, reach),
-            ylim=(0, None),
-        )
+        axes.set(ylim=(0, None), **axis)
         axes.grid(alpha=0.25, linewidth=0.6)
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(frameon=False, fontsize=8, loc="outside right upper")
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
         plt.close(figure)

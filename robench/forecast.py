@@ -12,10 +12,11 @@ import torch
 from robench.checkpoints import Trained
 from robench.classifier import frozen
 from robench.duration import training_seconds
-from robench.execution import Subject, attack_shard, best_batch, one_intra_op_thread
+from robench.execution import best_batch, one_intra_op_thread
 from robench.harness import Row, Settings, subject_of, unit_of
 from robench.places import Places
 from robench.plan import Condition
+from robench.shards import Subject, attack_shard
 from robench.store import Store
 
 
@@ -58,7 +59,7 @@ def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[
     for row in rows:
         trained = row.checkpoint.load()
         _plan_training(row, trained, device, trainings)
-        subject = subject_of(row, trained, device) if trained else None
+        subject = subject_of(row, trained, device, settings.precision) if trained else None
         for condition in row.conditions:
             loaded = {name: (source, source.checkpoint.load()) for name, source in row.sources(condition).items()}
             for source, found in loaded.values():

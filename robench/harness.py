@@ -18,20 +18,14 @@ from robench.console import Reporter
 from robench.diagnostics import model_card, probe_digest
 from robench.duration import spell_seconds, training_seconds
 from robench.errors import UsageError
-from robench.execution import (
-    Subject,
-    best_batch,
-    clean_logits,
-    complete,
-    one_intra_op_thread,
-    usable_cores,
-)
+from robench.execution import best_batch, complete, one_intra_op_thread, usable_cores
 from robench.images import Split
 from robench.patches import realised_share
 from robench.places import Places
 from robench.plan import Condition, Data, Name, checkpoints, conditions, identity, load_data, spec, subset
 from robench.preflight import preflight
 from robench.recipe import Progress, Recipe
+from robench.shards import Precision, Subject, clean_logits
 from robench.store import Store, Unit
 
 PICTURES = 8
@@ -48,6 +42,7 @@ class Settings:
     workers: int | None = None
     batch_size: int | Literal["auto"] = "auto"
     keep_images: bool = False
+    precision: Precision = "float32"
 
     def torch_device(self) -> torch.device:
         """The device that is meant.
@@ -105,7 +100,7 @@ def rows_of(
     found = []
     for dataset in datasets:
         data = load_data(dataset, places)
-        asked = [condition for attack in attacks for condition in conditions(attack, data.card)]
+        asked = [c.at(settings.precision) for attack in attacks for c in conditions(attack, data.card)]
         split = subset(data, settings.n)
         found += [Row(checkpoint, data, split, asked) for checkpoint in checkpoints(defenses, data, places)]
         for condition in asked:
@@ -120,7 +115,7 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
     measured: list[Measured] = []
     for row in rows:
         trained = obtain(row, settings, reporter)
-        subject = subject_of(row, trained, device)
+        subject = subject_of(row, trained, device, settings.precision)
         card = model_card(
             subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log)
         )
@@ -159,12 +154,12 @@ def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
         torch.set_num_threads(before)
 
 
-def subject_of(row: Row, trained: Trained, device: torch.device) -> Subject:
-    """The trained model frozen on its device, with its clean logits."""
-    module = frozen(trained.model, device)
-    classes = row.data.splits.classes
-    clean = clean_logits(module, row.split, classes, device, row.name)
-    return Subject(row.name, module, classes, device, row.split, clean)
+def subject_of(row: Row, trained: Trained, device: torch.device, precision: Precision = "float32") -> Subject:
+    """The trained model frozen on its device, with its clean logits; a random one as the mean of its draws."""
+    return Subject.of(
+        row.name, frozen(trained.model, device), row.data.splits.classes, device, row.split,
+        stochastic=row.checkpoint.entry.card.stochastic, precision=precision,
+    )  # fmt: skip
 
 
 def unit_of(
@@ -181,7 +176,7 @@ def unit_of(
         "norm": condition.norm, "goal": condition.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
         "targets": condition.targets, "attack": condition.call.name, "weights": trained.weights, "classes": subject.classes,
         "shape": row.split.shape, "source": row.data.splits.source,
-        "device": subject.device.type, "torch": torch.__version__,
+        "device": subject.device.type, "precision": subject.precision, "torch": torch.__version__,
     }  # fmt: skip
     if condition.card.confined:
         asked = condition.call.options["share"]
@@ -197,6 +192,7 @@ def unit_of(
             condition,
             seed,
             {name: source.weights for name, source in sources.items()},
+            subject.precision,
         ),
         facts,
     )

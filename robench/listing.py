@@ -76,7 +76,11 @@ def _said(value: Any) -> str:
 
 def _facts(entry: Entry) -> dict[str, Any]:
     """An entry's card as plain values; the options of its presets as a person writes them."""
-    facts = {fact.name: getattr(entry.card, fact.name) for fact in fields(entry.card) if fact.name not in ("sources", "check")}
+    facts = {
+        fact.name: getattr(entry.card, fact.name)
+        for fact in fields(entry.card)
+        if fact.name not in ("sources", "check")
+    }
     if "presets" in facts:
         facts["presets"] = {
             name: ", ".join(f"{option}={written(value)}" for option, value in options.items())

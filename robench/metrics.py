@@ -126,6 +126,22 @@ def fooled_within(records: pd.DataFrame, norm: str, eps: float | None) -> pd.Ser
     return near.groupby(records["image"].astype(str)).any()
 
 
+def success_after(
+    records: pd.DataFrame, norm: str, eps: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How the success grows with the passes that it took: (passes, share of the attacked images fooled by then).
+
+    The passes of an image are all that the attack made for it; several rows of an image (its targets) count as one after another.
+    """
+    attacked = records[records["correct"].astype(bool)]
+    fooled = fooled_within(attacked, norm, eps)
+    passes = (attacked["forwards"] + attacked["backwards"]).groupby(attacked["image"].astype(str)).sum()
+    taken = np.sort(passes[fooled].to_numpy(dtype=float))
+    share = np.arange(1, len(taken) + 1) / max(1, len(fooled))
+    end = float(passes.max()) if len(passes) else 1.0
+    return np.array([1.0, *taken, end]), np.array([0.0, *share, share[-1] if len(share) else 0.0])
+
+
 def worst_case(units: Sequence[pd.DataFrame], norm: str, eps: float | None) -> Share:
     """Robust accuracy against the strongest of several attacks, chosen for each image.
 

@@ -11,7 +11,7 @@ from typing import Any
 from robench.api import Result
 from robench.comparisons import by_dataset
 from robench.errors import RobenchError, UsageError
-from robench.figures import curves, triple
+from robench.figures import curves, efforts, triple
 from robench.files import atomic_path
 from robench.harness import Measured
 from robench.places import Places
@@ -104,11 +104,11 @@ def _html(result: Result, places: Places, notes: Sequence[str]) -> str:
     sections = []
     for group in by_dataset(result.measured):
         part = Result(list(group), result.models)
-        figures = [svg for norm in ("linf", "l2", "l1") if (svg := curves(group, norm))]
+        drawn = (draw(group, norm) for norm in ("linf", "l2", "l1") for draw in (curves, efforts))
         sections.append(
             {
                 "tables": part.tables(),
-                "figures": figures,
+                "figures": [svg for svg in drawn if svg],
                 "pictures": _pictures(group, places),
                 "cells": part.summary(),
                 "dataset": group[0].unit.spec["dataset"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from robench.calls import Call
+from robench.calls import Call, parse
 from robench.cards import AttackCard, DatasetCard, Goal, Norm
 from robench.checkpoints import ENGINE, Checkpoint
 from robench.errors import UsageError
@@ -75,6 +75,13 @@ class Condition:
         named = {name: options[name] for name in self.entry.sources}
         return self.card.sources(options, attacked) if self.card.sources else named
 
+    def at(self, precision: str) -> Condition:
+        """The condition with its passes in another precision, which its name says."""
+        if precision == "float32":
+            return self
+        call = parse(self.text)
+        return replace(self, text=str(Call(call.name, call.options | {"precision": precision})))
+
     def given(self, models: dict[str, Any]) -> Condition:
         """The condition as the attack is run: with models in place of the defenses that its options name."""
         return replace(self, call=Call(self.call.name, {**self.call.options, **models}))
@@ -130,7 +137,7 @@ def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
 
 def identity(
     data: Data, checkpoint: dict[str, Any], weights: str, probe: str, condition: Condition, seed: int,
-    sources: dict[str, str],
+    sources: dict[str, str], precision: str,
 ) -> dict[str, Any]:  # fmt: skip
     """All that can change the records of a unit. Its digest names the unit."""
     return {
@@ -141,7 +148,7 @@ def identity(
         "attack": condition.identity(),
         **({"sources": sources} if sources else {}),
         "seed": seed,
-        "precision": "float32",
+        "precision": precision,
         "engine": ENGINE,
     }
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from robench.classifier import Classifier, checked_forward
 from robench.errors import ModelError
-from robench.execution import Subject
+from robench.expectation import Expectation
+from robench.shards import Subject
 
 IMAGES = 4
 NOISE = 1e-3
@@ -33,13 +34,14 @@ def preflight(subject: Subject, *, gradients: bool) -> None:
         first, second = (checked_forward(module, inputs, subject.classes, name) for _ in range(2))
         alone = checked_forward(module, inputs[:1], subject.classes, name)
     _refuse_probabilities(first, name)
-    if _differ(first, second):
+    random = isinstance(module, Expectation)  # declared; the mean of its draws is what is attacked
+    if not random and _differ(first, second):
         raise ModelError(
             f"{name} returns other logits when the same images are given again (by up to {_gap(first, second):.3g}), although it "
             "is in eval mode; an attack and the judge would see different models: make it deterministic (dropout, noise, "
-            "random resizing), or attack the mean of many draws as one model"
+            "random resizing), or declare it: @defense(stochastic=True), and the mean of many draws is attacked and judged"
         )
-    if _differ(first[:1], alone):
+    if not random and _differ(first[:1], alone):
         raise ModelError(
             f"{name} returns other logits for an image alone than beside others (by up to {_gap(first[:1], alone):.3g}); its "
             "outputs depend on the batch: put normalisation layers in eval mode and compute no statistics over the batch"
@@ -66,8 +68,8 @@ def _check_gradients(subject: Subject, inputs: Tensor) -> None:
     if not gradient.any():
         raise ModelError(
             f"{subject.name} has gradients that are zero everywhere on {len(inputs)} images; a white-box attack would stand still "
-            "and call it robust: look for rounding, thresholds or a detach() between the image and the logits, or use a "
-            "score- or decision-based attack"
+            "and call it robust: look for rounding, thresholds or a detach() between the image and the logits, give those steps a "
+            "slope with robench.straight_through, or use a score- or decision-based attack"
         )
 
 

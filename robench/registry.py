@@ -110,7 +110,9 @@ def attack(
 
     The arguments are those of `AttackCard`.
     """
-    return _marker(AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check))
+    return _marker(
+        AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check)
+    )
 
 
 def defense(

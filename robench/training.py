@@ -37,7 +37,7 @@ def train(
     Args:
         seed: of the order of the images, their augmentation, and what the objective draws from torch.
         state: where to save after each epoch (safetensors) and from where to resume.
-        log: JSON lines, one an epoch: loss, learning rate, validation accuracy, seconds, the objective's own numbers.
+        log: JSON lines, one an epoch: loss, learning rate, validation accuracy (null where it was not looked at), seconds, the objective's own numbers.
 
     Raises:
         ModelError: the loss is no longer finite.
@@ -78,9 +78,13 @@ def train(
                 step += 1
                 report(Progress(step, schedule.steps, epoch))
         if log:
+            # Epochs that are shorter than the validation split are not worth a look each.
+            seen = [done * schedule.batch_size // max(1, len(validation)) for done in (step - batches, step)]
+            validated = seen[1] > seen[0] or step == schedule.steps
             line = {
                 "epoch": epoch + 1, "images": len(examples), "loss": torch.stack(losses).mean().item(),
-                "lr": learning_rate(schedule, step - 1), "validation_accuracy": accuracy(model, validation, device),
+                "lr": learning_rate(schedule, step - 1),
+                "validation_accuracy": accuracy(model, validation, device) if validated else None,
                 "seconds": round(time.perf_counter() - started, 3), **objective.report(),
             }  # fmt: skip
             _append(log, line, epoch)
@@ -139,7 +143,9 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any, epochs: int, steps: int) -> None:
+def _save(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any, epochs: int, steps: int
+) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}

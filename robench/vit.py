@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from robench.approximation import straight_through
 from robench.errors import UsageError
 
 AttentionMap = Literal["softmax", "linear", "relu", "sparsemax"]
@@ -84,7 +85,7 @@ class Attention(nn.Module):
         if self.hard_k is not None and not self.training:
             kept = keep_largest(weights, self.hard_k)
             # Straight through: the gradient is that of the soft weights, so that an attack sees past the cut.
-            weights = weights + (kept / kept.sum(-1, keepdim=True) - weights).detach()
+            weights = straight_through(kept / kept.sum(-1, keepdim=True), weights)
         mixed: Tensor = self.proj((weights @ values).transpose(1, 2).reshape(batch, tokens, dim))
         return mixed
 

@@ -20,8 +20,8 @@ from torch import Tensor
 import robench
 from robench import ATTACKS, DATASETS, Classifier, Places
 from robench.console import Silent
-from robench.execution import Subject
 from robench.harness import Settings, obtain, rows_of, subject_of
+from robench.shards import Subject
 
 SMALL = "vit(depth=2, epochs=12)"
 """A ViT that learns the digits in a few seconds."""

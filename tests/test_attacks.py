@@ -8,8 +8,8 @@ from cases import linear_case, wrapped
 from torch import Tensor
 
 from robench import ATTACKS
-from robench.execution import Subject
 from robench.norms import lengths, to_hyperplane
+from robench.shards import Subject
 
 
 def run(name: str, model: object, inputs: Tensor, labels: Tensor, **options: object) -> Tensor:

@@ -74,6 +74,10 @@ def test_commands_answer_for_people_and_for_machines() -> None:
     assert "<caption>Robustness on digits</caption>" in page
     assert not re.search(r'(src|href)="https?:', page)
     assert "data:image/png" in page
+    assert "passes for an image" not in page, "there is but one attack"
+    small_run(attack="fgsm(eps=0.1)")
+    cli("report")
+    assert "passes for an image" in Path("results/report.html").read_text()
 
 
 def test_the_time_left_is_told_from_what_was_really_done(

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from robench import ATTACKS, Classifier
-from robench.execution import Subject
 from robench.norms import lengths
+from robench.shards import Subject
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from robench import ATTACKS, Call, Classifier
 from robench.cards import DatasetCard
-from robench.execution import Subject, attack_shard, complete
+from robench.execution import complete
 from robench.norms import lengths
 from robench.plan import Condition, conditions
+from robench.shards import Subject, attack_shard
 
 Images = tuple[Tensor, Tensor, list[str]]
 

@@ -10,7 +10,7 @@ from conftest import SMALL, small_run
 
 import robench
 from robench import DataError, UsageError
-from robench.execution import Subject
+from robench.shards import Subject
 
 
 def test_arts_attacks_are_called_by_their_names() -> None:

@@ -138,9 +138,9 @@ def test_an_attack_that_writes_into_its_inputs_is_refused() -> None:
         return inputs.add_(0.001)
 
     with pytest.raises(AttackError, match="changed its inputs"):
-        from robench.execution import Subject, _run
         from robench.plan import Condition
         from robench.registry import ATTACKS
+        from robench.shards import Subject, _run
 
         entry, call = ATTACKS.call(greedy)
         model, inputs, labels = linear_case(4, torch.float32)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from cases import split_of
 
-from robench.metrics import attack_success_rate, curve, distances, robust_accuracy, target_rates, worst_case
+from robench.metrics import attack_success_rate, curve, distances, robust_accuracy, success_after, target_rates, worst_case
 from robench.records import SCHEMA
 from robench.seeds import over_seeds
 from robench.statistics import clustered, paired_ratio_difference, wilson
@@ -74,6 +74,16 @@ def test_a_minimal_attack_is_scored_at_every_eps_from_its_distances() -> None:
     frame = records([{"image": str(i), "linf": i / 10} for i in range(1, 11)])
     assert robust_accuracy(frame, "linf", 0.35).count == 7
     assert list(curve([(None, frame)], "linf", [0.0, 0.5, 1.0])) == [1.0, 0.5, 0.0]
+
+
+def test_success_grows_with_the_passes_that_it_took() -> None:
+    passes = [{"image": "a", "forwards": 2, "backwards": 1}, {"image": "b", "forwards": 10, "backwards": 10}]
+    late = {"image": "c", "forwards": 30, "backwards": 30, "fooled": False}
+    far = {"image": "d", "forwards": 5, "backwards": 0, "linf": 2.0}
+    wrong = {"image": "e", "forwards": 0, "backwards": 0, "correct": False}
+    taken, share = success_after(records([*passes, late, far, wrong]), "linf", 1.0)
+    assert taken.tolist() == [1, 3, 20, 60]
+    assert share.tolist() == [0, 0.25, 0.5, 0.5]
 
 
 def test_the_worst_case_is_chosen_for_each_image() -> None:
