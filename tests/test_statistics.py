@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 from cases import split_of
 
-from robench.metrics import attack_success_rate, curve, distances, robust_accuracy, success_after, target_rates, worst_case
+from robench.metrics import (
+    attack_success_rate,
+    curve,
+    distances,
+    robust_accuracy,
+    success_after,
+    target_rates,
+    worst_case,
+)
 from robench.records import SCHEMA
 from robench.seeds import over_seeds
 from robench.statistics import clustered, paired_ratio_difference, wilson
