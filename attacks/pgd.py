@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, Positive, Radius, Share, attack
+from robench import Above0, Bounds, Classifier, Positive, Radius, Share, attack
 from robench.descent import descend
 from robench.norms import l2, rowwise
 
@@ -32,6 +33,7 @@ def pgd_linf(
     restarts: Positive = 1,
     random_start: bool = True,
     until_success: bool = True,
+    slack: Annotated[int, Bounds(0)] = 0,
 ) -> Tensor:
     """Projected gradient descent in the L∞ ball.
 
@@ -44,6 +46,7 @@ def pgd_linf(
         random_start: begin at a uniform point of the ball.
         until_success: leave an image alone once it is fooled. Success is the same or higher than with all the steps
             (which may walk out of the wrong class again), the perturbation and the number of passes are smaller.
+        slack: further steps on an image once it is fooled (τ of PGD-K-τ; Zhang et al., 2020, Algorithm 1).
     """
     size = step_size or 2.5 * eps / steps
 
@@ -52,7 +55,7 @@ def pgd_linf(
 
     return descend(
         model, inputs, labels, targets, eps=eps, norm="linf", steps=steps, step=lambda gradient, _, __: size * gradient.sign(),
-        start=start if random_start else None, restarts=restarts, until_success=until_success,
+        start=start if random_start else None, restarts=restarts, until_success=until_success, slack=slack,
     )  # fmt: skip
 
 

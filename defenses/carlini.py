@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from robench import Above0, Positive, Recipe, Schedule, Task, defense
-from robench.recipe import steps_per_epoch
 from robench.vit import Normalize
 
 
@@ -46,6 +45,4 @@ def carlini(
         Normalize(task.mean, task.std), *features, nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(0.5),
         nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, task.classes),
     )  # fmt: skip
-    batch_size = min(batch_size, max(32, task.train_size // 40))
-    steps = (epochs or task.epochs) * steps_per_epoch(task.train_size, batch_size)
-    return Recipe(model, Schedule(steps, batch_size, lr, crop=task.crop, flip=task.flip))
+    return Recipe(model, Schedule.of(task, epochs, batch_size, lr))

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from robench import Above0, Bounds, Call, Layers, Objective, Positive, Recipe, Task, UsageError, defense, recipe_of
-from robench.recipe import Batch, Progress, chosen
+from robench.recipe import Batch, Progress, Wrapped, chosen
 from robench.vit import Attention, AttentionMap, attentions, keep_largest, watched
 
 Target = Literal["paper", "projection"]
 VIT = Call("vit")
 
 
-class KSparse(Objective):
+class KSparse(Wrapped):
     """Adds (1/2μ) Σ ‖s − w‖² to an objective (eq. 7) and lets μ shrink from loop to loop (Algorithm 1, line 7).
 
     The sum runs over rows, heads and layers; it is averaged over the batch.
@@ -34,7 +34,8 @@ class KSparse(Objective):
         outer: int,
         target: Target,
     ) -> None:
-        self.base, self.layers, self.k = base, layers, k
+        super().__init__(base)
+        self.layers, self.k = layers, k
         self.mu, self.decay, self.inner, self.outer, self.target = mu, decay, inner, outer, target
         self._seen: dict[str, float] = {}
 
@@ -50,17 +51,8 @@ class KSparse(Objective):
             self._seen |= {f"mass_{layer}": mass(w, self.k) for layer, w in enumerate(weights, 1)}
         return task_loss + penalty / (2 * mu)
 
-    def after_step(self, model: nn.Module, progress: Progress) -> None:
-        self.base.after_step(model, progress)
-
     def report(self) -> dict[str, float]:
         return {**self.base.report(), **self._seen}
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return self.base.state_dict()
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.base.load_state_dict(state)
 
 
 def sparse_target(weights: Tensor, k: int, target: Target) -> Tensor:

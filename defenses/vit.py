@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from robench import Above0, Bounds, NotNegative, Positive, Recipe, Schedule, Task, defense
-from robench.recipe import steps_per_epoch
 from robench.vit import AttentionMap, build_vit, suitable_patch
 
 
@@ -40,6 +39,4 @@ def vit(
     model = build_vit(
         task.shape, task.classes, task.mean, task.std, patch=patch or suitable_patch(task.shape), dim=dim, depth=depth, heads=heads, mlp=mlp, attention=attention,
     )  # fmt: skip
-    batch_size = min(batch_size, max(32, task.train_size // 40))
-    steps = (epochs or task.epochs) * steps_per_epoch(task.train_size, batch_size)
-    return Recipe(model, Schedule(steps, batch_size, lr, weight_decay, warmup, task.crop, task.flip))
+    return Recipe(model, Schedule.of(task, epochs, batch_size, lr, weight_decay=weight_decay, warmup=warmup))

@@ -17,6 +17,9 @@ Start = Callable[[int, Tensor], Tensor]
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(gradient of the loss to climb, images, rows) → what to add to the images."""
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits, rows) → what to climb, for each of these images."""
+
 
 def descend(
     model: Classifier,
@@ -31,6 +34,8 @@ def descend(
     start: Start | None = None,
     restarts: int = 1,
     until_success: bool = True,
+    slack: int = 0,
+    loss: Loss | None = None,
 ) -> Tensor:
     """Climb the cross-entropy (or descend that of the targets) in a ball within the box. Solved images leave the batch.
 
@@ -39,10 +44,13 @@ def descend(
         eps, norm: the ball; "linf", "l2" or "l1".
         start: where a run begins; None: at the inputs, once.
         until_success: leave an image alone once it is fooled; not done where the model is random.
+        slack: further steps on an image that was found fooled.
+        loss: to climb instead.
     """
     until_success = until_success and not model.random
     adversarial = inputs.clone()
     left = torch.arange(len(inputs), device=inputs.device)
+    patience = torch.full((len(inputs),), slack, device=inputs.device)
     for restart in range(restarts if start else 1):
         rows = left
         if start:
@@ -53,10 +61,13 @@ def descend(
             logits = model(probe, rows)
             going = torch.ones_like(rows, dtype=torch.bool)
             if until_success:
-                going = ~reached(logits.detach(), labels[rows], taken(targets, rows))
+                fooled = reached(logits.detach(), labels[rows], taken(targets, rows))
+                going = ~fooled | (patience[rows] > 0)
+                patience[rows] -= fooled.long()
                 if not going.any():
                     break
-            gradient = model.gradient(probe, cross_entropy(logits, labels[rows], taken(targets, rows)))
+            climbed = loss(logits, rows) if loss else cross_entropy(logits, labels[rows], taken(targets, rows))
+            gradient = model.gradient(probe, climbed)
             change = step(gradient, probe.detach(), rows)
             delta = into_ball(probe.detach() + change - inputs[rows], eps, norm)
             moved = (inputs[rows] + delta).clamp(0, 1)

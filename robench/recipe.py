@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robench.calls import Call
 from robench.images import Split
 
 
@@ -82,19 +83,45 @@ class Objective:
         """Put back what `state_dict` returned."""
 
 
-Decay = Literal["cosine", "none"]
+class Wrapped(Objective):
+    """An objective around another, to which it passes on all that it does not do itself."""
+
+    def __init__(self, base: Objective) -> None:
+        self.base = base
+
+    def examples(self, model: nn.Module, train: Split, held_out: Split, epoch: int) -> Split:
+        return self.base.examples(model, train, held_out, epoch)
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+        return self.base.loss(model, batch, progress)
+
+    def after_step(self, model: nn.Module, progress: Progress) -> None:
+        self.base.after_step(model, progress)
+
+    def report(self) -> dict[str, float]:
+        return self.base.report()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.base.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.base.load_state_dict(state)
+
+
+Decay = Literal["cosine", "steps", "none"]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: AdamW, linear warm-up, then a decay; gradients clipped to unit norm.
+    """How long and how fast: linear warm-up, then a decay; gradients clipped to unit norm.
 
     Attributes:
         steps: optimiser steps in all; epochs follow from it and the batch size.
         lr: at its peak.
         warmup: share of the steps.
         crop, flip: augmentation, as in `Task`.
-        decay: a cosine that ends at zero, or none.
+        decay: a cosine that ends at zero; a tenth after half and again after three quarters of the steps; or none.
+        optimizer: AdamW, or SGD with Nesterov momentum of 0.9.
     """
 
     steps: int
@@ -105,6 +132,17 @@ class Schedule:
     crop: int = 0
     flip: bool = False
     decay: Decay = "cosine"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+
+    @classmethod
+    def of(cls, task: Task, epochs: int | None, batch_size: int, lr: float, **rest: Any) -> Schedule:
+        """So many epochs of a task's data (None: as many as suit it), augmented as suits it.
+
+        Batches are small where there are few images: not below 32, and 40 of them an epoch.
+        """
+        size = min(batch_size, max(32, task.train_size // 40))
+        steps = (task.epochs if epochs is None else epochs) * steps_per_epoch(task.train_size, size)
+        return cls(steps, size, lr, **{"crop": task.crop, "flip": task.flip, **rest})
 
     def epochs(self, train_size: int) -> int:
         """Epochs begun, the last of which may be cut short."""
@@ -118,11 +156,17 @@ def steps_per_epoch(train_size: int, batch_size: int) -> int:
 
 @dataclass(frozen=True)
 class Recipe:
-    """An untrained model in [0, 1] → logits form and how to train it. It is not trained here."""
+    """An untrained model in [0, 1] → logits form and how to train it. It is not trained here.
+
+    Attributes:
+        selection: an attack; the weights of the epoch whose validation accuracy under it is highest are kept (robust
+            overfitting: Rice, Wong & Kolter, 2020). None: those of the last epoch.
+    """
 
     model: nn.Module
     schedule: Schedule
     objective: Objective = field(default_factory=Objective)
+    selection: Call | None = None
 
 
 Layers = list[int] | Literal["all"]

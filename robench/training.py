@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -13,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robench.adversary import robust_accuracy
 from robench.errors import ModelError
-from robench.files import atomic_path
 from robench.images import Split
 from robench.recipe import Batch, Progress, Recipe, Schedule, steps_per_epoch
+from robench.snapshots import Snapshot, append_line
 
 Report = Callable[[Progress], None]
 
@@ -37,28 +37,31 @@ def train(
     Args:
         seed: of the order of the images, their augmentation, and what the objective draws from torch.
         state: where to save after each epoch (safetensors) and from where to resume.
-        log: JSON lines, one an epoch: loss, learning rate, validation accuracy (null where it was not looked at), seconds, the objective's own numbers.
+        log: JSON lines, one an epoch: loss, learning rate, validation accuracy (null where it was not looked at), seconds,
+            the robust accuracy that the best epoch is chosen by, the objective's own numbers. Without a log none is chosen.
 
     Raises:
         ModelError: the loss is no longer finite.
     """
     schedule, objective = recipe.schedule, recipe.objective
     model = recipe.model.to(device).train()
-    optimizer = torch.optim.AdamW(_groups(model, schedule.weight_decay), lr=schedule.lr)
-    epoch, step = _resume(state, model, optimizer, objective) if state else (0, 0)
-    while step < schedule.steps:
+    optimizer = optimizer_of(model, schedule)
+    now = Snapshot(model, optimizer, objective)
+    if state:
+        now.load(state)
+    while now.step < schedule.steps:
         started, losses = time.perf_counter(), []
-        examples = objective.examples(model, split, validation, epoch)
+        examples = objective.examples(model, split, validation, now.epoch)
         labels = examples.targets()
-        order = np.random.default_rng([seed, epoch]).permutation(len(examples))
-        batches = min(steps_per_epoch(len(examples), schedule.batch_size), schedule.steps - step)
-        draws = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        order = np.random.default_rng([seed, now.epoch]).permutation(len(examples))
+        batches = min(steps_per_epoch(len(examples), schedule.batch_size), schedule.steps - now.step)
+        draws = torch.Generator().manual_seed(seed * 1_000_003 + now.epoch)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed * 1_000_003 + epoch)
+            torch.manual_seed(seed * 1_000_003 + now.epoch)
             for start in range(0, batches * schedule.batch_size, schedule.batch_size):
-                progress = Progress(step, schedule.steps, epoch)
+                progress = Progress(now.step, schedule.steps, now.epoch)
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(schedule, step)
+                    group["lr"] = learning_rate(schedule, now.step)
                 places = order[start : start + schedule.batch_size]
                 pixels = torch.from_numpy(examples.pixels(places))
                 inputs = augment(pixels, schedule, draws).to(device).float().div_(255)
@@ -66,7 +69,7 @@ def train(
                 loss = objective.loss(model, batch, progress)
                 if not torch.isfinite(loss):
                     raise ModelError(
-                        f"the training loss became {loss.item()} at step {step} of {schedule.steps}; "
+                        f"the training loss became {loss.item()} at step {now.step} of {schedule.steps}; "
                         f"try a smaller lr than {schedule.lr:g}"
                     )
                 optimizer.zero_grad(set_to_none=True)
@@ -75,32 +78,45 @@ def train(
                 optimizer.step()
                 objective.after_step(model, progress)
                 losses.append(loss.detach())
-                step += 1
-                report(Progress(step, schedule.steps, epoch))
+                now.step += 1
+                report(Progress(now.step, schedule.steps, now.epoch))
+        # Epochs that are shorter than the validation split are not worth a look each.
+        seen = [done * schedule.batch_size // max(1, len(validation)) for done in (now.step - batches, now.step)]
+        looked = seen[1] > seen[0] or now.step == schedule.steps
+        if looked and recipe.selection and log:
+            now.best.consider(robust_accuracy(model, validation, recipe.selection, device), model, now.epoch + 1)
         if log:
-            # Epochs that are shorter than the validation split are not worth a look each.
-            seen = [done * schedule.batch_size // max(1, len(validation)) for done in (step - batches, step)]
-            validated = seen[1] > seen[0] or step == schedule.steps
             line = {
-                "epoch": epoch + 1, "images": len(examples), "loss": torch.stack(losses).mean().item(),
-                "lr": learning_rate(schedule, step - 1),
-                "validation_accuracy": accuracy(model, validation, device) if validated else None,
-                "seconds": round(time.perf_counter() - started, 3), **objective.report(),
+                "epoch": now.epoch + 1, "images": len(examples), "loss": torch.stack(losses).mean().item(),
+                "lr": learning_rate(schedule, now.step - 1),
+                "validation_accuracy": accuracy(model, validation, device) if looked else None,
+                "seconds": round(time.perf_counter() - started, 3), **now.best.report(), **objective.report(),
             }  # fmt: skip
-            _append(log, line, epoch)
-        epoch += 1
+            append_line(log, line, now.epoch)
+        now.epoch += 1
         if state:
-            _save(state, model, optimizer, objective, epoch, step)
+            now.save(state)
+    if now.best.weights:
+        model.load_state_dict(now.best.weights)
     return model.eval()
 
 
+def optimizer_of(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    """The schedule's optimiser over a model's parameters."""
+    groups = _groups(model, schedule.weight_decay)
+    if schedule.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=schedule.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=schedule.lr)
+
+
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Linear warm-up to `lr`, then as it is or along a cosine that reaches zero after the last step."""
+    """Linear warm-up to `lr`, then what the schedule's decay says."""
     warm = max(1, round(schedule.warmup * schedule.steps))
     if step < warm:
         return schedule.lr * (step + 1) / warm
-    if schedule.decay == "none":
-        return schedule.lr
+    if schedule.decay != "cosine":
+        drops = sum(step >= turn * schedule.steps for turn in (0.5, 0.75)) if schedule.decay == "steps" else 0
+        return schedule.lr * 0.1**drops
     share = (step - warm) / max(1, schedule.steps - warm)
     return schedule.lr * 0.5 * (1 + math.cos(math.pi * share))
 
@@ -141,51 +157,3 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _save(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any, epochs: int, steps: int
-) -> None:
-    from safetensors.torch import save_file
-
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
-    tensors |= {f"objective.{name}": tensor for name, tensor in objective.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(
-            {name: t.contiguous().cpu().clone() for name, t in tensors.items()},
-            temporary,
-            {"epochs": str(epochs), "steps": str(steps)},
-        )
-
-
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Any) -> tuple[int, int]:
-    """Load a saved state and return the epochs and steps that it has behind it (none where there is none to use)."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as stored:
-            behind = int(stored.metadata()["epochs"]), int(stored.metadata()["steps"])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (FileNotFoundError, SafetensorError, KeyError):
-        return 0, 0
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "objective": {}}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition(".")
-        parts[part][rest] = tensor
-    model.load_state_dict(parts["model"])
-    objective.load_state_dict(parts["objective"])
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in parts["optimizer"].items():
-        index, _, slot = name.partition(".")
-        slots.setdefault(int(index), {})[slot] = tensor
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return behind
-
-
-def _append(log: Path, line: dict[str, Any], epoch: int) -> None:
-    """Append a line, dropping what an earlier, killed run wrote of this epoch or a later one."""
-    lines = log.read_text(encoding="utf-8").splitlines()[:epoch] if log.exists() else []
-    with atomic_path(log) as temporary:
-        temporary.write_text("\n".join([*lines, json.dumps(line)]) + "\n", encoding="utf-8")

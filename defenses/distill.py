@@ -1,0 +1,99 @@
+"""Knowledge distillation: a student learns a teacher's answers, soft (Hinton et al., 2015) or hard (DeiT, 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from robench import Above0, Call, Objective, Recipe, Share, Source, Task, defense, recipe_of
+from robench.recipe import Batch, Progress, Wrapped
+
+Form = Literal["soft", "hard", "defensive"]
+VIT = Call("vit")
+
+
+class Taught(Wrapped):
+    """(1 − α) another objective + α the distance of the student's answers from the teacher's."""
+
+    def __init__(self, base: Objective, teacher: nn.Module, form: Form, alpha: float, temperature: float) -> None:
+        super().__init__(base)
+        self.teacher, self.form, self.alpha, self.temperature = teacher, form, alpha, temperature
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+        self.teacher.to(batch.inputs.device)
+        with torch.no_grad():
+            answers = self.teacher(batch.inputs)
+        distance = distillation(model(batch.inputs), answers, self.form, self.temperature)
+        if self.alpha == 1:
+            return distance
+        return (1 - self.alpha) * self.base.loss(model, batch, progress) + self.alpha * distance
+
+
+class Tempered(Wrapped):
+    """Cross-entropy of the logits over a temperature: what the teacher of defensive distillation is trained with."""
+
+    def __init__(self, base: Objective, temperature: float) -> None:
+        super().__init__(base)
+        self.temperature = temperature
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+        return F.cross_entropy(model(batch.inputs) / self.temperature, batch.labels)
+
+
+def distillation(student: Tensor, teacher: Tensor, form: Form, temperature: float) -> Tensor:
+    """Mean distance of a student's logits from a teacher's, both (N, classes).
+
+    "soft": KL divergence at a temperature, times its square; "hard": cross-entropy to the teacher's class; "defensive":
+    cross-entropy to the teacher's probabilities, both at the temperature.
+    """
+    if form == "hard":
+        return F.cross_entropy(student, teacher.argmax(1))
+    own, wanted = (F.log_softmax(logits / temperature, 1) for logits in (student, teacher))
+    if form == "defensive":
+        return -(wanted.exp() * own).sum(1).mean()
+    return F.kl_div(own, wanted, reduction="batchmean", log_target=True) * temperature**2
+
+
+@defense(paper="arXiv:1503.02531, arXiv:2012.12877")
+def distill(
+    task: Task,
+    *,
+    teacher: Source,
+    model: Call = VIT,
+    form: Form = "soft",
+    alpha: Share = 0.5,
+    temperature: Above0 = 1.0,
+    seed: int = 0,
+) -> Recipe:
+    """Distillation: a model learns from a teacher's answers, as a ViT from a CNN.
+
+    Args:
+        teacher: the defense that teaches; trained and cached as every defense.
+        model: the student, with its own schedule and objective.
+        form: "soft" and "hard" as DeiT has them; "defensive" for defensive distillation (Papernot et al., 2016), whose teacher
+            is `tempered` and whose alpha is 1.
+        alpha: weight of the teacher, against the student's own objective.
+        temperature: of both softmaxes, in "soft" and "defensive"; the student answers at 1 in the end.
+        seed: of the order of the images and their augmentation.
+    """
+    recipe = recipe_of(model, task)
+    return replace(recipe, objective=Taught(recipe.objective, teacher, form, alpha, temperature))
+
+
+@defense(paper="arXiv:1511.04508")
+def tempered(task: Task, *, model: Call = VIT, temperature: Above0 = 100.0, seed: int = 0) -> Recipe:
+    """Trained at a high softmax temperature and used at 1: the teacher of defensive distillation.
+
+    Its logits are large, so that softmax and cross-entropy saturate in float32: attacks that follow them stand still. Such
+    a model is not robust (Carlini & Wagner, 2017).
+
+    Args:
+        model: what is trained, with its own schedule.
+        seed: of the order of the images and their augmentation.
+    """
+    recipe = recipe_of(model, task)
+    return replace(recipe, objective=Tempered(recipe.objective, temperature))

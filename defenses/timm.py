@@ -1,0 +1,61 @@
+"""Any model of timm, by its name, with its own normalisation."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+from torch import nn
+
+from robench import Above0, Bounds, NotNegative, Positive, Recipe, Schedule, Task, UsageError, defense
+from robench.blocks import patch_of
+from robench.errors import nearest
+from robench.vit import Normalize
+
+
+@defense(paper="")
+def timm(
+    task: Task,
+    *,
+    name: str,
+    pretrained: bool = False,
+    epochs: Annotated[int, Bounds(0)] | None = None,
+    batch_size: Positive = 128,
+    lr: Above0 = 1e-3,
+    weight_decay: NotNegative = 0.05,
+    seed: int = 0,
+) -> Recipe:
+    """Any model of timm: `timm(name='deit_tiny_patch16_224')`, for the data set's image size and classes.
+
+    Args:
+        name: as `timm.list_models()` has it.
+        pretrained: begin with published weights, which timm downloads. They are used as they are where they have as many
+            classes as the data set and no epochs are asked for.
+        epochs: 0 for none; None: as many as suit the data set, and none for published weights of the same classes.
+        seed: of the initial weights, the order of the images and their augmentation.
+    """
+    library = import_module("timm")
+    if name not in library.list_models(name) and not library.is_model(name.partition(".")[0]):
+        raise UsageError(f"timm has no model {name!r}{nearest(name, library.list_models())}")
+    shape: dict[str, Any] = {"in_chans": task.shape[0]}
+    published = library.get_pretrained_cfg(name) or library.get_pretrained_cfg(name.partition(".")[0])
+    if published is not None and published.fixed_input_size:
+        shape["img_size"] = task.shape[1:]
+    try:
+        model = library.create_model(name, pretrained=pretrained, num_classes=task.classes, **shape)
+    except AssertionError as error:
+        raise UsageError(
+            f"timm's {name} cannot be built for images of {task.shape[1]} x {task.shape[2]} pixels: {error}"
+        ) from error
+    patch = patch_of(model)
+    if patch and (task.shape[1] % patch or task.shape[2] % patch):
+        raise UsageError(
+            f"timm's {name} has patches of {patch} pixels, which do not divide images of {task.shape[1]} x {task.shape[2]}"
+        )
+    as_it_is = pretrained and published is not None and published.num_classes == task.classes
+    facts = model.pretrained_cfg
+    colours = len(facts["mean"]) == task.shape[0]
+    mean, std = (facts["mean"], facts["std"]) if colours else (task.mean, task.std)
+    length = 0 if epochs is None and as_it_is else epochs
+    schedule = Schedule.of(task, length, batch_size, lr, weight_decay=weight_decay)
+    return Recipe(nn.Sequential(Normalize(mean, std), model), schedule)

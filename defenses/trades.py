@@ -1,0 +1,73 @@
+"""TRADES (Zhang et al., 2019): accuracy on clean images, and the same answer around each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from robench import Above0, Call, Classifier, NotNegative, Objective, Positive, Radius, Recipe, Task, defense, recipe_of
+from robench.adversary import attacked
+from robench.descent import descend
+from robench.recipe import Batch, Progress, Wrapped
+
+VIT = Call("vit")
+NEAR = 0.001
+"""Deviation of the noise that the inner maximisation begins with: at the image itself the divergence has no slope."""
+
+
+class Trades(Wrapped):
+    """Another objective on clean images, plus β times the divergence of the answers at the worst point of the ball."""
+
+    def __init__(self, base: Objective, classes: int, eps: float, steps: int, step_size: float, beta: float) -> None:
+        super().__init__(base)
+        self.classes, self.eps, self.steps, self.step_size, self.beta = classes, eps, steps, step_size, beta
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+        worst = self._worst(model, batch, progress.step)
+        clean = F.log_softmax(model(batch.inputs), 1)
+        divergence = divergences(F.log_softmax(model(worst), 1), clean).mean()
+        return self.base.loss(model, batch, progress) + self.beta * divergence
+
+    def _worst(self, model: nn.Module, batch: Batch, step: int) -> Tensor:
+        inputs = batch.inputs
+        with attacked(model):
+            near = Classifier(model, self.classes, [str(i) for i in range(len(inputs))], seed=step)
+            answers = F.log_softmax(model(inputs), 1).detach()
+            return descend(
+                near, inputs, batch.labels, None, eps=self.eps, norm="linf", steps=self.steps, until_success=False,
+                start=lambda restart, rows: NEAR * near.draws.normal("start", restart, rows, inputs.shape[1:]),
+                step=lambda gradient, _, __: self.step_size * gradient.sign(),
+                loss=lambda logits, rows: divergences(F.log_softmax(logits, 1), answers[rows]),
+            ).detach()  # fmt: skip
+
+
+def divergences(there: Tensor, here: Tensor) -> Tensor:
+    """KL(here ‖ there) of each row of log-probabilities, (N,)."""
+    return F.kl_div(there, here, reduction="none", log_target=True).sum(1)
+
+
+@defense(paper="arXiv:1901.08573")
+def trades(
+    task: Task,
+    *,
+    model: Call = VIT,
+    eps: Radius = 8 / 255,
+    steps: Positive = 10,
+    step_size: Above0 | None = None,
+    beta: NotNegative = 6.0,
+    seed: int = 0,
+) -> Recipe:
+    """TRADES: cross-entropy on clean images plus β times the KL divergence to the worst image of an L∞ ball.
+
+    Args:
+        model: what is trained, with its own schedule and objective.
+        eps: radius of the ball, for pixels in [0, 1].
+        steps, step_size: of the inner maximisation; None: eps / 4.
+        beta: the weight of robustness, 1/λ of the paper: 1 to 6.
+        seed: of the order of the images and their augmentation.
+    """
+    recipe = recipe_of(model, task)
+    objective = Trades(recipe.objective, task.classes, eps, steps, step_size or eps / 4, beta)
+    return replace(recipe, objective=objective, selection=Call("pgd_linf", {"eps": eps, "steps": 10}))

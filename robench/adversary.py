@@ -1,0 +1,96 @@
+"""An attack of the registry as a training uses it: on the live model in eval mode, other random numbers at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robench.calls import Call
+from robench.classifier import Classifier
+from robench.errors import UsageError
+from robench.images import Split
+from robench.registry import ATTACKS
+
+SELECTION_IMAGES = 512
+"""Validation images that the best epoch is chosen by."""
+
+
+class Adversary:
+    """Adversarial images of training batches.
+
+    Args:
+        attack: white-box, without sources; where it could stop at success it does not, unless the call says so.
+        classes: number of logits.
+
+    Attributes:
+        passes: backward passes made so far for an image, on average.
+
+    Raises:
+        UsageError: the attack is unknown, needs more than a model, or follows no gradients.
+    """
+
+    def __init__(self, attack: Call, classes: int) -> None:
+        entry = ATTACKS[attack.name]
+        if entry.card.knowledge != "white-box" or entry.sources:
+            raise UsageError(f"a training needs a white-box attack; {entry.name} is {entry.card.knowledge}")
+        steady = {"until_success": False} if "until_success" in entry.options else {}
+        self.entry, self.options = entry, entry.resolve(steady | attack.options)
+        self.classes = classes
+        self._backwards = self._images = 0
+
+    def __call__(self, model: nn.Module, inputs: Tensor, labels: Tensor, seed: int, **changed: Any) -> Tensor:
+        """Adversarial images, (N, C, H, W).
+
+        Args:
+            seed: of the random numbers of this call, such as the step.
+            changed: options that differ from those of the attack's call.
+        """
+        with attacked(model):
+            classifier = Classifier(model, self.classes, [str(i) for i in range(len(inputs))], seed=seed)
+            found: Tensor = self.entry.function(classifier, inputs, labels, **{**self.options, **changed})
+        self._backwards += int(classifier.backwards.sum())
+        self._images += len(inputs)
+        return found.detach()
+
+    @property
+    def passes(self) -> float:
+        return self._backwards / max(1, self._images)
+
+
+@contextmanager
+def attacked(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode, with no gradients to its parameters; as it was, afterwards."""
+    mode = model.training
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.eval()
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        model.train(mode)
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+def robust_accuracy(model: nn.Module, split: Split, attack: Call, device: torch.device) -> float | None:
+    """Share of the first pinned images of a split that the model still classifies correctly under an attack."""
+    if not len(split):
+        return None
+    chosen = split.first(min(SELECTION_IMAGES, len(split)))
+    stops = {"until_success": True} if "until_success" in ATTACKS[attack.name].options else {}
+    with attacked(model), torch.no_grad():
+        classes = model(chosen.inputs(slice(0, 1)).to(device)).shape[1]
+    adversary = Adversary(Call(attack.name, stops | attack.options), classes)
+    labels, right = chosen.targets(), 0
+    for start in range(0, len(chosen), 128):
+        part = slice(start, start + 128)
+        wanted = labels[part].to(device)
+        found = adversary(model, chosen.inputs(part).to(device), wanted, seed=start)
+        with attacked(model), torch.no_grad():
+            right += int((model(found).argmax(1) == wanted).sum())
+    return right / len(chosen)

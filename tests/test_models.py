@@ -1,0 +1,102 @@
+"""Models made elsewhere: timm's, RobustBench's, weights from files."""
+
+from __future__ import annotations
+
+import pickle
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import small_run
+from safetensors.torch import save_file
+
+from robench import DataError, Places, Task, UsageError, recipe_of
+from robench.checkpoints import Checkpoint
+from robench.plan import load_data
+
+COLOUR = Task((3, 32, 32), 10, 1000, (0.5,) * 3, (0.2,) * 3)
+
+
+def weights() -> dict[str, torch.Tensor]:
+    data = load_data("digits", Places.of())
+    checkpoint = Checkpoint.of("carlini(width=4)", data.splits, data.card, Path("cache"))
+    return checkpoint.recipe().model.state_dict()
+
+
+def test_a_checkpoint_is_used_as_it_is() -> None:
+    save_file(weights(), "own.safetensors")
+    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in weights().items()}}, "own.pt")
+    arch = "arch=carlini(width=4)"
+    rows = [f"checkpoint(path='own.safetensors', {arch})", f"checkpoint(path='own.pt', {arch})"]
+    result, said = small_run(defense=rows, attack="fgsm(eps=0.1)")
+    assert not any("training" in line for line in said)
+    first, second = (part.reset_index(drop=True) for _, part in result.records.groupby("defense"))
+    assert first["prediction"].equals(second["prediction"])
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("open('run', 'w').write('code')",))
+
+
+def test_files_that_are_no_weights_are_refused() -> None:
+    arch = "arch=carlini(width=4)"
+    with pytest.raises(DataError, match="there is no file 'none.pt'"):
+        small_run(defense=f"checkpoint(path='none.pt', {arch})")
+    torch.save({"model": Evil()}, "evil.pt")
+    with pytest.raises(DataError, match="would run code"):
+        small_run(defense=f"checkpoint(path='evil.pt', {arch})")
+    Path("evil.pkl").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(DataError, match="would run code"):
+        small_run(defense=f"checkpoint(path='evil.pkl', {arch})")
+    assert not Path("run").exists()
+    whole = Path("own.safetensors")
+    save_file(weights(), whole)
+    whole.write_bytes(whole.read_bytes()[:500])
+    with pytest.raises(DataError, match="cannot be read as safetensors"):
+        small_run(defense=f"checkpoint(path='own.safetensors', {arch})")
+    save_file(weights(), whole)
+    with pytest.raises(UsageError, match="holds 1.weight of shape"):
+        small_run(defense="checkpoint(path='own.safetensors', arch=carlini(width=8))")
+    with pytest.raises(UsageError, match="are missing"):
+        small_run(defense="checkpoint(path='own.safetensors', arch=vit)")
+
+
+def test_a_timm_model_has_its_own_normalisation_and_the_datas_size_and_classes() -> None:
+    recipe = recipe_of("timm(name='deit_tiny_patch16_224', epochs=1)", COLOUR)
+    assert recipe.model[0].mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])  # type: ignore[index, union-attr]
+    assert recipe.model(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+    assert recipe_of("timm(name='resnet18', epochs=1)", COLOUR).model(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+    with pytest.raises(UsageError, match="did you mean 'deit_tiny_patch16_224"):
+        recipe_of("timm(name='deit_tiny_patch16_22')", COLOUR)
+    odd = Task((3, 40, 40), 10, 1000, (0.5,) * 3, (0.2,) * 3)
+    with pytest.raises(UsageError, match="40 x 40"):
+        recipe_of("timm(name='deit_tiny_patch16_224')", odd)
+
+
+@pytest.mark.skipif(not find_spec("robustbench"), reason="robustbench is an extra; `make test` installs it")
+def test_a_robustbench_model_is_read_from_its_file() -> None:
+    from robench import DEFENSES
+
+    globals_ = DEFENSES["robustbench"].function.__globals__
+    with globals_["_importable"]():
+        from robustbench.model_zoo.models import model_dicts
+
+        (linf,) = (
+            m for d, zoo in model_dicts.items() if d.value == "cifar10" for t, m in zoo.items() if t.value == "Linf"
+        )
+        torch.manual_seed(0)
+        model = linf["Wong2020Fast"]["model"]().eval()
+    folder = Places.of().cache / "robustbench" / "cifar10" / "Linf"
+    folder.mkdir(parents=True)
+    torch.save(model.state_dict(), folder / "Wong2020Fast.pt")
+    recipe = recipe_of("robustbench(name='Wong2020Fast')", COLOUR)
+    inputs = torch.rand(2, 3, 32, 32)
+    assert torch.equal(recipe.model.eval()(inputs), model(inputs))
+    assert recipe.schedule.steps == 0
+    with pytest.raises(UsageError, match="did you mean 'Wong2020Fast'"):
+        recipe_of("robustbench(name='Wong2020Fas')", COLOUR)
+    (folder / "Wong2020Fast.pt").write_bytes(b"")
+    with pytest.raises(UsageError, match="You may put its file at"):
+        recipe_of("robustbench(name='Wong2020Fast')", COLOUR)
