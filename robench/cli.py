@@ -225,21 +225,26 @@ def list_entries(
 
 @app.command(epilog="robench show ksa")
 def show(
-    entry: Annotated[str, typer.Argument(help="A defense, an attack or a data set.")], as_json: Json = False
+    entry: Annotated[
+        str,
+        typer.Argument(help='A defense, an attack or a data set; a call of a defense for its size: "vit(depth=12)".'),
+    ],
+    as_json: Json = False,
 ) -> None:
     """Show an entry: its card, its options with types and defaults, its documentation."""
     with told():
-        from robench.listing import card, entries_named, entry_facts, option_facts
+        from robench.listing import card, entries_named, entry_facts, option_facts, sized, sizes
 
         found = entries_named(entry)
+        large = sizes(entry) if any(kind == "defenses" for kind, _ in found) else []
         if as_json:
+            facts = [{"kind": kind, **entry_facts(e), "options": option_facts(e)} for kind, e in found]
             print(
-                json.dumps(
-                    [{"kind": kind, **entry_facts(e), "options": option_facts(e)} for kind, e in found], indent=1
-                )
+                json.dumps([one | ({"sizes": large} if one["kind"] == "defenses" else {}) for one in facts], indent=1)
             )
         else:
             print("\n\n".join("\n".join(card(kind, e)) for kind, e in found))
+            print("\n".join(["", *map(sized, large)]) if large else "", end="\n" if large else "")
 
 
 @app.command(epilog="robench report --format markdown --out table.md")

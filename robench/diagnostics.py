@@ -6,13 +6,20 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
+from robench.blocks import blocks_of, outputs
+from robench.draws import Draws
 from robench.hashing import digest
 from robench.images import Split
+from robench.patches import patch_mask
 from robench.shards import Subject, clean_logits
+from robench.size import size_of
 from robench.vit import attentions, watched
 
 ATTENTION_IMAGES = 256
+OCCLUDED = 0.1
+"""Share of the patches, as in RSPC's figure."""
 PROBE_IMAGES = 8
 
 
@@ -45,9 +52,36 @@ def attention_mass(subject: Subject) -> list[list[float]]:
     ]
 
 
+@torch.no_grad()
+def occlusion(subject: Subject) -> dict[str, list[float]]:
+    """How attention and features change where uniform noise occludes 10 % of the patches, as `patch_noise` has it.
+
+    Returns:
+        attention: for each layer the mean cosine of a row of attention, clean against occluded, over heads, queries and
+            images; features: for each block the distance of its output, as a share of its length. Empty for models without
+            robench's attention, or without blocks.
+    """
+    layers, blocks = attentions(subject.module), blocks_of(subject.module)
+    chosen = np.arange(min(ATTENTION_IMAGES, len(subject.split)))
+    inputs, draws = subject.split.inputs(chosen), Draws(0, subject.split.image_ids()[chosen].tolist())
+    mask = patch_mask(draws, inputs.shape, None, OCCLUDED)
+    noise = draws.uniform("noise", 0, None, inputs.shape[1:]).float()
+    with watched(layers) as rows, outputs(blocks) as features:
+        for images in (inputs, torch.where(mask, noise, inputs)):
+            subject.module(images.to(subject.device))
+    half, middle = len(rows) // 2, len(features) // 2
+    cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(rows[:half], rows[half:], strict=True)]
+    distances = [(b - a).norm() / a.norm() for a, b in zip(features[:middle], features[middle:], strict=True)]
+    return {
+        "attention": [round(float(c), 4) for c in cosines[: len(layers)]],
+        "features": [round(float(d), 4) for d in distances[: len(blocks)]],
+    }
+
+
 def model_card(subject: Subject, weights: str, dataset: str, data: str, seconds: float, epochs: int) -> dict[str, Any]:
-    """What the report says of a model: its size, its training's cost, its attention."""
+    """What the report says of a model: its size, its training's cost, its attention, how it takes occluded patches."""
+    size = size_of(subject.module, subject.split.shape)
     return {
         "defense": subject.name, "weights": weights, "dataset": dataset, "data": data, "seconds": seconds, "epochs": epochs,
-        "parameters": sum(p.numel() for p in subject.module.parameters()), "attention": attention_mass(subject),
+        "parameters": size.parameters, "macs": size.macs, "attention": attention_mass(subject), "occlusion": occlusion(subject),
     }  # fmt: skip

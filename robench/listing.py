@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from robench.calls import parse, written
-from robench.errors import UsageError, nearest
-from robench.registry import REGISTRIES, Entry
+from robench.calls import Call, parse, written
+from robench.errors import RobenchError, UsageError, nearest
+from robench.registry import DEFENSES, REGISTRIES, Entry
 
 
 def entries_named(text: str) -> list[tuple[str, Entry]]:
@@ -66,6 +66,39 @@ def card(kind: str, entry: Entry) -> Iterator[str]:
         yield f"    {option.name}{'' if option.required else ' = ' + written(option.default)}  ({given})"
     yield ""
     yield from (f"  {line}" if line else "" for line in (inspect.getdoc(entry.function) or "").splitlines())
+
+
+def sizes(text: str) -> list[dict[str, Any]]:
+    """What a defense's model has of parameters and multiply-accumulates, on small and on large images.
+
+    Empty for entries that are no defenses, and for those that cannot be built without more (a teacher, a file, a name).
+    """
+    from robench.checkpoints import build
+    from robench.recipe import Task
+    from robench.size import size_of, weightless
+
+    entry, call = DEFENSES.call(text)
+    if entry.sources or any(option.required and name not in call.options for name, option in entry.options.items()):
+        return []
+    found = []
+    for shape, classes in (((3, 32, 32), 10), ((3, 224, 224), 1000)):
+        task = Task(shape, classes, 50_000, (0.5,) * 3, (0.25,) * 3)
+        try:
+            with weightless():
+                size = size_of(build(entry, Call(call.name, entry.resolve(call.options)), task).model, shape)
+        except RobenchError:
+            continue
+        found.append({"shape": list(shape), "classes": classes, "parameters": size.parameters, "macs": size.macs})
+    return found
+
+
+def sized(size: dict[str, Any]) -> str:
+    """A line of `sizes` for a person."""
+    pixels = " x ".join(map(str, size["shape"]))
+    return (
+        f"  at {pixels} and {size['classes']:,} classes: {size['parameters'] / 1e6:.4g} M parameters, "
+        f"{size['macs'] / 1e9:.3g} G multiply-accumulates an image"
+    )
 
 
 def _said(value: Any) -> str:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from robench import DataError, Places, Task, UsageError, recipe_of
 from robench.checkpoints import Checkpoint
 from robench.plan import load_data
+from robench.size import size_of, weightless
 
 COLOUR = Task((3, 32, 32), 10, 1000, (0.5,) * 3, (0.2,) * 3)
 
@@ -100,3 +101,63 @@ def test_a_robustbench_model_is_read_from_its_file() -> None:
     (folder / "Wong2020Fast.pt").write_bytes(b"")
     with pytest.raises(UsageError, match="You may put its file at"):
         recipe_of("robustbench(name='Wong2020Fast')", COLOUR)
+
+
+SLIDES = {  # name in timm: (FLOPs in G, parameters in M) as the RSPC study's table prints them, and ours where they differ
+    "deit_tiny_patch16_224": ((1.3, 5.7), (1.25, None)),
+    "deit_small_patch16_224": ((4.6, 22.1), None),
+    "deit_base_patch16_224": ((17.6, 86.6), None),
+    "convit_tiny": ((1.4, 5.7), (1.25, None)),  # the slides count the gating, or another image
+    "convit_small": ((5.4, 27.8), (5.75, None)),  # the paper of ConViT has 5.4 too
+    "convit_base": ((17.7, 86.5), (17.51, None)),
+    "swin_tiny_patch4_window7_224": ((4.5, 28.3), None),
+    "swin_base_patch4_window7_224": ((15.4, 87.8), None),
+    "resnet50": ((4.1, 25.6), None),
+    "inception_v3": ((5.7, 27.2), (None, 23.83)),  # with the auxiliary classifier, which timm leaves out at inference
+}
+
+
+@pytest.mark.parametrize("name", SLIDES)
+def test_parameters_and_multiply_accumulates_are_those_of_the_rspc_studys_table(name: str) -> None:
+    printed, differs = SLIDES[name]
+    side = 299 if name == "inception_v3" else 224
+    task = Task((3, side, side), 1000, 1000, (0.5,) * 3, (0.2,) * 3)
+    with weightless():
+        size = size_of(recipe_of(f"timm(name='{name}', epochs=1)", task).model, task.shape)
+    for ours, theirs, known in zip(
+        (size.macs / 1e9, size.parameters / 1e6), printed, differs or (None, None), strict=True
+    ):
+        assert ours == pytest.approx(known or theirs, abs=0.005 if known else 0.051)
+
+
+@pytest.mark.parametrize(
+    ("options", "millions", "lecture"),
+    [
+        ("patch=16, dim=768, depth=12, heads=12, mlp=3072", 86.57, 86),
+        ("patch=16, dim=1024, depth=24, heads=16, mlp=4096", 304.33, 307),
+        ("patch=14, dim=1280, depth=32, heads=16, mlp=5120", 632.05, 632),
+    ],
+)
+def test_the_lectures_large_vits_have_its_parameters(options: str, millions: float, lecture: int) -> None:
+    """With 1,000 classes; the lecture's figures are the ViT paper's, of other heads: within 1 %."""
+    task = Task((3, 224, 224), 1000, 1000, (0.5,) * 3, (0.2,) * 3)
+    with weightless():
+        parameters = sum(p.numel() for p in recipe_of(f"vit({options})", task).model.parameters()) / 1e6
+    assert parameters == pytest.approx(millions, abs=0.005)
+    assert parameters == pytest.approx(lecture, rel=0.01)
+
+
+def test_a_size_is_counted_by_hand() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(4 * 64, 10))
+    size = size_of(model, (3, 8, 8))
+    assert size.parameters == 4 * 27 + 4 + 2560 + 10
+    assert size.macs == 64 * 27 * 4 + 2560
+
+
+def test_a_models_card_says_how_it_takes_occluded_patches() -> None:
+    result, _ = small_run()
+    (card,) = (card for card in result.models.values() if card["defense"].startswith("vit"))
+    assert len(card["occlusion"]["attention"]) == len(card["occlusion"]["features"]) == 2
+    assert all(0.3 < cosine < 1 for cosine in card["occlusion"]["attention"])
+    assert all(0 < distance < 2 for distance in card["occlusion"]["features"])
+    assert card["macs"] > 0

@@ -10,21 +10,30 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 warnings.simplefilter("ignore")
 
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 import robench  # noqa: E402
 from robench import ATTACKS, Classifier  # noqa: E402
+from robench.cards import DatasetCard  # noqa: E402
 from robench.console import Silent  # noqa: E402
+from robench.execution import complete  # noqa: E402
 from robench.harness import Settings, obtain, rows_of, subject_of  # noqa: E402
 from robench.norms import lengths  # noqa: E402
+from robench.plan import conditions  # noqa: E402
+from robench.shards import Subject  # noqa: E402
 
 BATCH = 128
-DEFENSE = "vit(epochs=20)"
+PLAIN, ROBUST = "vit(epochs=20)", "madry(model=vit(epochs=40), eps=0.1)"
 OURS: list[tuple[str, dict[str, Any]]] = [
     ("pgd_linf", {"eps": 0.02, "until_success": False}),
     ("pgd_linf", {"eps": 0.1}),
@@ -70,22 +79,30 @@ def pass_seconds(module: nn.Module, inputs: Tensor) -> tuple[float, float]:
     return seconds(forward)[0] / 10 / len(batch), seconds(both)[0] / 10 / len(batch)
 
 
-def peers(
-    module: nn.Module, inputs: Tensor, labels: Tensor
-) -> dict[str, tuple[str, dict[str, Any], Callable[[], Tensor], str]]:
-    """Other libraries at the same work: (our attack, its options, their call, the norm to compare)."""
+Peers = dict[str, tuple[str, dict[str, Any], Callable[[], Tensor], str]]
+"""Other libraries at the same work: our attack, its options, their call, the norm to compare."""
+
+
+def peers(module: nn.Module, inputs: Tensor, labels: Tensor) -> Peers:
+    """foolbox and ART, at budgets that both have."""
     import foolbox
+    from art.attacks.evasion import CarliniL2Method
+    from art.estimators.classification import PyTorchClassifier
 
     model = foolbox.PyTorchModel(module, bounds=(0, 1))
     wanted = foolbox.criteria.Misclassification(labels)
+    few, some = inputs[:32], labels[:32]
+    learning = deepcopy(module).requires_grad_(True)
+    shape = tuple(inputs.shape[1:])
+    theirs = PyTorchClassifier(learning, nn.CrossEntropyLoss(), shape, 10, clip_values=(0, 1), device_type="cpu")
 
-    def square() -> Tensor:
-        from pyautoattack import AutoAttack
+    def art_cw() -> Tensor:
+        attack = CarliniL2Method(theirs, max_iter=10, binary_search_steps=10, batch_size=32, verbose=False)
+        return torch.from_numpy(attack.generate(few.numpy(), torch.eye(10)[some].numpy()))
 
-        attack = AutoAttack(module, norm="Linf", eps=0.05, version="custom", attacks=["square"], device="cpu", seed=0)
-        attack.square.n_queries = 500
-        found = attack.run_standard_evaluation(inputs, labels, batch_size=256)
-        return found[0] if isinstance(found, tuple) else found
+    def foolbox_cw() -> Tensor:
+        attack = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=100)
+        return attack(model, few, foolbox.criteria.Misclassification(some), epsilons=None)[0]
 
     return {
         "foolbox LinfPGD 40": (
@@ -93,47 +110,118 @@ def peers(
             lambda: foolbox.attacks.LinfPGD(steps=40).run(model, inputs, labels, epsilon=0.02), "linf"),
         "foolbox DDN 100": ("ddn", {}, lambda: foolbox.attacks.DDNAttack(steps=100)(model, inputs, wanted, epsilons=None)[0], "l2"),
         "foolbox DeepFool": ("deepfool", {}, lambda: foolbox.attacks.L2DeepFoolAttack()(model, inputs, wanted, epsilons=None)[0], "l2"),
-        "foolbox CW-L2 9 x 100": (
-            "cw_l2", {},
-            lambda: foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=100)(model, inputs, wanted, epsilons=None)[0], "l2"),
-        "pyautoattack Square 500": ("square_linf", {"eps": 0.05, "queries": 500}, square, "linf"),
+        "foolbox CW-L2 9 x 100": ("cw_l2", {}, foolbox_cw, "l2"),
+        "ART CW-L2 10 x 10": ("cw_l2", {"preset": "art"}, art_cw, "l2"),
     }  # fmt: skip
+
+
+def ensembles(module: nn.Module, inputs: Tensor, labels: Tensor, eps: float) -> Peers:
+    """pyautoattack's Square and its standard version, at a radius that most images survive."""
+    from pyautoattack import AutoAttack
+
+    def run(attacks: list[str], queries: int) -> Tensor:
+        attack = AutoAttack(module, norm="Linf", eps=eps, version="custom", attacks=attacks, device="cpu", seed=0)
+        attack.apgd.n_restarts = attack.fab.n_restarts = attack.apgd_targeted.n_restarts = 1
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = 9
+        attack.square.n_queries = queries
+        found = attack.run_standard_evaluation(inputs, labels, batch_size=256)
+        return found[0] if isinstance(found, tuple) else found
+
+    standard = ["apgd-ce", "apgd-t", "fab-t", "square"]
+    return {
+        "pyautoattack Square 1,000": ("square_linf", {"eps": eps, "queries": 1000}, lambda: run(["square"], 1000), "linf"),
+        "pyautoattack standard": ("autoattack", {"eps": eps}, lambda: run(standard, 5000), "linf"),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A trained defense on the digits and images that it classifies correctly."""
+
+    name: str
+    subject: Subject
+    inputs: Tensor
+    labels: Tensor
+    ids: list[str]
+
+    @classmethod
+    def of(cls, defense: str) -> Victim:
+        (row,) = rows_of([defense], [], ["digits"], Settings(), robench.Places.of())
+        subject = subject_of(row, obtain(row, Settings(workers=1), Silent()), torch.device("cpu"))
+        labels = subject.split.targets()
+        right = (subject.clean.argmax(1) == labels).nonzero().squeeze(1)[:256].numpy()
+        return cls(
+            defense, subject, subject.split.inputs(right), labels[right], subject.split.image_ids()[right].tolist()
+        )
+
+    def run(self, name: str, options: dict[str, Any], count: int) -> tuple[float, Tensor, list[float]]:
+        """Seconds, images, and forward and backward passes of one run on the first images."""
+        model = Classifier(self.subject.module, 10, self.ids[:count])
+        attack = ATTACKS[name]
+        given = {k: v for k, v in attack.resolve(options).items() if k != "targets"}
+        work = partial(attack.function, model, self.inputs[:count], self.labels[:count], **given)
+        taken, found, runs = seconds(work)
+        return taken, found, [int(passes.sum()) / runs for passes in (model.forwards, model.backwards)]
+
+    def asr_and_norm(self, found: Tensor, norm: str) -> str:
+        hit = self.subject.module(found).argmax(1) != self.labels[: len(found)]
+        return f"ASR {100 * hit.float().mean():5.1f} %, mean {lengths(found - self.inputs[: len(found)])[norm][hit].mean():.4f}"
+
+
+def overheads(victim: Victim, attacks: list[tuple[str, dict[str, Any]]]) -> None:
+    """What attacks cost over the passes that they make."""
+    forward, both = pass_seconds(victim.subject.module, victim.inputs)
+    print(
+        f"\n{victim.name} on digits, {len(victim.ids)} images, one thread; a forward pass {1e6 * forward:.0f} us, "
+        f"with its backward pass {1e6 * both:.0f} us"
+    )
+    print(f"{'attack':<62}{'passes/image':>13}{'CPU s':>8}{'x own passes':>14}")
+    for name, options in attacks:
+        taken, _, (forwards, backwards) = victim.run(name, options, len(victim.ids))
+        own = forwards * forward + backwards * (both - forward)
+        passes = (forwards + backwards) / len(victim.ids)
+        print(f"{robench.Call(name, options)!s:<62}{passes:>13.0f}{taken:>8.2f}{taken / own:>14.2f}", flush=True)
+
+
+def comparisons(victim: Victim, others: Peers) -> None:
+    """CPU seconds of other libraries over ours."""
+    print(f"\n{'the same work elsewhere':<28}{'their CPU s / ours':>20}  theirs; ours")
+    for name, (own, options, work, norm) in others.items():
+        theirs, found, _ = seconds(work)
+        taken, ours, _ = victim.run(own, options, len(found))
+        told = f"{victim.asr_and_norm(found, norm)}; {victim.asr_and_norm(ours, norm)}"
+        print(f"{name:<28}{theirs / taken:>20.2f}  {told}", flush=True)
+
+
+def scaling(victim: Victim) -> None:
+    """Images a second of two workers over one: wall time, so that it is only true on an idle machine."""
+    rates = []
+    (condition,) = conditions("pgd_linf(eps=0.02, steps=100, until_success=False)", DatasetCard())
+    for workers in (1, 2, 1, 2):
+        started = time.perf_counter()
+        complete(
+            Nowhere(), victim.subject, condition, 0, np.arange(256), set(), workers=workers, batch=64, done=lambda _: None
+        )  # fmt: skip
+        rates.append(256 / (time.perf_counter() - started))
+    print(f"\ntwo workers: {max(rates[1::2]) / max(rates[::2]):.2f} x the images a second of one (pgd_linf, 100 steps)")
+
+
+class Nowhere:
+    """Records that nobody wants."""
+
+    def add(self, frame: pd.DataFrame) -> None: ...
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    (row,) = rows_of([DEFENSE], [], ["digits"], Settings(), robench.Places.of())
-    subject = subject_of(row, obtain(row, Settings(workers=1), Silent()), torch.device("cpu"))
-    labels = subject.split.targets()
-    right = (subject.clean.argmax(1) == labels).nonzero().squeeze(1)[:256].numpy()
-    inputs, labels, ids = subject.split.inputs(right), labels[right], subject.split.image_ids()[right].tolist()
-    forward, both = pass_seconds(subject.module, inputs)
-    print(
-        f"{DEFENSE} on digits, {len(ids)} images, one thread; a forward pass {1e6 * forward:.0f} us, with its backward pass {1e6 * both:.0f} us"
+    plain, robust = Victim.of(PLAIN), Victim.of(ROBUST)
+    overheads(plain, OURS)
+    overheads(
+        robust, [(name, options) for name, options in OURS if name in ("pgd_linf", "apgd_linf", "cw_l2", "square_linf")]
     )
-
-    def run(name: str, options: dict[str, Any]) -> tuple[float, Tensor, list[float]]:
-        """Seconds, images, and forward and backward passes of one run."""
-        model = Classifier(subject.module, 10, ids)
-        taken, found, runs = seconds(lambda: ATTACKS[name].function(model, inputs, labels, **options))
-        return taken, found, [int(count.sum()) / runs for count in (model.forwards, model.backwards)]
-
-    def asr_and_norm(found: Tensor, norm: str) -> str:
-        hit = subject.module(found).argmax(1) != labels
-        return f"ASR {100 * hit.float().mean():5.1f} %, mean {lengths(found - inputs)[norm][hit].mean():.4f}"
-
-    print(f"\n{'attack':<62}{'passes/image':>13}{'CPU s':>8}{'x own passes':>14}")
-    for name, options in OURS:
-        taken, _, (forwards, backwards) = run(name, options)
-        own = forwards * forward + backwards * (both - forward)
-        print(
-            f"{robench.Call(name, options)!s:<62}{(forwards + backwards) / len(ids):>13.0f}{taken:>8.2f}{taken / own:>14.2f}"
-        )
-    print(f"\n{'the same work elsewhere':<26}{'their CPU s / ours':>20}  theirs, ours")
-    for name, (own, options, work, norm) in peers(subject.module, inputs, labels).items():
-        theirs, found, _ = seconds(work)
-        taken, ours, _ = run(own, options)
-        print(f"{name:<26}{theirs / taken:>20.2f}  {asr_and_norm(found, norm)}; {asr_and_norm(ours, norm)}")
+    comparisons(plain, peers(plain.subject.module, plain.inputs, plain.labels))
+    comparisons(plain, ensembles(plain.subject.module, plain.inputs[:64], plain.labels[:64], eps=0.015))
+    scaling(plain)
 
 
 if __name__ == "__main__":

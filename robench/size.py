@@ -1,0 +1,60 @@
+"""How large a model is: parameters, and multiply-accumulates of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+
+@dataclass(frozen=True)
+class Size:
+    """Attributes: parameters, all of them; macs, multiply-accumulates of a forward pass of one image.
+
+    Papers print such a number as "FLOPs"; a multiplication and an addition count as one here, as there. Counted are matrix
+    products, convolutions and attention; what is done element by element is not.
+    """
+
+    parameters: int
+    macs: int
+
+
+def size_of(model: nn.Module, shape: tuple[int, int, int]) -> Size:
+    """The size of a model, on whatever device it is (on "meta" nothing is computed).
+
+    Args:
+        shape: (C, H, W) of an image.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    parameters = list(model.parameters())
+    device = parameters[0].device if parameters else torch.device("cpu")
+    mode = model.training
+    model.eval()
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model(torch.zeros(1, *shape, device=device))
+    model.train(mode)
+    return Size(sum(p.numel() for p in parameters), counter.get_total_flops() // 2)
+
+
+class _NumbersOnCpu(TorchFunctionMode):
+    """timm 1.0.9 reads numbers from `torch.linspace` while it builds, which a tensor without storage cannot give."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if func is torch.linspace:
+            given["device"] = "cpu"
+        return func(*args, **given)
+
+
+@contextmanager
+def weightless() -> Iterator[None]:
+    """Models that are built within have shapes but no weights: ViT-H takes no memory."""
+    with torch.device("meta"), _NumbersOnCpu():
+        yield
