@@ -79,8 +79,8 @@ def pass_seconds(module: nn.Module, inputs: Tensor) -> tuple[float, float]:
     return seconds(forward)[0] / 10 / len(batch), seconds(both)[0] / 10 / len(batch)
 
 
-Peers = dict[str, tuple[str, dict[str, Any], Callable[[], Tensor], str]]
-"""Other libraries at the same work: our attack, its options, their call, the norm to compare."""
+Peers = dict[str, tuple[Callable[[], Tensor], str, list[tuple[str, dict[str, Any]]]]]
+"""Other libraries: their call, the norm to compare, and ours at the same work, or at the same result with less."""
 
 
 def peers(module: nn.Module, inputs: Tensor, labels: Tensor) -> Peers:
@@ -106,12 +106,14 @@ def peers(module: nn.Module, inputs: Tensor, labels: Tensor) -> Peers:
 
     return {
         "foolbox LinfPGD 40": (
-            "pgd_linf", {"eps": 0.02, "until_success": False},
-            lambda: foolbox.attacks.LinfPGD(steps=40).run(model, inputs, labels, epsilon=0.02), "linf"),
-        "foolbox DDN 100": ("ddn", {}, lambda: foolbox.attacks.DDNAttack(steps=100)(model, inputs, wanted, epsilons=None)[0], "l2"),
-        "foolbox DeepFool": ("deepfool", {}, lambda: foolbox.attacks.L2DeepFoolAttack()(model, inputs, wanted, epsilons=None)[0], "l2"),
-        "foolbox CW-L2 9 x 100": ("cw_l2", {}, foolbox_cw, "l2"),
-        "ART CW-L2 10 x 10": ("cw_l2", {"preset": "art"}, art_cw, "l2"),
+            lambda: foolbox.attacks.LinfPGD(steps=40).run(model, inputs, labels, epsilon=0.02), "linf",
+            [("pgd_linf", {"eps": 0.02, "until_success": False})]),
+        "foolbox DDN 100": (
+            lambda: foolbox.attacks.DDNAttack(steps=100)(model, inputs, wanted, epsilons=None)[0], "l2", [("ddn", {})]),
+        "foolbox DeepFool": (
+            lambda: foolbox.attacks.L2DeepFoolAttack()(model, inputs, wanted, epsilons=None)[0], "l2", [("deepfool", {})]),
+        "foolbox CW-L2 9 x 100": (foolbox_cw, "l2", [("cw_l2", {}), ("cw_l2", {"search_steps": 4, "steps": 20})]),
+        "ART CW-L2 10 x 10": (art_cw, "l2", [("cw_l2", {"preset": "art"}), ("cw_l2", {"search_steps": 4, "steps": 20})]),
     }  # fmt: skip
 
 
@@ -128,10 +130,11 @@ def ensembles(module: nn.Module, inputs: Tensor, labels: Tensor, eps: float) -> 
         return found[0] if isinstance(found, tuple) else found
 
     standard = ["apgd-ce", "apgd-t", "fab-t", "square"]
+    square = [("square_linf", {"eps": eps, "queries": queries}) for queries in (1000, 200)]
     return {
-        "pyautoattack Square 1,000": ("square_linf", {"eps": eps, "queries": 1000}, lambda: run(["square"], 1000), "linf"),
-        "pyautoattack standard": ("autoattack", {"eps": eps}, lambda: run(standard, 5000), "linf"),
-    }  # fmt: skip
+        "pyautoattack Square 1,000": (lambda: run(["square"], 1000), "linf", square),
+        "pyautoattack standard": (lambda: run(standard, 5000), "linf", [("autoattack", {"eps": eps})]),
+    }
 
 
 @dataclass(frozen=True)
@@ -185,12 +188,13 @@ def overheads(victim: Victim, attacks: list[tuple[str, dict[str, Any]]]) -> None
 
 def comparisons(victim: Victim, others: Peers) -> None:
     """CPU seconds of other libraries over ours."""
-    print(f"\n{'the same work elsewhere':<28}{'their CPU s / ours':>20}  theirs; ours")
-    for name, (own, options, work, norm) in others.items():
+    print(f"\n{'elsewhere':<26}{'here':<46}{'their CPU s / ours':>18}  theirs; ours")
+    for name, (work, norm, own) in others.items():
         theirs, found, _ = seconds(work)
-        taken, ours, _ = victim.run(own, options, len(found))
-        told = f"{victim.asr_and_norm(found, norm)}; {victim.asr_and_norm(ours, norm)}"
-        print(f"{name:<28}{theirs / taken:>20.2f}  {told}", flush=True)
+        for attack, options in own:
+            taken, ours, _ = victim.run(attack, options, len(found))
+            told = f"{victim.asr_and_norm(found, norm)}; {victim.asr_and_norm(ours, norm)}"
+            print(f"{name:<26}{robench.Call(attack, options)!s:<46}{theirs / taken:>18.2f}  {told}", flush=True)
 
 
 def scaling(victim: Victim) -> None:
