@@ -46,11 +46,19 @@ class Progress(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A training batch: inputs (N, C, H, W) in [0, 1], augmented; labels (N,); places of the images in the split."""
+    """A training batch.
+
+    Attributes:
+        inputs: (N, C, H, W) in [0, 1], augmented.
+        labels: (N,).
+        ids: places of the images in the split.
+        soft: probabilities of the classes to learn, (N, classes), where labels are mixed or smoothed.
+    """
 
     inputs: Tensor
     labels: Tensor
     ids: Tensor
+    soft: Tensor | None = None
 
 
 class Objective:
@@ -66,7 +74,7 @@ class Objective:
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         """The scalar to minimise; the model is in training mode."""
-        return F.cross_entropy(model(batch.inputs), batch.labels)
+        return F.cross_entropy(model(batch.inputs), batch.labels if batch.soft is None else batch.soft)
 
     def after_step(self, model: nn.Module, progress: Progress) -> None:
         """Called after each optimiser step."""
@@ -113,7 +121,7 @@ Decay = Literal["cosine", "steps", "none"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: linear warm-up, then a decay; gradients clipped to unit norm.
+    """How long and how fast: linear warm-up, then a decay; gradients clipped to a norm.
 
     Attributes:
         steps: optimiser steps in all; epochs follow from it and the batch size.
@@ -122,6 +130,10 @@ class Schedule:
         crop, flip: augmentation, as in `Task`.
         decay: a cosine that ends at zero; a tenth after half and again after three quarters of the steps; or none.
         optimizer: AdamW, or SGD with Nesterov momentum of 0.9.
+        clip: largest norm of the gradients.
+        accumulate: parts that a batch is passed through the model in, where it does not fit at once.
+        average: decay of a moving average of the weights, which is what is kept; 0: none.
+        half: pass in bfloat16 on a GPU.
     """
 
     steps: int
@@ -133,6 +145,10 @@ class Schedule:
     flip: bool = False
     decay: Decay = "cosine"
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    clip: float = 1.0
+    accumulate: int = 1
+    average: float = 0.0
+    half: bool = False
 
     @classmethod
     def of(cls, task: Task, epochs: int | None, batch_size: int, lr: float, **rest: Any) -> Schedule:

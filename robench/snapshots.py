@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,27 @@ class Best:
         return {"validation_robust_accuracy": self.now, "kept_epoch": self.epoch} if self.epoch else {}
 
 
+class Average:
+    """A moving average of a model's weights and statistics.
+
+    Attributes:
+        model: of the same kind, holding the averages; in eval mode.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model, self.decay = deepcopy(model).eval().requires_grad_(False), decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, steps: int) -> None:
+        """Take in the weights after so many steps; early averages are shorter, so that the first weights do not stay."""
+        decay = min(self.decay, (1 + steps) / (10 + steps))
+        for own, new in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if own.is_floating_point():
+                own.lerp_(new, 1 - decay)
+            else:
+                own.copy_(new)
+
+
 @dataclass
 class Snapshot:
     """A training between two epochs: all of it that changes."""
@@ -47,9 +69,15 @@ class Snapshot:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     objective: Objective
+    average: Average | None = None
     best: Best = field(default_factory=Best)
     epoch: int = 0
     step: int = 0
+
+    @property
+    def kept(self) -> nn.Module:
+        """The model whose weights count."""
+        return self.average.model if self.average else self.model
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all (safetensors)."""
@@ -59,6 +87,7 @@ class Snapshot:
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
         tensors |= {f"objective.{name}": tensor for name, tensor in self.objective.state_dict().items()}
+        tensors |= {f"average.{n}": t for n, t in self.average.model.state_dict().items()} if self.average else {}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
         counts = {"epoch": self.epoch, "step": self.step, "best": [self.best.score, self.best.epoch]}
         with atomic_path(path) as temporary:
@@ -78,12 +107,14 @@ class Snapshot:
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         except (FileNotFoundError, SafetensorError):
             return
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "objective": {}, "best": {}}
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "objective": {}, "best": {}, "average": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = tensor
         self.model.load_state_dict(parts["model"])
         self.objective.load_state_dict(parts["objective"])
+        if self.average:
+            self.average.model.load_state_dict(parts["average"])
         self.best = Best(counts["best"][0], counts["best"][1], weights=parts["best"])
         slots: dict[int, dict[str, Tensor]] = {}
         for name, tensor in parts["optimizer"].items():

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from robench.adversary import robust_accuracy
 from robench.errors import ModelError
 from robench.images import Split
-from robench.recipe import Batch, Progress, Recipe, Schedule, steps_per_epoch
-from robench.snapshots import Snapshot, append_line
+from robench.recipe import Batch, Objective, Progress, Recipe, Schedule, steps_per_epoch
+from robench.snapshots import Average, Snapshot, append_line
 
 Report = Callable[[Progress], None]
 
@@ -46,7 +46,7 @@ def train(
     schedule, objective = recipe.schedule, recipe.objective
     model = recipe.model.to(device).train()
     optimizer = optimizer_of(model, schedule)
-    now = Snapshot(model, optimizer, objective)
+    now = Snapshot(model, optimizer, objective, Average(model, schedule.average) if schedule.average else None)
     if state:
         now.load(state)
     while now.step < schedule.steps:
@@ -66,39 +66,57 @@ def train(
                 pixels = torch.from_numpy(examples.pixels(places))
                 inputs = augment(pixels, schedule, draws).to(device).float().div_(255)
                 batch = Batch(inputs, labels[places].to(device), torch.from_numpy(places).to(device))
-                loss = objective.loss(model, batch, progress)
-                if not torch.isfinite(loss):
-                    raise ModelError(
-                        f"the training loss became {loss.item()} at step {now.step} of {schedule.steps}; "
-                        f"try a smaller lr than {schedule.lr:g}"
-                    )
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                losses.append(_backward(model, objective, batch, progress, schedule))
+                nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
                 optimizer.step()
                 objective.after_step(model, progress)
-                losses.append(loss.detach())
                 now.step += 1
+                if now.average:
+                    now.average.update(model, now.step)
                 report(Progress(now.step, schedule.steps, now.epoch))
         # Epochs that are shorter than the validation split are not worth a look each.
         seen = [done * schedule.batch_size // max(1, len(validation)) for done in (now.step - batches, now.step)]
         looked = seen[1] > seen[0] or now.step == schedule.steps
         if looked and recipe.selection and log:
-            now.best.consider(robust_accuracy(model, validation, recipe.selection, device), model, now.epoch + 1)
+            now.best.consider(robust_accuracy(now.kept, validation, recipe.selection, device), now.kept, now.epoch + 1)
         if log:
             line = {
                 "epoch": now.epoch + 1, "images": len(examples), "loss": torch.stack(losses).mean().item(),
                 "lr": learning_rate(schedule, now.step - 1),
-                "validation_accuracy": accuracy(model, validation, device) if looked else None,
+                "validation_accuracy": accuracy(now.kept, validation, device) if looked else None,
                 "seconds": round(time.perf_counter() - started, 3), **now.best.report(), **objective.report(),
             }  # fmt: skip
             append_line(log, line, now.epoch)
         now.epoch += 1
         if state:
             now.save(state)
-    if now.best.weights:
-        model.load_state_dict(now.best.weights)
+    if now.best.weights or now.average:
+        model.load_state_dict(now.best.weights or now.kept.state_dict())
     return model.eval()
+
+
+def _backward(model: nn.Module, objective: Objective, batch: Batch, progress: Progress, schedule: Schedule) -> Tensor:
+    """Add up the gradients of a batch, part by part, and return its mean loss.
+
+    Raises:
+        ModelError: the loss is not finite.
+    """
+    total = torch.zeros((), device=batch.inputs.device)
+    size = -(-len(batch.inputs) // schedule.accumulate)
+    for start in range(0, len(batch.inputs), size):
+        part = Batch(*(None if field is None else field[start : start + size] for field in batch))  # type: ignore[arg-type]
+        with torch.autocast("cuda", torch.bfloat16, enabled=schedule.half and batch.inputs.is_cuda):
+            loss = objective.loss(model, part, progress)
+        if not torch.isfinite(loss):
+            raise ModelError(
+                f"the training loss became {loss.item()} at step {progress.step} of {progress.steps}; "
+                f"try a smaller lr than {schedule.lr:g}"
+            )
+        share = len(part.inputs) / len(batch.inputs)
+        (loss * share if share < 1 else loss).backward()  # type: ignore[no-untyped-call]
+        total += share * loss.detach()
+    return total
 
 
 def optimizer_of(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

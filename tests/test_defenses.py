@@ -14,7 +14,20 @@ from cases import Linear, linear_case
 from conftest import small_run
 from torch import Tensor, nn
 
-from robench import DATASETS, DEFENSES, Batch, Call, Objective, Places, Progress, Schedule, Task, UsageError, recipe_of
+from robench import (
+    DATASETS,
+    DEFENSES,
+    Batch,
+    Call,
+    Objective,
+    Places,
+    Progress,
+    Recipe,
+    Schedule,
+    Task,
+    UsageError,
+    recipe_of,
+)
 from robench.adversary import Adversary, robust_accuracy
 from robench.blocks import blocks_of, outputs, patch_of
 from robench.checkpoints import Checkpoint, task_of
@@ -185,7 +198,8 @@ def test_rspc_fits_timms_models_and_refuses_those_without_blocks() -> None:
         f"augmix(model={TINY})", f"augmix(model={TINY}, weight=0.0)", f"distill(model={TINY}, teacher=carlini(epochs=1, width=4))",
         f"distill(model={TINY}, teacher={TINY}, form='hard')", "wide_resnet(width=1, depth=10, epochs=1)", "madry_cnn(epochs=1)",
         f"distill(form='defensive', alpha=1.0, temperature=100.0, model={TINY}, teacher=tempered(model={TINY}))",
-        "timm(name='resnet10t', epochs=1)",
+        "timm(name='resnet10t', epochs=1)", f"augmented(model={TINY}, average=0.9)",
+        f"augmented(model=madry(model={TINY}, steps=2), mixup=0.0, cutmix=0.0, randaugment=0, accumulate=2)",
     ],
 )  # fmt: skip
 def test_every_defense_is_trained_and_attacked(defense: str) -> None:
@@ -200,6 +214,7 @@ def test_the_most_robust_epoch_is_kept_and_an_interrupted_training_ends_the_same
     for call in (
         "madry(model=vit(depth=1, epochs=4, lr=0.02), eps=0.05, steps=2)",
         "rspc(model=vit(depth=1, epochs=3))",
+        "augmented(model=vit(depth=1, epochs=3), average=0.9, accumulate=2)",
     ):
         found = {}
         for name, stop_at in (("whole", None), ("broken", 65)):
@@ -239,3 +254,49 @@ def test_nested_defenses_that_do_not_exist_are_named() -> None:
         small_run(defense="distill")
     with pytest.raises(UsageError, match="a depth is 6 units a stage"):
         recipe_of("wide_resnet(depth=12)", digits_task())
+
+
+def test_mixed_labels_are_learnt_as_they_were_mixed(batch: Any) -> None:
+    model, given, _ = batch
+    recipe = recipe_of("augmented(randaugment=0, erasing=0.0, mixup=0.0, cutmix=0.0, smoothing=0.2)", digits_task())
+    made = recipe.objective
+    made.mixing.num_classes = 2
+    smoothed = (given.labels[:, None] == torch.arange(2)) * 0.8 + 0.1
+    expected = F.cross_entropy(model(given.inputs), smoothed)
+    assert float(made.loss(model, given, HALF)) == pytest.approx(float(expected), rel=1e-5)
+    mixed = recipe_of("augmented(randaugment=0, erasing=0.0, cutmix=0.0, smoothing=0.0)", digits_task()).objective
+    mixed.mixing.num_classes = 2
+    seen = {}
+
+    class Watch(Objective):
+        def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+            seen["batch"] = batch
+            return torch.zeros(())
+
+    mixed.base = Watch()
+    mixed.loss(model, given, HALF)
+    found = seen["batch"]
+    share = float(found.soft.max(1).values[found.soft.min(1).values > 0].mean())
+    turned = given.inputs.flip(0)
+    either = torch.stack([s * given.inputs + (1 - s) * turned for s in (share, 1 - share)])
+    assert ((found.inputs - either).abs().amax((2, 3, 4)).min(0).values < 1e-5).all()
+
+
+def test_a_batch_in_parts_and_a_moving_average_are_what_they_say() -> None:
+    from robench.snapshots import Average
+    from robench.training import train
+
+    data, found = DATASETS["digits"].function(Places.of()), []
+    for parts in (1, 3):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        schedule = Schedule(5, 32, 1e-2, accumulate=parts)
+        found.append(train(Recipe(model, schedule), data.train, data.validation, seed=0, device=torch.device("cpu")))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*(m.parameters() for m in found), strict=True))
+    average, expected = Average(nn.Linear(1, 1), 0.5), None
+    for step in (20, 21):
+        model = nn.Linear(1, 1)
+        before = average.model.weight.clone()  # type: ignore[union-attr]
+        average.update(model, step)
+        expected = 0.5 * before + 0.5 * model.weight
+        assert torch.allclose(average.model.weight, expected)  # type: ignore[arg-type]
