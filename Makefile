@@ -33,8 +33,9 @@ paper: .venv/installed
 	.venv/bin/robench run --dataset cifar10 --n 1000 --store results/cifar10 --defense vit --defense ksa \
 	  --attack "pgd_linf(eps=[1/255,2/255,4/255,8/255])" --attack cw_l2 --attack cw_linf
 
-# What attacks cost beside the passes that they need, and beside other libraries: ratios measured in one run.
+# What trainings and attacks cost beside the passes that they need, and beside other libraries: ratios measured in one run.
 speed: .venv/installed
+	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/training.py
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/attacks.py
 
 clean:

@@ -28,13 +28,16 @@ def timm(
     """Any model of timm: `timm(name='deit_tiny_patch16_224')`, for the data set's image size and classes.
 
     Args:
-        name: as `timm.list_models()` has it.
+        name: as `timm.list_models()` has it, or one of those that robench adds: `rvt_tiny`, `rvt_small`, `rvt_base` and their
+            `_plus` forms, `fan_tiny_hybrid`, `fan_small_hybrid`, `fan_base_hybrid`, `pvt_tiny` to `pvt_large`, `t2t_vit_t_14`,
+            `t2t_vit_t_24`.
         pretrained: begin with published weights, which timm downloads. They are used as they are where they have as many
             classes as the data set and no epochs are asked for.
         epochs: 0 for none; None: as many as suit the data set, and none for published weights of the same classes.
         seed: of the initial weights, the order of the images and their augmentation.
     """
     library = import_module("timm")
+    import_module("robench.models")  # which registers its own with timm
     if name not in library.list_models(name) and not library.is_model(name.partition(".")[0]):
         raise UsageError(f"timm has no model {name!r}{nearest(name, library.list_models())}")
     shape: dict[str, Any] = {"in_chans": task.shape[0]}

@@ -44,7 +44,7 @@ def listing(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         yield f"{name}:"
         width = max(len(e["name"]) for e in entries)
         for e in entries:
-            about = ", ".join(str(e[key]) for key in ("knowledge", "goal", "norm") if key in e)
+            about = ", ".join(str(e[key]) for key in ("knowledge", "goal", "norm", "paper") if e.get(key))
             yield f"  {e['name']:<{width}}  {e['summary']}" + (f" [{about}]" if about else "")
 
 
