@@ -41,9 +41,18 @@ class Augmented(Wrapped):
                 inputs = torch.cat([self.augmentation(part) for part in parts]).to(inputs) / 255
             if self.erasing:
                 inputs = self.erasing(inputs.clone()).clamp(0, 1)
-            if self.mixing and len(inputs) % 2 == 0:
-                inputs, soft = self.mixing(inputs.clone(), batch.labels)
+            if self.mixing:
+                inputs, soft = mixed(self.mixing, inputs, batch.labels)
         return self.base.loss(model, batch._replace(inputs=inputs, soft=soft), progress)
+
+
+def mixed(mixing: Any, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """A batch and its labels, mixed; of an odd one the first image is mixed twice, since timm takes images in pairs."""
+    count = len(inputs)
+    if count % 2:
+        inputs, labels = torch.cat([inputs, inputs[:1]]), torch.cat([labels, labels[:1]])
+    found, soft = mixing(inputs.clone(), labels)
+    return found[:count], soft[:count]
 
 
 @contextmanager

@@ -25,6 +25,7 @@ def checkpoint(task: Task, *, path: FilePath, arch: Call, strip: str = "") -> Re
         path: .safetensors, or a file of torch.save that holds nothing but tensors. Its contents are part of what the row is
             named by. A pickle that would run code is refused.
         arch: the defense whose architecture it is; its training is left out.
+            Weights of a model without robench's normalisation in front are put behind that of arch.
         strip: a prefix of the names in the file that the architecture does not have ("module." is taken off by itself).
     """
     recipe = recipe_of(arch, task)
@@ -33,6 +34,9 @@ def checkpoint(task: Task, *, path: FilePath, arch: Call, strip: str = "") -> Re
         raise DataError(f"there is no file {path!r} to read weights from; give a .safetensors or .pt file")
     weights = {name.removeprefix("module.").removeprefix(strip): tensor for name, tensor in _read(file).items()}
     own = recipe.model.state_dict()
+    if not own.keys() & weights.keys():  # a model from elsewhere has no normalisation ahead of it: that of arch stays
+        inner = {f"1.{name}": tensor for name, tensor in weights.items()}
+        weights = inner | {name: own[name] for name in ("0.mean", "0.std") if name in own}
     missing, strange = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     if missing or strange:
         raise UsageError(

@@ -30,7 +30,8 @@ class KeepMask(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, share: float, cut: bool) -> Tensor:
         ctx.cut = cut
-        return (scores > scores.quantile(share, dim=1, keepdim=True)).to(scores)
+        single = scores.float()  # quantile knows no half precision
+        return (single > single.quantile(share, dim=1, keepdim=True)).to(scores)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -80,6 +81,7 @@ class Aligned(Wrapped):
         self.noise, self.schedule = noise, schedule
         own: dict[str, Any] = {"lr": 1e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}
         self.optimizer = torch.optim.SGD(corruption.parameters(), **(own if self.authors else {"lr": schedule.lr}))
+        self.plain = type(base) is Objective
         self._seen: dict[str, float] = {}
 
     @property
@@ -88,11 +90,16 @@ class Aligned(Wrapped):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         self.corruption.to(batch.inputs.device)
-        with outputs(self.blocks) as clean:
+        if self.plain:  # the pass of the base serves: it is of these very images
+            with outputs(self.blocks) as clean:
+                task_loss = self.base.loss(model, batch, progress)
+        else:
             task_loss = self.base.loss(model, batch, progress)
+            with outputs(self.blocks) as clean:
+                model(batch.inputs)
         with outputs(self.blocks) as occluded:
             model(self.occluded(batch.inputs))
-        pairs = zip(clean[-len(self.blocks) :], occluded, strict=True)
+        pairs = zip(clean, occluded, strict=True)
         if self.authors:
             distance = torch.stack([F.mse_loss(b, a) for a, b in pairs]).sum() / (len(self.blocks) + 1e-4)
         else:

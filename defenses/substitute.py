@@ -18,10 +18,10 @@ from robench import (
     PositiveShare,
     Progress,
     Recipe,
-    Schedule,
     Source,
     Split,
     Task,
+    UsageError,
     defense,
     recipe_of,
 )
@@ -124,11 +124,15 @@ def substitute(
         step: of that move, for pixels in [0, 1]; its sign turns every three rounds. A negative one begins away from the
             class, as the code of arXiv:2006.10876 does. Images stay in the box and in 256 levels: a target takes images.
         lr: None: that of `model`. It does not decay: every round is a training.
-        seed: of the order of the images; the initial weights are those of `model` and its own seed.
+        seed: of the initial weights, unless `model` has one, and of the order of the images.
     """
     recipe = recipe_of(model, task)
-    batch_size = recipe.schedule.batch_size
+    old = recipe.schedule
     count = beginning(share, images, task.held_out if share is None else task.train_size)
-    steps = sum(epochs * steps_per_epoch(count * 2**past, batch_size) for past in range(rounds))
-    schedule = Schedule(steps, batch_size, lr or recipe.schedule.lr, recipe.schedule.weight_decay, decay="none")
-    return replace(recipe, schedule=schedule, objective=Answers(target, share, images, epochs, step))
+    if not count:
+        raise UsageError(
+            "substitute(share=None) begins with held-out images, but this data set's validation split is empty"
+        )
+    steps = sum(epochs * steps_per_epoch(count * 2**past, old.batch_size) for past in range(rounds))
+    schedule = replace(old, steps=steps, lr=lr or old.lr, decay="none", crop=0, flip=False)
+    return Recipe(recipe.model, schedule, Answers(target, share, images, epochs, step))

@@ -26,11 +26,13 @@ def patch_of(model: nn.Module) -> int | None:
 
 @contextmanager
 def outputs(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collect what the blocks return in every forward pass within, in order: for each (N, ...)."""
+    """Collect what the blocks return in every forward pass within, in order: for each (N, ...); other than tensors are left out."""
     seen: list[Tensor] = []
 
     def keep(module: nn.Module, given: Any, result: Any) -> None:
-        seen.append(result[0] if isinstance(result, tuple) else result)
+        found = result[0] if isinstance(result, tuple) else result
+        if isinstance(found, Tensor):
+            seen.append(found)
 
     handles = [block.register_forward_hook(keep) for block in blocks]
     try:

@@ -20,6 +20,7 @@ from robench.calls import Call
 from robench.cards import DatasetCard
 from robench.classifier import frozen
 from robench.errors import DataError, ModelError, UsageError
+from robench.expectation import Expectation
 from robench.files import atomic_path
 from robench.hashing import digest, file_digest
 from robench.images import Splits
@@ -42,6 +43,7 @@ class Trained:
         weights: digest of the weights' file.
         log: one line an epoch of the training that made it.
         seconds: that the training took (0 where there was none).
+        stochastic: it is declared random, and the mean of its draws is what counts.
     """
 
     call: Call
@@ -49,6 +51,12 @@ class Trained:
     weights: str
     log: list[dict[str, Any]]
     seconds: float
+    stochastic: bool = False
+
+    def attacked(self, device: torch.device) -> nn.Module:
+        """The frozen model as an attack follows it."""
+        module = frozen(self.model, device)
+        return Expectation(module) if self.stochastic else module
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,8 @@ class Checkpoint:
     def of(cls, defense: str | Call | Callable[..., Any], splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
         """The checkpoint of a defense trained on these splits."""
         entry, call = DEFENSES.find(defense)
+        if int(call.options.get("seed", 0)) < 0:
+            raise UsageError(f"{entry.shown(call)}: a seed is a whole number of at least 0")
         task = task_of(splits, card)
         identity = {
             "defense": DEFENSES.identity(call, entry),
@@ -93,10 +103,20 @@ class Checkpoint:
         given = {}
         for name, source in self.sources.items():
             trained = source.load()
-            given[name] = frozen(trained.model if trained else source.recipe().model, torch.device("cpu"))
+            model = frozen(trained.model if trained else source.recipe().model, torch.device("cpu"))
+            given[name] = Expectation(model) if source.stochastic else model
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return build(self.entry, Call(self.call.name, self.call.options | given), self.task)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the defense, or one that it wraps, is declared random."""
+        return declared_stochastic(self.call, self.entry)
+
+    def made_with(self) -> dict[str, str | None]:
+        """Digests of the sources' weights."""
+        return {name: source.weights() for name, source in self.sources.items()}
 
     def weights(self) -> str | None:
         """Digest of the trained weights; None where there are none yet."""
@@ -122,14 +142,15 @@ class Checkpoint:
         if file_digest(weights) != facts["sha256"]:
             tell(f"the weights of {self.call} in {weights} are damaged (their hash is wrong); training again")
             return None
-        if facts["sources"] != {name: source.weights() for name, source in self.sources.items()}:
+        if facts["sources"] != self.made_with():
             tell(f"the weights of {self.call} were made with others of its sources; training again")
             return None
         recipe = self.recipe()
         recipe.model.load_state_dict(load_file(weights))
         log = self.folder / "log.jsonl"
         lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
-        return Trained(self.call, recipe.model.eval(), facts["sha256"][:16], lines, facts["seconds"])
+        weights_digest = facts["sha256"][:16]
+        return Trained(self.call, recipe.model.eval(), weights_digest, lines, facts["seconds"], self.stochastic)
 
     def obtain(
         self,
@@ -173,7 +194,7 @@ class Checkpoint:
         if trainable:
             self.splits.train.verify()
             announce(recipe)
-            state = self.folder / "state.safetensors"
+            state = self.folder / f"state-{digest(self.made_with(), 8)}.safetensors"
             train(
                 recipe,
                 self.splits.train,
@@ -191,11 +212,12 @@ class Checkpoint:
         facts = {
             "defense": str(self.call), "sha256": file_digest(self.folder / "weights.safetensors"), "seconds": round(seconds, 1),
             "parameters": sum(p.numel() for p in recipe.model.parameters()),
-            "sources": {name: source.weights() for name, source in self.sources.items()}, "identity": self.identity, "torch": torch.__version__, "device": device.type,
+            "sources": self.made_with(), "identity": self.identity, "torch": torch.__version__, "device": device.type,
         }  # fmt: skip
         with atomic_path(self.folder / "facts.json") as temporary:
             temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        (self.folder / "state.safetensors").unlink(missing_ok=True)
+        for state in self.folder.glob("state-*.safetensors"):
+            state.unlink()
         loaded = self.load()
         if loaded is None:
             raise ModelError(
@@ -210,6 +232,15 @@ class Checkpoint:
             if log.exists()
             else 0.0
         )
+
+
+def declared_stochastic(call: Call, entry: Entry | None = None) -> bool:
+    """Whether a defense, or one nested in its options to be wrapped by it, is declared random."""
+    entry = entry or DEFENSES[call.name]
+    nested = [
+        v for n, v in call.options.items() if isinstance(v, Call) and n in entry.options and not entry.options[n].kind
+    ]
+    return bool(entry.card.stochastic) or any(declared_stochastic(inner) for inner in nested)
 
 
 def build(entry: Entry, call: Call, task: Task) -> Recipe:
@@ -234,9 +265,14 @@ def build(entry: Entry, call: Call, task: Task) -> Recipe:
 
 
 def recipe_of(model: str | Call, task: Task) -> Recipe:
-    """The recipe of another defense, for defenses that wrap one."""
-    entry, call = DEFENSES.find(model)
-    return build(entry, call, task)
+    """The recipe of another defense, for defenses that wrap one; its initial weights are of its own seed where it has one."""
+    entry, given = DEFENSES.call(model)
+    call = Call(given.name, entry.resolve(given.options))
+    if "seed" not in given.options:
+        return build(entry, call, task)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(call.options["seed"]))
+        return build(entry, call, task)
 
 
 def task_of(splits: Splits, card: DatasetCard) -> Task:

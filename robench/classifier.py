@@ -130,6 +130,8 @@ class Classifier:
         try:
             (gradient,) = torch.autograd.grad(loss.sum(), inputs, retain_graph=again)
         except RuntimeError as error:
+            if ran_out(error):
+                raise
             raise ModelError(
                 f"{self._name} has no gradient with respect to its inputs ({error}); "
                 "a white-box attack needs one: use a score- or decision-based attack"

@@ -18,6 +18,8 @@ from robench.size import size_of
 from robench.vit import attentions, watched
 
 ATTENTION_IMAGES = 256
+OCCLUDED_IMAGES = 32
+"""Few, since all blocks' outputs of all of them are held at once."""
 OCCLUDED = 0.1
 """Share of the patches, as in RSPC's figure."""
 PROBE_IMAGES = 8
@@ -62,7 +64,7 @@ def occlusion(subject: Subject) -> dict[str, list[float]]:
             robench's attention, or without blocks.
     """
     layers, blocks = attentions(subject.module), blocks_of(subject.module)
-    chosen = np.arange(min(ATTENTION_IMAGES, len(subject.split)))
+    chosen = np.arange(min(OCCLUDED_IMAGES, len(subject.split)))
     inputs, draws = subject.split.inputs(chosen), Draws(0, subject.split.image_ids()[chosen].tolist())
     mask = patch_mask(draws, inputs.shape, None, OCCLUDED)
     noise = draws.uniform("noise", 0, None, inputs.shape[1:]).float()
@@ -71,7 +73,11 @@ def occlusion(subject: Subject) -> dict[str, list[float]]:
             subject.module(images.to(subject.device))
     half, middle = len(rows) // 2, len(features) // 2
     cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(rows[:half], rows[half:], strict=True)]
-    distances = [(b - a).norm() / a.norm() for a, b in zip(features[:middle], features[middle:], strict=True)]
+    distances = (
+        [(b - a).norm() / a.norm() for a, b in zip(features[:middle], features[-middle:], strict=True)]
+        if middle
+        else []
+    )
     return {
         "attention": [round(float(c), 4) for c in cosines[: len(layers)]],
         "features": [round(float(d), 4) for d in distances[: len(blocks)]],

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from robench.checkpoints import Trained
-from robench.classifier import frozen
 from robench.duration import training_seconds
 from robench.execution import best_batch, one_intra_op_thread
 from robench.harness import Row, Settings, subject_of, unit_of
@@ -108,7 +107,7 @@ def _plan_cell(
         if len(records)
         else store.why_again(unit) or "not run yet"
     )
-    models = {name: frozen(source.model, subject.device) for name, source in sources.items()}
+    models = {name: source.attacked(subject.device) for name, source in sources.items()}
     passes, seconds = probe_cost(subject, condition.given(models), settings.seed)
     return CellPlan(
         row.name,

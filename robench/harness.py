@@ -158,7 +158,7 @@ def subject_of(row: Row, trained: Trained, device: torch.device, precision: Prec
     """The trained model frozen on its device, with its clean logits; a random one as the mean of its draws."""
     return Subject.of(
         row.name, frozen(trained.model, device), row.data.splits.classes, device, row.split,
-        stochastic=row.checkpoint.entry.card.stochastic, precision=precision,
+        stochastic=trained.stochastic, precision=precision,
     )  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def _measure(
                 row.split.select(missing).verify()
                 batch = best_batch(subject)[0] if settings.batch_size == "auto" else settings.batch_size
                 task = reporter.task(label, unit="image", total=len(row.split), done=len(row.split) - len(missing))
-                models = {name: frozen(source.model, subject.device) for name, source in sources.items()}
+                models = {name: source.attacked(subject.device) for name, source in sources.items()}
                 try:
                     complete(
                         unit, subject, condition.given(models), settings.seed, missing, keep,

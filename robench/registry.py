@@ -54,7 +54,7 @@ class Entry:
         extra = {"targets": TargetRule | None} if "targets" in self.options else None
         presets = getattr(self.card, "presets", {})
         if presets and "preset" in given:
-            if given["preset"] not in presets:
+            if not isinstance(given["preset"], str) or given["preset"] not in presets:
                 raise UsageError(
                     f"{self.name} has no preset {given['preset']!r}{nearest(str(given['preset']), presets)}"
                 )

@@ -75,6 +75,7 @@ def train(
                 if now.average:
                     now.average.update(model, now.step)
                 report(Progress(now.step, schedule.steps, now.epoch))
+        now.best.now = None
         # Epochs that are shorter than the validation split are not worth a look each.
         seen = [done * schedule.batch_size // max(1, len(validation)) for done in (now.step - batches, now.step)]
         looked = seen[1] > seen[0] or now.step == schedule.steps

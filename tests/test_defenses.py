@@ -300,3 +300,24 @@ def test_a_batch_in_parts_and_a_moving_average_are_what_they_say() -> None:
         average.update(model, step)
         expected = 0.5 * before + 0.5 * model.weight
         assert torch.allclose(average.model.weight, expected)  # type: ignore[arg-type]
+
+
+def test_a_nested_seed_is_that_of_the_initial_weights() -> None:
+    def weights(call: str) -> Tensor:
+        torch.manual_seed(0)
+        return next(iter(recipe_of(call, digits_task()).model.parameters())).detach()
+
+    assert torch.equal(weights("madry(model=vit)"), weights("madry(model=vit)"))
+    assert not torch.equal(weights("madry(model=vit(seed=1))"), weights("madry(model=vit(seed=2))"))
+    assert torch.equal(weights("vit(seed=1)"), weights("madry(model=vit(seed=1))"))
+
+
+def test_an_odd_batch_is_mixed_and_rspc_compares_an_image_with_itself() -> None:
+    task = digits_task()
+    made = recipe_of("augmented(randaugment=0, erasing=0.0)", task).objective
+    mixed, soft = own("augmented", "mixed")(made.mixing, torch.rand(7, 1, 8, 8), torch.arange(7))
+    assert (mixed.shape, soft.shape) == ((7, 1, 8, 8), (7, 10))
+    assert ((soft > 0.05).sum(1) >= 2).any()
+    recipe = recipe_of("rspc(model=augmented(model=vit(depth=1)), share=0.01)", task)
+    recipe.objective.loss(recipe.model, Batch(torch.rand(8, 1, 8, 8), torch.arange(8), torch.arange(8)), HALF)
+    assert recipe.objective.report()["alignment"] < 0.05

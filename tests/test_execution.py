@@ -115,6 +115,8 @@ def test_a_declared_random_defense_runs_from_a_file() -> None:
     )
     asr = [row["asr"]["value"] for row in result.summary()]
     assert asr[0] > 0.5
+    wrapped, _ = small_run(defense="noise(model='./noisy.py')", attack="fgsm(eps=0.2)")
+    assert (wrapped.records.loc[wrapped.records["correct"], "forwards"] == 16).all(), "what wraps it is random too"
     assert (result.records.groupby("attack")["forwards"].max() % 16 == 0).all()
 
 

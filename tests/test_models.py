@@ -161,3 +161,15 @@ def test_a_models_card_says_how_it_takes_occluded_patches() -> None:
     assert all(0.3 < cosine < 1 for cosine in card["occlusion"]["attention"])
     assert all(0 < distance < 2 for distance in card["occlusion"]["features"])
     assert card["macs"] > 0
+
+
+def test_weights_from_elsewhere_go_behind_the_normalisation() -> None:
+    import timm
+
+    torch.manual_seed(1)
+    made = timm.create_model("resnet10t", num_classes=10).eval()
+    torch.save(made.state_dict(), "elsewhere.pt")
+    recipe = recipe_of("checkpoint(path='elsewhere.pt', arch=timm(name='resnet10t', epochs=1))", COLOUR)
+    inputs, (mean, std) = torch.rand(2, 3, 32, 32), (made.pretrained_cfg[key] for key in ("mean", "std"))
+    normal = (inputs - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
+    assert torch.allclose(recipe.model.eval()(inputs), made(normal), atol=1e-5)

@@ -8,6 +8,7 @@ import pytest
 from conftest import PGD, SMALL, small_run
 
 import robench
+from robench import UsageError
 from robench.forecast import plan_rows
 from robench.harness import Settings, rows_of
 from robench.places import Places
@@ -117,3 +118,12 @@ def test_a_users_own_file_adds_a_defense_and_an_attack(tmp_path: Path) -> None:
     asr = {row["attack"]: row["asr"]["value"] for row in result.summary()}
     assert asr["./mine.py::noise(eps=0.1)"] <= asr["fgsm(eps=0.1)"]
     assert result.summary()[0]["clean_accuracy"]["value"] > 0.8
+
+
+def test_lists_and_seeds_that_make_no_sense_are_said() -> None:
+    with pytest.raises(UsageError, match="a seed is a whole number of at least 0"):
+        small_run(defense="vit(seed=-1)")
+    with pytest.raises(UsageError, match="has no preset"):
+        small_run(attack="pgd_linf(eps=0.1, preset=['quick', 'art'])")
+    result, _ = small_run(attack="pgd_linf(eps=0.1, steps=[1, 2], targets=[None, 'random'])")
+    assert len(result.measured) == 4

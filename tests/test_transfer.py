@@ -12,7 +12,7 @@ from cases import linear_case, split_of
 from conftest import SMALL, small_run
 from torch import Tensor, nn
 
-from robench import DEFENSES, Places, UsageError
+from robench import DEFENSES, Call, Places, UsageError
 from robench.checkpoints import Checkpoint
 from robench.forecast import plan_rows
 from robench.harness import Settings, rows_of
@@ -130,3 +130,15 @@ def test_an_interrupted_substitute_ends_with_the_same_weights(tmp_path: Path) ->
         return (checkpoint.folder / "weights.safetensors").read_bytes()
 
     assert weights(tmp_path / "whole", None) == weights(tmp_path / "broken", 27)
+
+
+def test_a_substitute_keeps_its_models_optimiser_and_sees_no_labels() -> None:
+    from robench.recipe import Task
+
+    task = Task((1, 8, 8), 10, 1000, (0.3,), (0.3,), epochs=2)
+    make = DEFENSES["substitute"].function
+    recipe = make(task, target=Always(), model=Call("wide_resnet", {"width": 1, "depth": 10}))
+    assert (recipe.schedule.optimizer, recipe.schedule.lr, recipe.schedule.decay) == ("sgd", 0.1, "none")
+    assert make(task, target=Always(), model=Call("madry", {"model": Call("carlini")})).selection is None
+    with pytest.raises(UsageError, match="validation split is empty"):
+        make(task, target=Always(), share=None)
