@@ -45,7 +45,13 @@ class AttackCard:
 
 @dataclass(frozen=True)
 class DefenseCard:
-    """The facts about a defense; the declared ones choose how it must be attacked."""
+    """The facts about a defense; the declared ones choose how it must be attacked.
+
+    Attributes:
+        stochastic: it is random; the mean of many draws is attacked and judged.
+        differentiable: False where white-box attacks follow slopes that stand in for its own (`straight_through`): the
+            table says so.
+    """
 
     paper: str = ""
     stochastic: bool = False

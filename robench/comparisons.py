@@ -176,6 +176,10 @@ def _caption(group: list[Measured], models: dict[str, dict[str, Any]], defenses:
     for defense in defenses:
         weights = next(o.unit.facts["weights"] for o in group if o.unit.spec["defense"] == defense)
         card = models.get(weights)
+        if card and card["approximate_slopes"]:
+            lines.append(
+                f"{defense} is declared not differentiable: white-box attacks follow slopes that stand in for its own, and may miss some."
+            )
         if card and card["attention"]:
             shares = ", ".join(f"{100 * layer[min(4, len(layer)) - 1]:.0f}" for layer in card["attention"])
             lines.append(

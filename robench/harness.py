@@ -119,6 +119,7 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
         card = model_card(
             subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log)
         )
+        card["approximate_slopes"] = not row.checkpoint.entry.card.differentiable
         store.write_model(card)
         preflight(subject, gradients=any(c.card.knowledge == "white-box" for c in row.conditions))
         for condition in row.conditions:

@@ -136,3 +136,18 @@ def test_a_step_without_a_slope_can_be_given_one() -> None:
         evaluate(Rounding(False), "fgsm(eps=0.5)", split_of(40))
     records = evaluate(Rounding(True), "pgd_linf(eps=0.5)", split_of(40))
     assert records.loc[records["correct"], "success"].mean() > 0.9
+
+
+def test_a_defense_that_is_declared_not_differentiable_is_marked() -> None:
+    Path("rounded.py").write_text(
+        "from torch import nn\nfrom dataclasses import replace\n"
+        "from robench import Call, Recipe, Task, defense, recipe_of, straight_through\n\n"
+        "class Rounded(nn.Module):\n    def forward(self, x):\n        return straight_through((x * 4).round() / 4, x)\n\n"
+        "@defense(differentiable=False)\ndef rounded(task: Task, *, seed: int = 0) -> Recipe:\n"
+        '    """Four levels before a ViT."""\n'
+        '    recipe = recipe_of(Call("vit", {"depth": 1, "epochs": 4}), task)\n'
+        "    return replace(recipe, model=nn.Sequential(Rounded(), recipe.model))\n"
+    )
+    result, _ = small_run(defense="./rounded.py", attack="pgd_linf(eps=0.2, steps=10)")
+    assert "declared not differentiable: white-box attacks follow slopes that stand in for its own" in result.table()
+    assert result.summary()[0]["asr"]["value"] > 0.5

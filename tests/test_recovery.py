@@ -138,7 +138,14 @@ def test_ctrl_c_says_what_is_safe(tmp_path: Path) -> None:
     import time
 
     command = robench_run("--defense", SMALL, "--dataset", "digits", "--attack", "cw_l2(steps=1000)")
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+    def heed_interrupts() -> None:
+        """A shell that starts the tests in the background has told its children to ignore Ctrl-C."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed_interrupts
+    )  # fmt: skip
     begun = time.monotonic()
     while not any(Path("results").rglob("*lease*")) and time.monotonic() < begun + 90:
         time.sleep(0.2)  # until the attack runs: an interrupt in the middle of an import may be lost
