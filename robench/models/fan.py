@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from timm.layers import DropPath, LayerNorm2d, trunc_normal_
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs
 from timm.models.convnext import ConvNeXtBlock
 from timm.models.xcit import ClassAttentionBlock, PositionalEncodingFourier
 from torch import Tensor, nn
 
-from robench.models.parts import LayerNorm, init_linear, sides_of
+from robench.models.parts import LayerNorm, check_size, init_linear, register, sides_of
 from robench.models.pvt import ReducedAttention
 
 PATCH = 16
@@ -163,9 +162,7 @@ class FullyAttentionalNetwork(nn.Module):
         trunc_normal_(self.cls_token, std=0.02)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if inputs.shape[2:] != self.img_size:
-            height, width = inputs.shape[2:]
-            raise AssertionError(f"this FAN was built for images of {self.img_size}, not {height} x {width}")
+        check_size(inputs, self.img_size, "FAN")
         grid = self.patch_embed(inputs)
         height, width = grid.shape[2:]
         x = (grid + self.pos_embed(1, height, width)).flatten(2).transpose(1, 2)
@@ -186,28 +183,4 @@ SHAPES = {
 FACTS = {"fixed_input_size": True, "first_conv": "patch_embed.convnext.0", "classifier": "head", "crop_pct": 1.0}
 default_cfgs = generate_default_cfgs({name: FACTS for name in SHAPES})  # timm looks for it under this name
 
-
-def _create(name: str, pretrained: bool, options: dict[str, Any]) -> FullyAttentionalNetwork:
-    model: FullyAttentionalNetwork = build_model_with_cfg(
-        FullyAttentionalNetwork, name, pretrained, **SHAPES[name], **options
-    )
-    return model
-
-
-def fan_tiny_hybrid(pretrained: bool = False, **options: Any) -> FullyAttentionalNetwork:
-    """FAN-T-Hybrid: 7.5 M parameters."""
-    return _create("fan_tiny_hybrid", pretrained, options)
-
-
-def fan_small_hybrid(pretrained: bool = False, **options: Any) -> FullyAttentionalNetwork:
-    """FAN-S-Hybrid: 26.1 M parameters."""
-    return _create("fan_small_hybrid", pretrained, options)
-
-
-def fan_base_hybrid(pretrained: bool = False, **options: Any) -> FullyAttentionalNetwork:
-    """FAN-B-Hybrid: 50.5 M parameters."""
-    return _create("fan_base_hybrid", pretrained, options)
-
-
-for _entry in (fan_tiny_hybrid, fan_small_hybrid, fan_base_hybrid):
-    register_model(_entry)
+register(FullyAttentionalNetwork, SHAPES)

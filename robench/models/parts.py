@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from timm.layers import to_2tuple, trunc_normal_
-from torch import nn
+from timm.models import build_model_with_cfg, register_model
+from torch import Tensor, nn
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
 
@@ -34,3 +36,30 @@ def init_linear(module: nn.Module) -> None:
 def drop_rates(last: float, depth: int) -> list[float]:
     """Rates of stochastic depth that rise evenly from 0 at the first block to the one given at the last."""
     return [last * i / max(depth - 1, 1) for i in range(depth)]
+
+
+def check_size(inputs: Tensor, built_for: tuple[int, int], name: str) -> None:
+    """Raises AssertionError if images are not of the size that a model was built for."""
+    if inputs.shape[2:] != built_for:
+        height, width = inputs.shape[2:]
+        raise AssertionError(f"this {name} was built for images of {built_for}, not {height} x {width}")
+
+
+def register(kind: type[nn.Module], shapes: dict[str, dict[str, Any]]) -> None:
+    """Make an architecture known to timm: `timm.create_model(name)` for every shape, from the module that defines it.
+
+    Args:
+        shapes: the arguments of each name.
+    """
+    for name, shape in shapes.items():
+        register_model(_entry(kind, name, shape))
+
+
+def _entry(kind: type[nn.Module], name: str, shape: dict[str, Any]) -> Any:
+    def create(pretrained: bool = False, **options: Any) -> nn.Module:
+        model: nn.Module = build_model_with_cfg(kind, name, pretrained, **shape, **options)
+        return model
+
+    # timm reads both: what the model is called, and which module's default_cfgs it belongs to.
+    create.__name__, create.__module__ = name, kind.__module__
+    return create

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from timm.layers import DropPath, Mlp, PatchEmbed, trunc_normal_
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs
 from torch import Tensor, nn
 
-from robench.models.parts import LayerNorm, drop_rates, init_linear, sides_of
+from robench.models.parts import LayerNorm, drop_rates, init_linear, register, sides_of
 
 PATCHES = (4, 2, 2, 2)  # of the four stages, for all sizes, as table 1 of the paper has them
 DIMS = (64, 128, 320, 512)
@@ -138,36 +137,13 @@ class PyramidVisionTransformer(nn.Module):
         return logits
 
 
-DEPTHS = {"pvt_tiny": (2, 2, 2, 2), "pvt_small": (3, 4, 6, 3), "pvt_medium": (3, 4, 18, 3), "pvt_large": (3, 8, 27, 3)}
+SHAPES = {
+    "pvt_tiny": {"depths": (2, 2, 2, 2)},
+    "pvt_small": {"depths": (3, 4, 6, 3)},
+    "pvt_medium": {"depths": (3, 4, 18, 3)},
+    "pvt_large": {"depths": (3, 8, 27, 3)},
+}
 FACTS = {"fixed_input_size": True, "first_conv": "stages.0.patch_embed.proj", "classifier": "head"}
-default_cfgs = generate_default_cfgs({name: FACTS for name in DEPTHS})  # timm looks for it under this name
+default_cfgs = generate_default_cfgs({name: FACTS for name in SHAPES})  # timm looks for it under this name
 
-
-def _create(name: str, pretrained: bool, options: dict[str, Any]) -> PyramidVisionTransformer:
-    options["depths"] = DEPTHS[name]
-    model: PyramidVisionTransformer = build_model_with_cfg(PyramidVisionTransformer, name, pretrained, **options)
-    return model
-
-
-def pvt_tiny(pretrained: bool = False, **options: Any) -> PyramidVisionTransformer:
-    """PVT-Tiny: 13.2 M parameters."""
-    return _create("pvt_tiny", pretrained, options)
-
-
-def pvt_small(pretrained: bool = False, **options: Any) -> PyramidVisionTransformer:
-    """PVT-Small: 24.5 M parameters."""
-    return _create("pvt_small", pretrained, options)
-
-
-def pvt_medium(pretrained: bool = False, **options: Any) -> PyramidVisionTransformer:
-    """PVT-Medium: 44.2 M parameters."""
-    return _create("pvt_medium", pretrained, options)
-
-
-def pvt_large(pretrained: bool = False, **options: Any) -> PyramidVisionTransformer:
-    """PVT-Large: 61.4 M parameters."""
-    return _create("pvt_large", pretrained, options)
-
-
-for _entry in (pvt_tiny, pvt_small, pvt_medium, pvt_large):
-    register_model(_entry)
+register(PyramidVisionTransformer, SHAPES)

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from timm.layers import DropPath, Mlp, trunc_normal_
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs
 from torch import Tensor, nn
 
-from robench.models.parts import LayerNorm, drop_rates, init_linear, sides_of
+from robench.models.parts import LayerNorm, check_size, drop_rates, init_linear, register, sides_of
 
 PATCH = 16
 MLP_RATIO = 4
@@ -177,9 +177,7 @@ class RobustVisionTransformer(nn.Module):
         self.apply(init_linear)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if inputs.shape[2:] != self.img_size:
-            height, width = inputs.shape[2:]
-            raise AssertionError(f"this RVT was built for images of {self.img_size}, not {height} x {width}")
+        check_size(inputs, self.img_size, "RVT")
         grid = self.stages[0](self.patch_embed(inputs))
         for pool, stage in zip(self.pools, self.stages[1:], strict=True):
             grid = stage(pool(grid))
@@ -202,43 +200,4 @@ SHAPES: dict[str, dict[str, Any]] = {
 FACTS = {"fixed_input_size": True, "first_conv": "patch_embed.layers.0", "classifier": "head"}
 default_cfgs = generate_default_cfgs({name: FACTS for name in SHAPES})  # timm looks for it under this name
 
-
-def _create(name: str, pretrained: bool, options: dict[str, Any]) -> RobustVisionTransformer:
-    model: RobustVisionTransformer = build_model_with_cfg(
-        RobustVisionTransformer, name, pretrained, **SHAPES[name], **options
-    )
-    return model
-
-
-def rvt_tiny(pretrained: bool = False, **options: Any) -> RobustVisionTransformer:
-    """RVT-Ti: 8.6 M parameters."""
-    return _create("rvt_tiny", pretrained, options)
-
-
-def rvt_small(pretrained: bool = False, **options: Any) -> RobustVisionTransformer:
-    """RVT-S: 22.1 M parameters."""
-    return _create("rvt_small", pretrained, options)
-
-
-def rvt_base(pretrained: bool = False, **options: Any) -> RobustVisionTransformer:
-    """RVT-B: 86.2 M parameters."""
-    return _create("rvt_base", pretrained, options)
-
-
-def rvt_tiny_plus(pretrained: bool = False, **options: Any) -> RobustVisionTransformer:
-    """RVT-Ti*, with masks: 10.9 M parameters."""
-    return _create("rvt_tiny_plus", pretrained, options)
-
-
-def rvt_small_plus(pretrained: bool = False, **options: Any) -> RobustVisionTransformer:
-    """RVT-S*, with masks: 23.3 M parameters."""
-    return _create("rvt_small_plus", pretrained, options)
-
-
-def rvt_base_plus(pretrained: bool = False, **options: Any) -> RobustVisionTransformer:
-    """RVT-B*, with masks: 88.5 M parameters."""
-    return _create("rvt_base_plus", pretrained, options)
-
-
-for _entry in (rvt_tiny, rvt_small, rvt_base, rvt_tiny_plus, rvt_small_plus, rvt_base_plus):
-    register_model(_entry)
+register(RobustVisionTransformer, SHAPES)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from timm.layers import Mlp, trunc_normal_
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from robench.models.parts import LayerNorm, drop_rates, init_linear, sides_of
+from robench.models.parts import LayerNorm, check_size, drop_rates, init_linear, register, sides_of
 
 TOKEN_DIM = 64
 
@@ -110,9 +109,7 @@ class T2TViT(nn.Module):
         trunc_normal_(self.cls_token, std=0.02)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if inputs.shape[2:] != self.img_size:
-            height, width = inputs.shape[2:]
-            raise AssertionError(f"this T2T-ViT was built for images of {self.img_size}, not {height} x {width}")
+        check_size(inputs, self.img_size, "T2T-ViT")
         x = self.patch_embed(inputs)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed
         for block in self.blocks:
@@ -128,21 +125,4 @@ SHAPES = {
 # The first layer that sees pixels is no convolution, so that timm has none to adapt to other channels.
 default_cfgs = generate_default_cfgs({name: {"fixed_input_size": True, "classifier": "head"} for name in SHAPES})
 
-
-def _create(name: str, pretrained: bool, options: dict[str, Any]) -> T2TViT:
-    model: T2TViT = build_model_with_cfg(T2TViT, name, pretrained, **SHAPES[name], **options)
-    return model
-
-
-def t2t_vit_t_14(pretrained: bool = False, **options: Any) -> T2TViT:
-    """T2T-ViT_t-14: 21.5 M parameters."""
-    return _create("t2t_vit_t_14", pretrained, options)
-
-
-def t2t_vit_t_24(pretrained: bool = False, **options: Any) -> T2TViT:
-    """T2T-ViT_t-24: 64.1 M parameters."""
-    return _create("t2t_vit_t_24", pretrained, options)
-
-
-for _entry in (t2t_vit_t_14, t2t_vit_t_24):
-    register_model(_entry)
+register(T2TViT, SHAPES)
