@@ -27,9 +27,9 @@ class Mixed(Wrapped):
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         if not self.weight:
             return self.base.loss(model, batch._replace(inputs=self._mixture(batch.inputs)), progress)
-        loss = self.base.loss(model, batch, progress)
-        views = torch.cat([batch.inputs, self._mixture(batch.inputs), self._mixture(batch.inputs)])
-        return loss + self.weight * jensen_shannon(model(views).softmax(1).chunk(3))
+        loss, logits = self.loss_and_logits(model, batch, progress)
+        mixtures = model(torch.cat([self._mixture(batch.inputs), self._mixture(batch.inputs)]))
+        return loss + self.weight * jensen_shannon([answers.softmax(1) for answers in (logits, *mixtures.chunk(2))])
 
     def _mixture(self, inputs: Tensor) -> Tensor:
         pixels = (inputs * 255).round().byte()
@@ -37,7 +37,7 @@ class Mixed(Wrapped):
         return mixed.float() / 255
 
 
-def jensen_shannon(answers: tuple[Tensor, ...]) -> Tensor:
+def jensen_shannon(answers: list[Tensor]) -> Tensor:
     """Mean divergence of several distributions, each (N, classes), from their mean; averaged over rows."""
     mean = torch.stack(answers).mean(0).clamp(1e-7, 1).log()
     return torch.stack([F.kl_div(mean, answer, reduction="batchmean") for answer in answers]).mean()

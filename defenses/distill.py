@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robench import Above0, Call, Objective, Recipe, Share, Source, Task, defense, recipe_of
-from robench.recipe import Batch, Progress, Wrapped
+from robench import Above0, Call, Objective, Recipe, Share, Source, Task, UsageError, defense, recipe_of
+from robench.recipe import Batch, Progress, Wrapped, classification
 
 Form = Literal["soft", "hard", "defensive"]
 VIT = Call("vit")
@@ -27,21 +27,20 @@ class Taught(Wrapped):
         self.teacher.to(batch.inputs.device)
         with torch.no_grad():
             answers = self.teacher(batch.inputs)
-        distance = distillation(model(batch.inputs), answers, self.form, self.temperature)
         if self.alpha == 1:
-            return distance
-        return (1 - self.alpha) * self.base.loss(model, batch, progress) + self.alpha * distance
+            return distillation(model(batch.inputs), answers, self.form, self.temperature)
+        loss, logits = self.loss_and_logits(model, batch, progress)
+        return (1 - self.alpha) * loss + self.alpha * distillation(logits, answers, self.form, self.temperature)
 
 
-class Tempered(Wrapped):
+class Tempered(Objective):
     """Cross-entropy of the logits over a temperature: what the teacher of defensive distillation is trained with."""
 
-    def __init__(self, base: Objective, temperature: float) -> None:
-        super().__init__(base)
+    def __init__(self, temperature: float) -> None:
         self.temperature = temperature
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        return F.cross_entropy(model(batch.inputs) / self.temperature, batch.labels)
+        return classification(model(batch.inputs) / self.temperature, batch)
 
 
 def distillation(student: Tensor, teacher: Tensor, form: Form, temperature: float) -> Tensor:
@@ -92,8 +91,13 @@ def tempered(task: Task, *, model: Call = VIT, temperature: Above0 = 100.0, seed
     a model is not robust (Carlini & Wagner, 2017).
 
     Args:
-        model: what is trained, with its own schedule.
+        model: what is trained, with its own schedule; a defense whose objective is plain cross-entropy.
         seed: of the order of the images and their augmentation.
     """
     recipe = recipe_of(model, task)
-    return replace(recipe, objective=Tempered(recipe.objective, temperature))
+    if type(recipe.objective) is not Objective:
+        raise UsageError(
+            f"tempered divides the logits of plain cross-entropy; {model} has an objective of its own: wrap its model instead, "
+            "such as tempered(model=vit)"
+        )
+    return replace(recipe, objective=Tempered(temperature))

@@ -81,7 +81,6 @@ class Aligned(Wrapped):
         self.noise, self.schedule = noise, schedule
         own: dict[str, Any] = {"lr": 1e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}
         self.optimizer = torch.optim.SGD(corruption.parameters(), **(own if self.authors else {"lr": schedule.lr}))
-        self.plain = type(base) is Objective
         self._seen: dict[str, float] = {}
 
     @property
@@ -90,13 +89,8 @@ class Aligned(Wrapped):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         self.corruption.to(batch.inputs.device)
-        if self.plain:  # the pass of the base serves: it is of these very images
-            with outputs(self.blocks) as clean:
-                task_loss = self.base.loss(model, batch, progress)
-        else:
-            task_loss = self.base.loss(model, batch, progress)
-            with outputs(self.blocks) as clean:
-                model(batch.inputs)
+        with outputs(self.blocks) as clean:
+            task_loss, _ = self.loss_and_logits(model, batch, progress)
         with outputs(self.blocks) as occluded:
             model(self.occluded(batch.inputs))
         pairs = zip(clean, occluded, strict=True)

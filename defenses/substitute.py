@@ -6,17 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robench import (
     Above0,
-    Batch,
     Call,
     Objective,
     Positive,
     PositiveShare,
-    Progress,
     Recipe,
     Source,
     Split,
@@ -79,9 +76,6 @@ class Answers(Objective):
         ]
         self._pixels = torch.cat([self._pixels, pixels]) if len(self._pixels) else pixels
         self._labels = torch.cat([self._labels, *labels])
-
-    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        return F.cross_entropy(model(batch.inputs), batch.labels)
 
     def report(self) -> dict[str, float]:
         return {"queries": float(len(self._labels))}

@@ -26,9 +26,9 @@ class Trades(Wrapped):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         worst = self._worst(model, batch, progress.step)
-        clean = F.log_softmax(model(batch.inputs), 1)
-        divergence = divergences(F.log_softmax(model(worst), 1), clean).mean()
-        return self.base.loss(model, batch, progress) + self.beta * divergence
+        loss, logits = self.loss_and_logits(model, batch, progress)
+        divergence = divergences(F.log_softmax(model(worst), 1), F.log_softmax(logits, 1)).mean()
+        return loss + self.beta * divergence
 
     def _worst(self, model: nn.Module, batch: Batch, step: int) -> Tensor:
         inputs = batch.inputs

@@ -26,10 +26,12 @@ def patch_of(model: nn.Module) -> int | None:
 
 @contextmanager
 def outputs(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collect what the blocks return in every forward pass within, in order: for each (N, ...); other than tensors are left out."""
+    """Collect what the blocks return in the latest forward pass within: for each (N, ...); other than tensors are left out."""
     seen: list[Tensor] = []
 
     def keep(module: nn.Module, given: Any, result: Any) -> None:
+        if module is blocks[0]:
+            seen.clear()
         found = result[0] if isinstance(result, tuple) else result
         if isinstance(found, Tensor):
             seen.append(found)

@@ -68,19 +68,17 @@ def occlusion(subject: Subject) -> dict[str, list[float]]:
     inputs, draws = subject.split.inputs(chosen), Draws(0, subject.split.image_ids()[chosen].tolist())
     mask = patch_mask(draws, inputs.shape, None, OCCLUDED)
     noise = draws.uniform("noise", 0, None, inputs.shape[1:]).float()
-    with watched(layers) as rows, outputs(blocks) as features:
-        for images in (inputs, torch.where(mask, noise, inputs)):
+    seen = []
+    for images in (inputs, torch.where(mask, noise, inputs)):
+        with watched(layers) as rows, outputs(blocks) as features:
             subject.module(images.to(subject.device))
-    half, middle = len(rows) // 2, len(features) // 2
-    cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(rows[:half], rows[half:], strict=True)]
-    distances = (
-        [(b - a).norm() / a.norm() for a, b in zip(features[:middle], features[-middle:], strict=True)]
-        if middle
-        else []
-    )
+        seen.append((rows[: len(layers)], features))
+    (rows, features), (occluded_rows, occluded_features) = seen
+    cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(rows, occluded_rows, strict=True)]
+    distances = [(b - a).norm() / a.norm() for a, b in zip(features, occluded_features, strict=True)]
     return {
-        "attention": [round(float(c), 4) for c in cosines[: len(layers)]],
-        "features": [round(float(d), 4) for d in distances[: len(blocks)]],
+        "attention": [round(float(cosine), 4) for cosine in cosines],
+        "features": [round(float(distance), 4) for distance in distances],
     }
 
 

@@ -74,7 +74,7 @@ class Objective:
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         """The scalar to minimise; the model is in training mode."""
-        return F.cross_entropy(model(batch.inputs), batch.labels if batch.soft is None else batch.soft)
+        return classification(model(batch.inputs), batch)
 
     def after_step(self, model: nn.Module, progress: Progress) -> None:
         """Called after each optimiser step."""
@@ -91,6 +91,11 @@ class Objective:
         """Put back what `state_dict` returned."""
 
 
+def classification(logits: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy of logits, (N, classes), to a batch's labels, or to its soft ones."""
+    return F.cross_entropy(logits, batch.labels if batch.soft is None else batch.soft)
+
+
 class Wrapped(Objective):
     """An objective around another, to which it passes on all that it does not do itself."""
 
@@ -102,6 +107,13 @@ class Wrapped(Objective):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         return self.base.loss(model, batch, progress)
+
+    def loss_and_logits(self, model: nn.Module, batch: Batch, progress: Progress) -> tuple[Tensor, Tensor]:
+        """The wrapped objective's loss and the model's logits of the batch, in one pass where plain cross-entropy is wrapped."""
+        if type(self.base) is Objective:
+            logits = model(batch.inputs)
+            return classification(logits, batch), logits
+        return self.base.loss(model, batch, progress), model(batch.inputs)
 
     def after_step(self, model: nn.Module, progress: Progress) -> None:
         self.base.after_step(model, progress)

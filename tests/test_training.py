@@ -1,0 +1,82 @@
+"""The training engine: schedules, resumption, the epoch that is kept, batches in parts, averages, seeds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robench import DATASETS, Call, Places, Progress, Recipe, Schedule, recipe_of
+from robench.adversary import robust_accuracy
+from robench.checkpoints import Checkpoint, task_of
+from robench.plan import load_data
+from robench.snapshots import Average
+from robench.training import learning_rate, train
+
+
+def test_schedules() -> None:
+    steps = Schedule(100, lr=1.0, warmup=0.1, decay="steps")
+    assert [round(learning_rate(steps, at), 4) for at in (0, 9, 49, 50, 75, 99)] == [0.1, 1.0, 1.0, 0.1, 0.01, 0.01]
+    assert learning_rate(Schedule(100, lr=1.0, decay="none"), 99) == 1.0
+    assert learning_rate(Schedule(100, lr=1.0), 99) < 0.001
+
+
+def test_the_most_robust_epoch_is_kept_and_an_interrupted_training_ends_the_same(tmp_path: Path) -> None:
+    data = load_data("digits", Places.of())
+    for call in (
+        "madry(model=vit(depth=1, epochs=4, lr=0.02), eps=0.05, steps=2)",
+        "rspc(model=vit(depth=1, epochs=3))",
+        "augmented(model=vit(depth=1, epochs=3), average=0.9, accumulate=2)",
+    ):
+        found = {}
+        for name, stop_at in (("whole", None), ("broken", 65)):
+            checkpoint = Checkpoint.of(call, data.splits, data.card, tmp_path / name)
+
+            def stop(progress: Progress, at: int | None = stop_at) -> None:
+                if progress.step == at:
+                    raise KeyboardInterrupt
+
+            if stop_at:
+                with pytest.raises(KeyboardInterrupt):
+                    checkpoint.obtain(torch.device("cpu"), report=stop)
+            trained = checkpoint.obtain(torch.device("cpu"))
+            found[name] = (checkpoint.folder / "weights.safetensors").read_bytes()
+        assert found["whole"] == found["broken"], call
+        lines = [json.loads(line) for line in (checkpoint.folder / "log.jsonl").read_text().splitlines()]
+        if "madry" in call:
+            scores = [line["validation_robust_accuracy"] for line in lines]
+            assert lines[-1]["kept_epoch"] == 1 + scores.index(max(scores))
+            attack = Call("pgd_linf", {"eps": 0.05, "steps": 10})
+            assert robust_accuracy(trained.model, data.splits.validation, attack, torch.device("cpu")) == max(scores)
+
+
+def test_a_batch_in_parts_and_a_moving_average_are_what_they_say() -> None:
+    data, found = DATASETS["digits"].function(Places.of()), []
+    for parts in (1, 3):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        schedule = Schedule(5, 32, 1e-2, accumulate=parts)
+        found.append(train(Recipe(model, schedule), data.train, data.validation, seed=0, device=torch.device("cpu")))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*(m.parameters() for m in found), strict=True))
+    average, expected = Average(nn.Linear(1, 1), 0.5), None
+    for step in (20, 21):
+        model = nn.Linear(1, 1)
+        before = average.model.weight.clone()  # type: ignore[union-attr]
+        average.update(model, step)
+        expected = 0.5 * before + 0.5 * model.weight
+        assert torch.allclose(average.model.weight, expected)  # type: ignore[arg-type]
+
+
+def test_a_nested_seed_is_that_of_the_initial_weights() -> None:
+    task = task_of(DATASETS["digits"].function(Places.of()), DATASETS["digits"].card)
+
+    def weights(call: str) -> Tensor:
+        torch.manual_seed(0)
+        return next(iter(recipe_of(call, task).model.parameters())).detach()
+
+    assert torch.equal(weights("madry(model=vit)"), weights("madry(model=vit)"))
+    assert not torch.equal(weights("madry(model=vit(seed=1))"), weights("madry(model=vit(seed=2))"))
+    assert torch.equal(weights("vit(seed=1)"), weights("madry(model=vit(seed=1))"))
