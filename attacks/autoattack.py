@@ -76,8 +76,7 @@ def _one_after_another(
     result, left = inputs.clone(), torch.arange(len(inputs), device=inputs.device)
     for part in parts:
         entry = ATTACKS[part.name]
-        options = entry.resolve(part.options, partial=True)
-        options |= {name: eps for name in ("eps", "enough") if name in entry.options}
+        options = entry.options_within(part, eps=eps, enough=eps)
         found = entry.function(model.of(left), inputs[left], labels[left], **options)
         with torch.no_grad():
             hit = reached(model(found, left), labels[left], None)

@@ -18,6 +18,7 @@ from robench import (
     UsageError,
     attack,
 )
+from robench.registry import white_box
 
 MIM = Call("mim", {"until_success": False})
 CARLINI = Call("carlini")
@@ -37,10 +38,7 @@ def _sources(options: dict[str, Any], attacked: Call) -> dict[str, Call]:
 def _check(options: dict[str, Any]) -> None:
     if options["mode"] == "pure" and options["rounds"]:
         raise UsageError("transfer(mode='pure') asks the target nothing, so that it has no rounds; leave rounds out")
-    entry = ATTACKS[options["attack"].name]
-    entry.resolve(options["attack"].options, partial=True)
-    if entry.card.knowledge != "white-box" or entry.sources:
-        raise UsageError(f"transfer runs a white-box attack on its source; {entry.name} is not one")
+    white_box(options["attack"], "transfer").options_within(options["attack"])
 
 
 @attack(paper="arXiv:2006.10876", norm="linf", goal="budget", knowledge="transfer", sources=_sources, check=_check)
@@ -73,8 +71,7 @@ def transfer(
         targets: classes to be taken for, (N,); None to leave the label.
     """
     entry = ATTACKS[attack.name]
-    options = {**entry.resolve(attack.options, partial=True)}
-    options |= {name: value for name, value in (("eps", eps), ("targets", targets)) if name in entry.options}
+    options = entry.options_within(attack, eps=eps, targets=targets)
     surrogate = Classifier(source, model.classes, model.ids, seed=model.seed, name="the transfer's source")
     found: Tensor = entry.function(surrogate, inputs, labels, **options)
     return found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from robench.api import Result, evaluate, run
     from robench.approximation import straight_through
     from robench.calls import Call, parse
+    from robench.cards import attack, dataset, defense
     from robench.checkpoints import recipe_of
     from robench.classifier import Classifier, Source
     from robench.errors import AttackError, DataError, ModelError, RobenchError, StoreError, UsageError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     )
     from robench.places import Places
     from robench.recipe import Batch, Layers, Objective, Progress, Recipe, Schedule, Task
-    from robench.registry import ATTACKS, DATASETS, DEFENSES, attack, dataset, defense
+    from robench.registry import ATTACKS, DATASETS, DEFENSES
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _HOME = {
     "robench.approximation": ["straight_through"],
     "robench.api": ["Result", "evaluate", "run"],
     "robench.calls": ["Call", "parse"],
+    "robench.cards": ["attack", "dataset", "defense"],
     "robench.checkpoints": ["recipe_of"],
     "robench.classifier": ["Classifier", "Source"],
     "robench.errors": ["AttackError", "DataError", "ModelError", "RobenchError", "StoreError", "UsageError"],
@@ -58,7 +60,7 @@ _HOME = {
     ],
     "robench.places": ["Places"],
     "robench.recipe": ["Batch", "Layers", "Objective", "Progress", "Recipe", "Schedule", "Task"],
-    "robench.registry": ["ATTACKS", "DATASETS", "DEFENSES", "attack", "dataset", "defense"],
+    "robench.registry": ["ATTACKS", "DATASETS", "DEFENSES"],
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from robench.calls import Call
 from robench.classifier import Classifier
-from robench.errors import UsageError
 from robench.images import Split
-from robench.registry import ATTACKS
+from robench.registry import ATTACKS, white_box
 
 SELECTION_IMAGES = 512
 """Validation images that the best epoch is chosen by."""
@@ -34,11 +33,9 @@ class Adversary:
     """
 
     def __init__(self, attack: Call, classes: int) -> None:
-        entry = ATTACKS[attack.name]
-        if entry.card.knowledge != "white-box" or entry.sources:
-            raise UsageError(f"a training needs a white-box attack; {entry.name} is {entry.card.knowledge}")
-        steady = {"until_success": False} if "until_success" in entry.options else {}
-        self.entry, self.options = entry, entry.resolve(steady | attack.options)
+        self.entry = white_box(attack, "a training")
+        steady = {"until_success": False} if "until_success" in self.entry.options else {}
+        self.options = self.entry.resolve(steady | attack.options)
         self.classes = classes
         self._backwards = self._images = 0
 

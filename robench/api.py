@@ -18,6 +18,7 @@ from robench.comparisons import robustness_tables
 from robench.console import Reporter, Silent
 from robench.errors import ModelError, UsageError
 from robench.execution import best_batch, complete, one_intra_op_thread
+from robench.expectation import Expectation
 from robench.harness import Measured, Settings, rows_of, run_rows
 from robench.images import Split
 from robench.metrics import (
@@ -186,7 +187,7 @@ def evaluate(
 
     try:
         with one_intra_op_thread():
-            subject = Subject.of("the model", module, count, where, split, stochastic=stochastic)
+            subject = Subject.of("the model", Expectation(module) if stochastic else module, count, where, split)
             preflight(subject, gradients=asked[0].card.knowledge == "white-box")
             complete(
                 Memory(), subject, asked[0], seed, np.arange(len(split)), set(split.image_ids().tolist()),

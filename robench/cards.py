@@ -1,12 +1,18 @@
-"""Cards: the facts about an entry, given to its decorator; printed, sorted by, and held to by the tests."""
+"""Cards: the facts about an entry, given to its decorator; printed, sorted by, and held to by the tests.
+
+Nothing is registered when a decorator runs: it leaves its card on the function, where a registry finds it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
 
 from robench.calls import Call
+from robench.errors import UsageError, nearest
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 Norm = Literal["l0", "l1", "l2", "linf"]
 Goal = Literal["budget", "minimal", "natural"]
@@ -83,3 +89,49 @@ class DatasetCard:
 
 
 Card = AttackCard | DefenseCard | DatasetCard
+
+
+def attack(
+    *,
+    norm: Norm,
+    goal: Goal,
+    knowledge: Knowledge = "white-box",
+    paper: str = "",
+    complete: bool = False,
+    monotone: bool = False,
+    confined: bool = False,
+    presets: dict[str, dict[str, Any]] | None = None,
+    sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None,
+    check: Callable[[dict[str, Any]], None] | None = None,
+) -> Callable[[Function], Function]:
+    """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
+
+    The arguments are those of `AttackCard`.
+    """
+    return _marker(
+        AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check)
+    )
+
+
+def defense(
+    *, paper: str = "", stochastic: bool = False, differentiable: bool = True
+) -> Callable[[Function], Function]:
+    """Make a function a defense: `(task, *, options) -> Recipe`."""
+    return _marker(DefenseCard(paper, stochastic, differentiable))
+
+
+def dataset(**facts: Any) -> Callable[[Function], Function]:
+    """Make a function a data set: `(places, *, options) -> Splits`. The facts are those of `DatasetCard`."""
+    known = [f.name for f in fields(DatasetCard)]
+    for name in facts:
+        if name not in known:
+            raise UsageError(f"a data set's card has no {name!r}{nearest(name, known)}")
+    return _marker(DatasetCard(**facts))
+
+
+def _marker(card: Card) -> Callable[[Function], Function]:
+    def mark(function: Function) -> Function:
+        function.robench_card = card  # type: ignore[attr-defined]
+        return function
+
+    return mark

@@ -84,7 +84,7 @@ class Checkpoint:
         task = task_of(splits, card)
         identity = {
             "defense": DEFENSES.identity(call, entry),
-            "data": splits.train.fingerprint() if len(splits.train) else "",
+            "data": splits.train.fingerprint if len(splits.train) else "",
             "task": [task.shape, task.classes, task.epochs, task.crop, task.flip],
             "engine": ENGINE,
         }
@@ -102,9 +102,8 @@ class Checkpoint:
         """
         given = {}
         for name, source in self.sources.items():
-            trained = source.load()
-            model = frozen(trained.model if trained else source.recipe().model, torch.device("cpu"))
-            given[name] = Expectation(model) if source.stochastic else model
+            trained, cpu = source.load(), torch.device("cpu")
+            given[name] = trained.attacked(cpu) if trained else frozen(source.recipe().model, cpu)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return build(self.entry, Call(self.call.name, self.call.options | given), self.task)
@@ -276,11 +275,10 @@ def recipe_of(model: str | Call, task: Task) -> Recipe:
 
 
 def task_of(splits: Splits, card: DatasetCard) -> Task:
-    """What a defense is told about the data; mean and deviation are of up to 10,000 training images."""
+    """What a defense is told about the data."""
     shown = splits.train if len(splits.train) else splits.test
-    sample = shown.inputs(shown.pinned_order()[:10_000])
-    std, mean = torch.std_mean(sample, dim=(0, 2, 3))
+    mean, std = shown.moments
     return Task(
-        shown.shape, splits.classes, len(splits.train), tuple(round(m, 4) for m in mean.tolist()),
-        tuple(max(round(s, 4), 1e-4) for s in std.tolist()), card.epochs, card.crop, card.flip, len(splits.validation),
+        shown.shape, splits.classes, len(splits.train), tuple(round(m, 4) for m in mean),
+        tuple(max(round(s, 4), 1e-4) for s in std), card.epochs, card.crop, card.flip, len(splits.validation),
     )  # fmt: skip

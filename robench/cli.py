@@ -19,7 +19,8 @@ from robench.errors import RobenchError, UsageError
 from robench.places import Places
 
 if TYPE_CHECKING:
-    from robench.harness import Row, Settings
+    from robench.cells import Row
+    from robench.harness import Settings
 
 
 class Device(StrEnum):

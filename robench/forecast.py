@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from robench.cells import Cell, Row
 from robench.checkpoints import Trained
 from robench.duration import training_seconds
 from robench.execution import best_batch, one_intra_op_thread
-from robench.harness import Row, Settings, subject_of, unit_of
+from robench.harness import Settings
 from robench.places import Places
 from robench.plan import Condition
 from robench.shards import Subject, attack_shard
@@ -58,7 +59,7 @@ def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[
     for row in rows:
         trained = row.checkpoint.load()
         _plan_training(row, trained, device, trainings)
-        subject = subject_of(row, trained, device, settings.precision) if trained else None
+        subject = row.subject(trained, device, settings.precision) if trained else None
         for condition in row.conditions:
             loaded = {name: (source, source.checkpoint.load()) for name, source in row.sources(condition).items()}
             for source, found in loaded.values():
@@ -69,7 +70,7 @@ def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[
                 count = len(row.split)
                 cells.append(CellPlan(row.name, condition.text, row.data.name, count, count, why, None, None))
             else:
-                cells.append(_plan_cell(row, trained, subject, condition, ready, settings, store))
+                cells.append(_plan_cell(Cell(row, trained, subject, condition, ready), settings, store))
     return list(trainings.values()), cells
 
 
@@ -88,37 +89,18 @@ def _plan_training(
     trainings[folder] = TrainingPlan(row.name, row.data.name, epochs, recipe.schedule.steps, seconds)
 
 
-def _plan_cell(
-    row: Row,
-    trained: Trained,
-    subject: Subject,
-    condition: Condition,
-    sources: dict[str, Trained],
-    settings: Settings,
-    store: Store,
-) -> CellPlan:
-    unit = unit_of(row, trained, subject, condition, sources, settings.seed, store)
+def _plan_cell(cell: Cell, settings: Settings, store: Store) -> CellPlan:
+    row, text, count = cell.row, cell.condition.text, len(cell.row.split)
+    unit = cell.unit(settings.seed, store)
     records = unit.read()
     missing = len(set(row.split.image_ids().tolist()) - set(records["image"]))
     if not missing:
-        return CellPlan(row.name, condition.text, row.data.name, len(row.split), 0, "in the store", 0.0, 0.0)
-    why = (
-        f"{len(row.split) - missing} of {len(row.split)} images are there"
-        if len(records)
-        else store.why_again(unit) or "not run yet"
-    )
-    models = {name: source.attacked(subject.device) for name, source in sources.items()}
-    passes, seconds = probe_cost(subject, condition.given(models), settings.seed)
-    return CellPlan(
-        row.name,
-        condition.text,
-        row.data.name,
-        len(row.split),
-        missing,
-        why,
-        passes * missing,
-        seconds * missing / settings.worker_count(subject.device),
-    )
+        return CellPlan(row.name, text, row.data.name, count, 0, "in the store", 0.0, 0.0)
+    there = f"{count - missing} of {count} images are there" if len(records) else None
+    why = there or store.why_again(unit) or "not run yet"
+    passes, seconds = probe_cost(cell.subject, cell.attack, settings.seed)
+    workers = settings.worker_count(cell.subject.device)
+    return CellPlan(row.name, text, row.data.name, count, missing, why, passes * missing, seconds * missing / workers)
 
 
 def probe_cost(subject: Subject, condition: Condition, seed: int, images: int = 8) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,20 +12,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from robench.checkpoints import Checkpoint, Trained
-from robench.classifier import frozen
+from robench.cells import Cell, Row
+from robench.checkpoints import Trained
 from robench.console import Reporter
-from robench.diagnostics import model_card, probe_digest
+from robench.diagnostics import model_card
 from robench.duration import spell_seconds, training_seconds
 from robench.errors import UsageError
 from robench.execution import best_batch, complete, one_intra_op_thread, usable_cores
 from robench.images import Split
-from robench.patches import realised_share
 from robench.places import Places
-from robench.plan import Condition, Data, Name, checkpoints, conditions, identity, load_data, spec, subset
+from robench.plan import Name, checkpoints, conditions, load_data, subset
 from robench.preflight import preflight
 from robench.recipe import Progress, Recipe
-from robench.shards import Precision, Subject, clean_logits
+from robench.shards import Precision
 from robench.store import Store, Unit
 
 PICTURES = 8
@@ -67,32 +66,6 @@ class Measured:
     records: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class Row:
-    """A defense on a data set, not yet trained perhaps."""
-
-    checkpoint: Checkpoint
-    data: Data
-    split: Split
-    conditions: list[Condition]
-
-    @property
-    def name(self) -> str:
-        return self.checkpoint.entry.shown(self.checkpoint.call)
-
-    def sources(self, condition: Condition) -> dict[str, Row]:
-        """The defenses on the same data that an attack needs trained, by the options that name them."""
-        cache, splits = self.checkpoint.folder.parent.parent, self.data.splits
-        return {
-            option: self.of(Checkpoint.of(call, splits, self.data.card, cache))
-            for option, call in condition.sources(self.checkpoint.call).items()
-        }
-
-    def of(self, checkpoint: Checkpoint) -> Row:
-        """Another defense on the same data, not attacked."""
-        return replace(self, checkpoint=checkpoint, conditions=[])
-
-
 def rows_of(
     defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
 ) -> list[Row]:
@@ -115,7 +88,7 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
     measured: list[Measured] = []
     for row in rows:
         trained = obtain(row, settings, reporter)
-        subject = subject_of(row, trained, device, settings.precision)
+        subject = row.subject(trained, device, settings.precision)
         card = model_card(
             subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log)
         )
@@ -125,7 +98,7 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
         for condition in row.conditions:
             sources = {name: obtain(source, settings, reporter) for name, source in row.sources(condition).items()}
             with one_intra_op_thread():
-                measured.append(_measure(row, trained, subject, condition, sources, settings, store, reporter))
+                measured.append(_measure(Cell(row, trained, subject, condition, sources), settings, store, reporter))
     return measured
 
 
@@ -155,50 +128,6 @@ def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
         torch.set_num_threads(before)
 
 
-def subject_of(row: Row, trained: Trained, device: torch.device, precision: Precision = "float32") -> Subject:
-    """The trained model frozen on its device, with its clean logits; a random one as the mean of its draws."""
-    return Subject.of(
-        row.name, frozen(trained.model, device), row.data.splits.classes, device, row.split,
-        stochastic=trained.stochastic, precision=precision,
-    )  # fmt: skip
-
-
-def unit_of(
-    row: Row,
-    trained: Trained,
-    subject: Subject,
-    condition: Condition,
-    sources: dict[str, Trained],
-    seed: int,
-    store: Store,
-) -> Unit:
-    """The stored unit of a condition on a trained row."""
-    facts: dict[str, Any] = {
-        "norm": condition.norm, "goal": condition.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
-        "targets": condition.targets, "attack": condition.call.name, "weights": trained.weights, "classes": subject.classes,
-        "shape": row.split.shape, "source": row.data.splits.source,
-        "device": subject.device.type, "precision": subject.precision, "torch": torch.__version__,
-    }  # fmt: skip
-    if condition.card.confined:
-        asked = condition.call.options["share"]
-        facts["share"] = [asked, realised_share(row.split.shape, condition.call.options["patch"], asked)]
-    probe = probe_digest(subject, row.data.splits.test)
-    return store.unit(
-        spec(row.name, condition, row.data, seed),
-        identity(
-            row.data,
-            row.checkpoint.identity,
-            trained.weights,
-            probe,
-            condition,
-            seed,
-            {name: source.weights for name, source in sources.items()},
-            subject.precision,
-        ),
-        facts,
-    )
-
-
 def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
     """Places of the split's images that have no records, or none with the pixels that are to be kept."""
     ids = split.image_ids()
@@ -210,17 +139,9 @@ def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.
     )
 
 
-def _measure(
-    row: Row,
-    trained: Trained,
-    subject: Subject,
-    condition: Condition,
-    sources: dict[str, Trained],
-    settings: Settings,
-    store: Store,
-    reporter: Reporter,
-) -> Measured:
-    unit = unit_of(row, trained, subject, condition, sources, settings.seed, store)
+def _measure(cell: Cell, settings: Settings, store: Store, reporter: Reporter) -> Measured:
+    row, condition, subject = cell.row, cell.condition, cell.subject
+    unit = cell.unit(settings.seed, store)
     ids = row.split.image_ids().tolist()
     keep = set(ids if settings.keep_images else ids[:PICTURES])
     label = f"{row.name} under {condition.text} on {row.data.name}"
@@ -235,10 +156,9 @@ def _measure(
                 row.split.select(missing).verify()
                 batch = best_batch(subject)[0] if settings.batch_size == "auto" else settings.batch_size
                 task = reporter.task(label, unit="image", total=len(row.split), done=len(row.split) - len(missing))
-                models = {name: source.attacked(subject.device) for name, source in sources.items()}
                 try:
                     complete(
-                        unit, subject, condition.given(models), settings.seed, missing, keep,
+                        unit, subject, cell.attack, settings.seed, missing, keep,
                         workers=settings.worker_count(subject.device), batch=batch, done=task.advance,
                     )  # fmt: skip
                 finally:
@@ -252,8 +172,7 @@ def train_rows(rows: Sequence[Row], settings: Settings, reporter: Reporter) -> l
     lines = []
     for row in rows:
         trained = obtain(row, settings, reporter)
-        device = settings.torch_device()
-        clean = clean_logits(frozen(trained.model, device), row.split, row.data.splits.classes, device, row.name)
+        clean = row.subject(trained, settings.torch_device()).clean
         right = int((clean.argmax(1) == row.split.targets()).sum())
         last = trained.log[-1] if trained.log else {}
         lines.append(

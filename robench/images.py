@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from robench.errors import DataError, UsageError
 from robench.hashing import pixel_ids
+
+MOMENT_IMAGES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +96,19 @@ class Split:
             )
         return self.select(self.pinned_order()[:n])
 
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of the pixels (through the ids) and labels, whatever their order: 16 hexadecimal digits."""
         pairs = sorted(
             f"{i}:{label}" for i, label in zip(self.image_ids().tolist(), self.labels[self.rows].tolist(), strict=True)
         )
         return hashlib.sha256("\n".join(pairs).encode()).hexdigest()[:16]
+
+    @cached_property
+    def moments(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel over up to 10,000 pinned images, for pixels in [0, 1]."""
+        std, mean = torch.std_mean(self.inputs(self.pinned_order()[:MOMENT_IMAGES]), dim=(0, 2, 3))
+        return mean.tolist(), std.tolist()
 
     def verify(self) -> None:
         """Check that the pixels still are those that the ids were made from.

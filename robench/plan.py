@@ -108,7 +108,7 @@ def load_data(name: Name, places: Places) -> Data:
         raise UsageError(
             f"{call} returned {type(splits).__name__}; a data set returns robench.Splits(train, validation, test, classes)"
         )
-    return Data(entry.shown(call), entry.card, splits, splits.test.fingerprint())
+    return Data(entry.shown(call), entry.card, splits, splits.test.fingerprint)
 
 
 def conditions(attack: Name, card: DatasetCard) -> list[Condition]:

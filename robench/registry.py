@@ -11,19 +11,17 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from robench.calls import Call, parse
-from robench.cards import AttackCard, Card, DatasetCard, DefenseCard, Goal, Knowledge, Norm
+from robench.cards import AttackCard, Card, DatasetCard, DefenseCard
 from robench.errors import UsageError, nearest
 from robench.hashing import contents_digest, digest, source_digest
 from robench.options import Option, TargetRule, checked, options_of
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,10 @@ class Entry:
             check(resolved)
         return resolved
 
+    def options_within(self, call: Call, **given: Any) -> dict[str, Any]:
+        """The options of a call that another entry makes, which gives those that it can, such as its own radius."""
+        return self.resolve(call.options, partial=True) | {n: v for n, v in given.items() if n in self.options}
+
     def shown(self, call: Call) -> str:
         """A resolved call as a person writes it: without the options that are at their defaults, a preset by its name."""
         known = self.options
@@ -91,52 +93,6 @@ class Entry:
     def source(self) -> str:
         """Digest of the syntax tree of the entry's file."""
         return source_digest(self.function)
-
-
-def attack(
-    *,
-    norm: Norm,
-    goal: Goal,
-    knowledge: Knowledge = "white-box",
-    paper: str = "",
-    complete: bool = False,
-    monotone: bool = False,
-    confined: bool = False,
-    presets: dict[str, dict[str, Any]] | None = None,
-    sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None,
-    check: Callable[[dict[str, Any]], None] | None = None,
-) -> Callable[[Function], Function]:
-    """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
-
-    The arguments are those of `AttackCard`.
-    """
-    return _marker(
-        AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check)
-    )
-
-
-def defense(
-    *, paper: str = "", stochastic: bool = False, differentiable: bool = True
-) -> Callable[[Function], Function]:
-    """Make a function a defense: `(task, *, options) -> Recipe`."""
-    return _marker(DefenseCard(paper, stochastic, differentiable))
-
-
-def dataset(**facts: Any) -> Callable[[Function], Function]:
-    """Make a function a data set: `(places, *, options) -> Splits`. The facts are those of `DatasetCard`."""
-    known = [f.name for f in fields(DatasetCard)]
-    for name in facts:
-        if name not in known:
-            raise UsageError(f"a data set's card has no {name!r}{nearest(name, known)}")
-    return _marker(DatasetCard(**facts))
-
-
-def _marker(card: Card) -> Callable[[Function], Function]:
-    def mark(function: Function) -> Function:
-        function.robench_card = card  # type: ignore[attr-defined]
-        return function
-
-    return mark
 
 
 class Registry:
@@ -292,3 +248,17 @@ DEFENSES = Registry("defense", DefenseCard)
 ATTACKS = Registry("attack", AttackCard)
 DATASETS = Registry("dataset", DatasetCard)
 REGISTRIES = {"defenses": DEFENSES, "attacks": ATTACKS, "datasets": DATASETS}
+
+
+def white_box(call: Call, user: str) -> Entry:
+    """The attack that a training, or another attack, runs by itself.
+
+    Raises:
+        UsageError: it is unknown, follows no gradients, or needs more than a model; `user` says who wants to run it.
+    """
+    entry = ATTACKS[call.name]
+    if entry.card.knowledge != "white-box" or entry.sources:
+        raise UsageError(
+            f"{user} runs a white-box attack on a single model; {entry.name} is not one (`robench list attacks`)"
+        )
+    return entry

@@ -46,12 +46,10 @@ class Subject:
 
     @classmethod
     def of(
-        cls, name: str, module: nn.Module, classes: int, device: torch.device, split: Split, *,
-        stochastic: bool = False, precision: Precision = "float32",
+        cls, name: str, module: nn.Module, classes: int, device: torch.device, split: Split,
+        precision: Precision = "float32",
     ) -> Subject:  # fmt: skip
-        """A frozen module with its clean logits; a random one is taken as the mean of its draws."""
-        if stochastic:
-            module = Expectation(module)
+        """A frozen module, with its clean logits."""
         subject = cls(name, module, classes, device, split, torch.empty(0), precision)
         return replace(subject, clean=clean_logits(subject.judged, split, classes, device, name))
 

@@ -20,7 +20,7 @@ from torch import Tensor
 import robench
 from robench import ATTACKS, DATASETS, Classifier, Places
 from robench.console import Silent
-from robench.harness import Settings, obtain, rows_of, subject_of
+from robench.harness import Settings, obtain, rows_of
 from robench.shards import Subject
 
 SMALL = "vit(depth=2, epochs=12)"
@@ -48,7 +48,7 @@ def subject(shared_cache: Path) -> Subject:
     places = robench.Places(None, shared_cache, shared_cache / "results")
     (row,) = rows_of([SMALL], [], ["digits"], Settings(n=100), places)
     trained = obtain(row, Settings(workers=1), Silent())
-    return subject_of(row, trained, torch.device("cpu"))
+    return row.subject(trained, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -131,7 +131,7 @@ def test_subsets_are_pinned_balanced_and_nested() -> None:
     assert int(small.targets().sum()) == 5
     shuffled = split.select(np.random.default_rng(1).permutation(40))
     assert list(shuffled.first(10).image_ids()) == list(small.image_ids())
-    assert shuffled.fingerprint() == split.fingerprint()
+    assert shuffled.fingerprint == split.fingerprint
 
 
 def test_rows_that_differ_only_in_their_seed_are_averaged() -> None:

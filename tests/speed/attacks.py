@@ -27,7 +27,7 @@ from robench import ATTACKS, Classifier  # noqa: E402
 from robench.cards import DatasetCard  # noqa: E402
 from robench.console import Silent  # noqa: E402
 from robench.execution import complete  # noqa: E402
-from robench.harness import Settings, obtain, rows_of, subject_of  # noqa: E402
+from robench.harness import Settings, obtain, rows_of  # noqa: E402
 from robench.norms import lengths  # noqa: E402
 from robench.plan import conditions  # noqa: E402
 from robench.shards import Subject  # noqa: E402
@@ -150,7 +150,7 @@ class Victim:
     @classmethod
     def of(cls, defense: str) -> Victim:
         (row,) = rows_of([defense], [], ["digits"], Settings(), robench.Places.of())
-        subject = subject_of(row, obtain(row, Settings(workers=1), Silent()), torch.device("cpu"))
+        subject = row.subject(obtain(row, Settings(workers=1), Silent()), torch.device("cpu"))
         labels = subject.split.targets()
         right = (subject.clean.argmax(1) == labels).nonzero().squeeze(1)[:256].numpy()
         return cls(
