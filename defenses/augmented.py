@@ -95,7 +95,7 @@ def augmented(
         average: decay of a moving average of the weights, such as 0.99996; 0 for none.
         accumulate: parts that a batch is passed through the model in, to save memory.
         half: pass in bfloat16 on a GPU.
-        seed: of the order of the images and all augmentation.
+        seed: of the initial weights, the order of the images and all augmentation.
     """
     from timm.data import Mixup
     from timm.data.random_erasing import RandomErasing

@@ -62,7 +62,7 @@ def augmix(
         width: chains in a mixture, each of one to three operations.
         alpha: of the Dirichlet and Beta distributions that the mixing weights are drawn from.
         weight: of the Jensen-Shannon divergence; 0: train on one mixture, without it.
-        seed: of the order of the images and all augmentation.
+        seed: of the initial weights, the order of the images and all augmentation.
     """
     from torchvision.transforms import v2
 

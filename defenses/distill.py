@@ -77,7 +77,7 @@ def distill(
             is `tempered` and whose alpha is 1.
         alpha: weight of the teacher, against the student's own objective.
         temperature: of both softmaxes, in "soft" and "defensive"; the student answers at 1 in the end.
-        seed: of the order of the images and their augmentation.
+        seed: of the initial weights, the order of the images and their augmentation.
     """
     recipe = recipe_of(model, task)
     return replace(recipe, objective=Taught(recipe.objective, teacher, form, alpha, temperature))
@@ -92,7 +92,7 @@ def tempered(task: Task, *, model: Call = VIT, temperature: Above0 = 100.0, seed
 
     Args:
         model: what is trained, with its own schedule; a defense whose objective is plain cross-entropy.
-        seed: of the order of the images and their augmentation.
+        seed: of the initial weights, the order of the images and their augmentation.
     """
     recipe = recipe_of(model, task)
     if type(recipe.objective) is not Objective:

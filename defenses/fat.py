@@ -53,7 +53,7 @@ def fat(
         steps, step_size: K and the size of a step; None: eps / 4 (the authors: 0.007 for 0.031). Their noise of 0.001 in each
             step is left out.
         taus, turns: values of τ, and after which shares of the training the next one comes.
-        seed: of the order of the images and their augmentation.
+        seed: of the initial weights, the order of the images and their augmentation.
     """
     if len(taus) != len(turns) + 1 or sorted(turns) != turns:
         raise UsageError(f"fat(taus={taus}, turns={turns}): give growing turns, one fewer than taus")

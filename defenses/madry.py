@@ -71,7 +71,7 @@ def madry(
         step_size: None: eps / 4.
         ramp: share of the training in which eps and step_size grow to their full size; 0, as the authors have it, leaves small
             ViTs at a constant answer.
-        seed: of the order of the images and their augmentation.
+        seed: of the initial weights, the order of the images and their augmentation.
     """
     return against_pgd(task, model, norm, eps, steps, step_size, share=1.0, ramp=ramp)
 

@@ -58,7 +58,7 @@ def noise(
         deviation: of the Gaussian, for pixels in [0, 1].
         share, patch: of the patches, and their side in pixels, as of the patch threats.
         noisy: share of the images that are changed; the others stay clean.
-        seed: of the order of the images, their augmentation and the noise.
+        seed: of the initial weights, the order of the images, their augmentation and the noise.
     """
     recipe = recipe_of(model, task)
     return replace(recipe, objective=Noisy(recipe.objective, kind, deviation, share, patch, noisy))

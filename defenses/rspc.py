@@ -162,7 +162,7 @@ def rspc(
             uniform in pixels, the norm of the difference, the model's learning rate. The clean features get gradients in both.
         weight: λ of the alignment.
         share: ρ, of the patches that are occluded.
-        seed: of the order of the images, their augmentation, the noise.
+        seed: of the initial weights, the order of the images, their augmentation and the noise.
     """
     recipe = recipe_of(model, task)
     blocks, patch = blocks_of(recipe.model), patch_of(recipe.model)

@@ -118,7 +118,7 @@ def substitute(
         step: of that move, for pixels in [0, 1]; its sign turns every three rounds. A negative one begins away from the
             class, as the code of arXiv:2006.10876 does. Images stay in the box and in 256 levels: a target takes images.
         lr: None: that of `model`. It does not decay: every round is a training.
-        seed: of the initial weights, unless `model` has one, and of the order of the images.
+        seed: of the initial weights and the order of the images.
     """
     recipe = recipe_of(model, task)
     old = recipe.schedule

@@ -66,7 +66,7 @@ def trades(
         eps: radius of the ball, for pixels in [0, 1].
         steps, step_size: of the inner maximisation; None: eps / 4.
         beta: the weight of robustness, 1/λ of the paper: 1 to 6.
-        seed: of the order of the images and their augmentation.
+        seed: of the initial weights, the order of the images and their augmentation.
     """
     recipe = recipe_of(model, task)
     objective = Trades(recipe.objective, task.classes, eps, steps, step_size or eps / 4, beta)

@@ -264,13 +264,13 @@ def build(entry: Entry, call: Call, task: Task) -> Recipe:
 
 
 def recipe_of(model: str | Call, task: Task) -> Recipe:
-    """The recipe of another defense, for defenses that wrap one; its initial weights are of its own seed where it has one."""
-    entry, given = DEFENSES.call(model)
-    call = Call(given.name, entry.resolve(given.options))
-    if "seed" not in given.options:
-        return build(entry, call, task)
+    """The recipe of another defense, for defenses that wrap one.
+
+    Its initial weights are drawn from the sum of its own seed and the outer one, so that either changes them.
+    """
+    entry, call = DEFENSES.find(model)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(call.options["seed"]))
+        torch.manual_seed((torch.initial_seed() + int(call.options.get("seed", 0))) % 2**63)
         return build(entry, call, task)
 
 

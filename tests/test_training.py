@@ -80,3 +80,20 @@ def test_a_nested_seed_is_that_of_the_initial_weights() -> None:
     assert torch.equal(weights("madry(model=vit)"), weights("madry(model=vit)"))
     assert not torch.equal(weights("madry(model=vit(seed=1))"), weights("madry(model=vit(seed=2))"))
     assert torch.equal(weights("vit(seed=1)"), weights("madry(model=vit(seed=1))"))
+
+
+def test_what_has_the_same_identity_has_the_same_initial_weights() -> None:
+    data, found = load_data("digits", Places.of()), {}
+    for call in (
+        "rspc(model=vit, seed=1)",
+        "rspc(model=vit(seed=0), seed=1)",
+        "rspc(model=vit(seed=1))",
+        "rspc(seed=2)",
+    ):
+        checkpoint = Checkpoint.of(call, data.splits, data.card, Path("cache"))
+        weights = next(checkpoint.recipe().model.parameters()).detach()
+        assert torch.equal(found.setdefault(checkpoint.folder, weights), weights), call
+    assert len(found) == 3
+    first, second, third = found.values()
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
