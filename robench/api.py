@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from robench.calls import Name
 from robench.cards import DatasetCard
 from robench.classifier import frozen
 from robench.common_norms import norms_on_common
@@ -32,7 +33,7 @@ from robench.metrics import (
     target_rates,
 )
 from robench.places import Places
-from robench.plan import Condition, Name, conditions
+from robench.plan import Condition, conditions
 from robench.preflight import preflight
 from robench.seeds import over_seeds
 from robench.shards import Precision, Subject

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -26,6 +27,10 @@ class Call:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+Name = str | Call | Callable[..., Any]
+"""What names an entry: a call's text, a call, or the decorated function itself."""
 
 
 def parse(text: str) -> Call:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from robench.calls import Call
+from robench.calls import Call, Name
 from robench.cards import DatasetCard
 from robench.classifier import frozen
 from robench.errors import DataError, ModelError, UsageError
@@ -76,9 +76,19 @@ class Checkpoint:
     sources: dict[str, Checkpoint]
 
     @classmethod
-    def of(cls, defense: str | Call | Callable[..., Any], splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
-        """The checkpoint of a defense trained on these splits."""
+    def each(cls, defense: Name, splits: Splits, card: DatasetCard, cache: Path) -> list[Checkpoint]:
+        """The checkpoints of a defense trained on these splits: one for each item of a list where one value is wanted."""
+        entry, call = DEFENSES.call(defense)
+        return [cls._of(entry, one, splits, card, cache) for one in entry.each(call)]
+
+    @classmethod
+    def of(cls, defense: Name, splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
+        """The checkpoint of a single defense."""
         entry, call = DEFENSES.find(defense)
+        return cls._of(entry, call, splits, card, cache)
+
+    @classmethod
+    def _of(cls, entry: Entry, call: Call, splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
         if int(call.options.get("seed", 0)) < 0:
             raise UsageError(f"{entry.shown(call)}: a seed is a whole number of at least 0")
         task = task_of(splits, card)

@@ -57,7 +57,10 @@ app = typer.Typer(
 
 Defense = Annotated[
     list[str],
-    typer.Option(help='A defense, as a name or a call: ksa, "ksa(k=4, layers=[1])", ./mine.py. May be repeated.'),
+    typer.Option(
+        help='A defense, as a name or a call: ksa, "ksa(k=4, layers=[1])", ./mine.py; of a list where one value is wanted, '
+        'such as "vit(seed=[0, 1, 2])", one row each. May be repeated.'
+    ),
 ]
 Attack = Annotated[list[str], typer.Option(help='An attack: cw_l2, "pgd_linf(eps=[2/255, 8/255])". May be repeated.')]
 Dataset = Annotated[

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from robench.calls import Name
 from robench.cells import Cell, Row
 from robench.checkpoints import Trained
 from robench.console import Reporter
@@ -21,7 +22,7 @@ from robench.errors import UsageError
 from robench.execution import best_batch, complete, one_intra_op_thread, usable_cores
 from robench.images import Split
 from robench.places import Places
-from robench.plan import Name, checkpoints, conditions, load_data, subset
+from robench.plan import checkpoints, conditions, load_data, subset
 from robench.preflight import preflight
 from robench.recipe import Progress, Recipe
 from robench.shards import Precision

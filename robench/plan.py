@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
-from robench.calls import Call, parse
+from robench.calls import Call, Name, parse
 from robench.cards import AttackCard, DatasetCard, Goal, Norm
 from robench.checkpoints import ENGINE, Checkpoint
 from robench.errors import UsageError
 from robench.images import Split, Splits
 from robench.places import Places
 from robench.registry import ATTACKS, DATASETS, Entry
-
-Name = str | Call | Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -123,16 +120,7 @@ def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
         if norm not in card.eps:
             raise UsageError(f"{entry.name} needs eps: this data set's card has no radii in the norm {norm}")
         options["eps"] = card.eps[norm]
-    lists = {
-        name: value
-        for name, value in options.items()
-        if isinstance(value, list) and value and name in entry.options and not entry.options[name].accepts(value)
-    }
-    found = []
-    for values in product(*lists.values()):
-        call = Call(given.name, entry.resolve(options | dict(zip(lists, values, strict=True))))
-        found.append(Condition(entry, call, entry.shown(call)))
-    return found
+    return [Condition(entry, call, entry.shown(call)) for call in entry.each(Call(given.name, options))]
 
 
 def identity(
@@ -160,7 +148,7 @@ def spec(defense: str, condition: Condition, data: Data, seed: int) -> dict[str,
 
 def checkpoints(defenses: Sequence[Name], data: Data, places: Places) -> list[Checkpoint]:
     """The checkpoints of several defenses on a data set. Each recipe is built once, so that its errors come first."""
-    found = [Checkpoint.of(defense, data.splits, data.card, places.cache) for defense in defenses]
+    found = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
     for checkpoint in found:
         checkpoint.recipe()
     return found

@@ -13,11 +13,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robench.calls import Call, parse
+from robench.calls import Call, Name, parse
 from robench.cards import AttackCard, Card, DatasetCard, DefenseCard
 from robench.errors import UsageError, nearest
 from robench.hashing import contents_digest, digest, source_digest
@@ -62,6 +63,18 @@ class Entry:
         if check and not partial:
             check(resolved)
         return resolved
+
+    def each(self, call: Call) -> list[Call]:
+        """The resolved calls that are meant: one for each item of a list that is given where one value is wanted."""
+        lists = {
+            name: value
+            for name, value in call.options.items()
+            if isinstance(value, list) and value and name in self.options and not self.options[name].accepts(value)
+        }
+        return [
+            Call(call.name, self.resolve(call.options | dict(zip(lists, values, strict=True))))
+            for values in product(*lists.values())
+        ]
 
     def options_within(self, call: Call, **given: Any) -> dict[str, Any]:
         """The options of a call that another entry makes, which gives those that it can, such as its own radius."""
@@ -149,12 +162,12 @@ class Registry:
             raise UsageError(f"no {self.kind} is named {name!r}{nearest(name, self.entries)}")
         return self.entries[name]
 
-    def find(self, what: str | Call | Callable[..., Any]) -> tuple[Entry, Call]:
+    def find(self, what: Name) -> tuple[Entry, Call]:
         """The entry that a call text, a call or a decorated function means, and the call with all options resolved."""
         entry, call = self.call(what)
         return entry, Call(call.name, entry.resolve(call.options))
 
-    def call(self, what: str | Call | Callable[..., Any]) -> tuple[Entry, Call]:
+    def call(self, what: Name) -> tuple[Entry, Call]:
         """The entry that is meant, and the call as it was given."""
         if callable(what):
             entry = self._entry(what, getattr(what, "__module__", "?"))

@@ -127,3 +127,16 @@ def test_lists_and_seeds_that_make_no_sense_are_said() -> None:
         small_run(attack="pgd_linf(eps=0.1, preset=['quick', 'art'])")
     result, _ = small_run(attack="pgd_linf(eps=0.1, steps=[1, 2], targets=[None, 'random'])")
     assert len(result.measured) == 4
+
+
+def test_a_list_where_a_defense_wants_one_value_is_a_row_each() -> None:
+    result, _ = small_run(defense="ksa(layers=[[1], 'all'], seed=[0, 1], model=vit(depth=2, epochs=1))", n=20)
+    names = [row["defense"] for row in result.summary()]
+    assert names == [
+        f"ksa({options}model=vit(depth=2, epochs=1){seed})"
+        for options in ("layers=[1], ", "")
+        for seed in ("", ", seed=1")
+    ]
+    assert len({one.unit.facts["weights"] for one in result.measured}) == 4
+    with pytest.raises(UsageError, match="wanted a whole number"):
+        small_run(defense="distill(teacher=vit(seed=[0, 1]))")
