@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from robench.adversary import robust_accuracy
+from robench.batches import Pool, augment, room_on
 from robench.errors import ModelError
 from robench.images import Split
 from robench.recipe import Batch, Objective, Progress, Recipe, Schedule, steps_per_epoch
@@ -49,9 +50,12 @@ def train(
     now = Snapshot(model, optimizer, objective, Average(model, schedule.average) if schedule.average else None)
     if state:
         now.load(state)
+    pool = Pool(split, device, room_on(device))
     while now.step < schedule.steps:
         started, losses = time.perf_counter(), []
         examples = objective.examples(model, split, validation, now.epoch)
+        if examples is not pool.split:
+            pool = Pool(examples, device, room_on(device))
         labels = examples.targets()
         order = np.random.default_rng([seed, now.epoch]).permutation(len(examples))
         batches = min(steps_per_epoch(len(examples), schedule.batch_size), schedule.steps - now.step)
@@ -63,8 +67,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(schedule, now.step)
                 places = order[start : start + schedule.batch_size]
-                pixels = torch.from_numpy(examples.pixels(places))
-                inputs = augment(pixels, schedule, draws).to(device).float().div_(255)
+                inputs = augment(pool.pixels(places), schedule, draws).float().div_(255)
                 batch = Batch(inputs, labels[places].to(device), torch.from_numpy(places).to(device))
                 optimizer.zero_grad(set_to_none=True)
                 losses.append(_backward(model, objective, batch, progress, schedule))
@@ -138,22 +141,6 @@ def learning_rate(schedule: Schedule, step: int) -> float:
         return schedule.lr * 0.1**drops
     share = (step - warm) / max(1, schedule.steps - warm)
     return schedule.lr * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def augment(pixels: Tensor, schedule: Schedule, draws: torch.Generator) -> Tensor:
-    """Random crops of the zero-padded images and random mirrorings, as the schedule says; uint8 in and out."""
-    count, _, height, width = pixels.shape
-    if schedule.crop:
-        pad = schedule.crop
-        padded = nn.functional.pad(pixels, (pad, pad, pad, pad))
-        down, right = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=draws)
-        rows, columns = down + torch.arange(height), right + torch.arange(width)
-        image = torch.arange(count)[:, None, None]
-        pixels = padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    if schedule.flip:
-        mirrored = torch.rand(count, generator=draws) < 0.5
-        pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
-    return pixels.contiguous()
 
 
 @torch.no_grad()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from robench import DATASETS, Call, Places, Progress, Recipe, Schedule, recipe_of
 from robench.adversary import robust_accuracy
+from robench.batches import Pool, augment
 from robench.checkpoints import Checkpoint, task_of
 from robench.plan import load_data
 from robench.snapshots import Average
@@ -68,6 +70,19 @@ def test_a_batch_in_parts_and_a_moving_average_are_what_they_say() -> None:
         average.update(model, step)
         expected = 0.5 * before + 0.5 * model.weight
         assert torch.allclose(average.model.weight, expected)  # type: ignore[arg-type]
+
+
+def test_pixels_are_the_same_held_on_the_device_or_moved_and_crops_are_parts_of_the_padded_image() -> None:
+    split = load_data("digits", Places.of()).splits.train
+    places, cpu = np.array([5, 3, 900]), torch.device("cpu")
+    held, moved = (Pool(split, cpu, room).pixels(places) for room in (10**9, 0))
+    assert torch.equal(held, moved)
+    assert torch.equal(held, torch.from_numpy(split.pixels(places)))
+    cropped = augment(held, Schedule(1, crop=2, flip=True), torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(held, (2, 2, 2, 2))
+    for image, found in zip(padded, cropped, strict=True):
+        windows = [image[:, down : down + 8, right : right + 8] for down in range(5) for right in range(5)]
+        assert any(torch.equal(found, w) or torch.equal(found, w.flip(-1)) for w in windows)
 
 
 def test_a_nested_seed_is_that_of_the_initial_weights() -> None:
