@@ -197,17 +197,21 @@ def comparisons(victim: Victim, others: Peers) -> None:
             print(f"{name:<26}{robench.Call(attack, options)!s:<46}{theirs / taken:>18.2f}  {told}", flush=True)
 
 
-def scaling(victim: Victim) -> None:
-    """Images a second of two workers over one: wall time, so that it is only true on an idle machine."""
-    rates = []
-    (condition,) = conditions("pgd_linf(eps=0.02, steps=100, until_success=False)", DatasetCard())
-    for workers in (1, 2, 1, 2):
-        started = time.perf_counter()
-        complete(
-            Nowhere(), victim.subject, condition, 0, np.arange(256), set(), workers=workers, batch=64, done=lambda _: None
-        )  # fmt: skip
-        rates.append(256 / (time.perf_counter() - started))
-    print(f"\ntwo workers: {max(rates[1::2]) / max(rates[::2]):.2f} x the images a second of one (pgd_linf, 100 steps)")
+def scaling(victim: Victim, images: int = 1024, batch: int = 128) -> None:
+    """Images a second of two workers over one, taking turns: wall time, so that it is only true on an idle machine."""
+    places = np.resize(np.arange(len(victim.subject.split)), images)
+    print()
+    for text in ("pgd_linf(eps=0.02, steps=20, until_success=False)", "square_linf(eps=0.01, queries=40)"):
+        (condition,) = conditions(text, DatasetCard())
+        rates: dict[int, list[float]] = {1: [], 2: []}
+        for workers in (1, 2) * 3:
+            started = time.perf_counter()
+            complete(
+                Nowhere(), victim.subject, condition, 0, places, set(), workers=workers, batch=batch, done=lambda _: None
+            )  # fmt: skip
+            rates[workers].append(images / (time.perf_counter() - started))
+        one, two = (statistics.median(rates[workers]) for workers in (1, 2))
+        print(f"two workers: {two / one:.2f} x the images a second of one ({text}, batches of {batch})", flush=True)
 
 
 class Nowhere:
