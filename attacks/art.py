@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from robench import Classifier, Positive, Radius, UsageError, attack
-from robench.cards import Norm
+from robench.cards import Knowledge, Norm
 from robench.errors import nearest
 from robench.hashing import digest
 
@@ -33,7 +33,13 @@ def _check(options: dict[str, Any]) -> None:
             raise UsageError(f"ART's {name} has no option {option!r}{nearest(option, accepted)}")
 
 
-@attack(norm="linf", goal="minimal", paper="arXiv:1807.01069", check=_check)
+def _knowledge(options: dict[str, Any]) -> Knowledge:
+    """White-box where the class asks its model for gradients, else of answers alone."""
+    wanted = str(getattr(_class_of(options["name"]), "_estimator_requirements", ()))
+    return "white-box" if "Gradients" in wanted else "score"
+
+
+@attack(norm="linf", goal="minimal", paper="arXiv:1807.01069", check=_check, knowledge_of=_knowledge)
 def art(
     model: Classifier,
     inputs: Tensor,

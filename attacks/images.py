@@ -27,6 +27,10 @@ def images(model: Classifier, inputs: Tensor, labels: Tensor, *, path: FilePath,
         norm: in which they are scored at a radius; all norms are recorded.
     """
     source = Path(path).expanduser()
+    if source.suffix == ".npy":
+        raise DataError(
+            f"{path!r} holds images without their ids; give an .npz file with arrays `ids` and `images`, or a folder of <id>.npy"
+        )
     if not source.exists():
         raise DataError(f"there is no {path!r} to read adversarial images from; give an .npz file or a folder")
     found = _from_file(source, source.stat().st_mtime_ns) if source.is_file() else None

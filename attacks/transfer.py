@@ -38,7 +38,12 @@ def _sources(options: dict[str, Any], attacked: Call) -> dict[str, Call]:
 def _check(options: dict[str, Any]) -> None:
     if options["mode"] == "pure" and options["rounds"]:
         raise UsageError("transfer(mode='pure') asks the target nothing, so that it has no rounds; leave rounds out")
-    white_box(options["attack"], "transfer").options_within(options["attack"])
+    entry = white_box(options["attack"], "transfer")
+    entry.options_within(options["attack"])
+    if (entry.card.norm, entry.card.goal) != ("linf", "budget"):
+        raise UsageError(
+            f"transfer takes an attack in an L∞ ball, such as mim or pgd_linf; {entry.name} is {entry.card.goal}, in {entry.card.norm}"
+        )
 
 
 @attack(paper="arXiv:2006.10876", norm="linf", goal="budget", knowledge="transfer", sources=_sources, check=_check)

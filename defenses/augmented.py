@@ -29,13 +29,13 @@ class Augmented(Wrapped):
         mixing: timm's Mixup, which mixes a batch and its labels; or None.
     """
 
-    def __init__(self, base: Objective, augmentation: Any, erasing: Any, mixing: Any, seed: int) -> None:
+    def __init__(self, base: Objective, augmentation: Any, erasing: Any, mixing: Any) -> None:
         super().__init__(base)
-        self.augmentation, self.erasing, self.mixing, self.seed = augmentation, erasing, mixing, seed
+        self.augmentation, self.erasing, self.mixing = augmentation, erasing, mixing
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         inputs, soft = batch.inputs, batch.soft
-        with seeded(self.seed * 1_000_003 + progress.step):
+        with seeded(progress.draws + int(batch.ids[0])):
             if self.augmentation:
                 parts = torch.split((inputs * 255).round().byte(), TOGETHER)
                 inputs = torch.cat([self.augmentation(part) for part in parts]).to(inputs) / 255
@@ -111,7 +111,6 @@ def augmented(
             mixup_alpha=mixup, cutmix_alpha=cutmix, prob=1.0 if mixup or cutmix else 0.0,
             label_smoothing=smoothing, num_classes=task.classes,
         ) if mixes else None,
-        seed,
     )  # fmt: skip
     schedule = replace(recipe.schedule, average=average, accumulate=accumulate, half=half)
     return replace(recipe, schedule=schedule, objective=objective)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from robench import Call, DataError, FilePath, Recipe, Task, UsageError, defense, recipe_of
 
-NESTS = ("state_dict", "model", "net", "ema")
+NESTS = ("state_dict", "model_state_dict", "model", "net", "ema")
 """Under which keys training scripts keep the weights."""
 
 
@@ -73,9 +74,9 @@ def _read(file: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{str(file)!r} is refused: it is a pickle that would run code when it is loaded, or it is damaged "
-            f"({str(error).splitlines()[0]}). Save the weights alone: torch.save(model.state_dict(), path), or as safetensors"
+            f"({_reason(error)}). Save the weights alone: torch.save(model.state_dict(), path), or as safetensors"
         ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise DataError(f"{str(file)!r} cannot be read as a file of torch.save: {error}") from error
     for key in NESTS:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
@@ -83,3 +84,9 @@ def _read(file: Path) -> dict[str, Tensor]:
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise DataError(f"{str(file)!r} holds {type(found).__name__}, not weights by their names")
     return found
+
+
+def _reason(error: Exception) -> str:
+    """What of the pickle torch would not load, without the advice around it."""
+    named = re.search(r"(?:GLOBAL|global|class|function) ([\w.]+)", str(error))
+    return f"it names {named[1]}" if named else str(error).splitlines()[0]

@@ -23,8 +23,11 @@ class Taught(Wrapped):
         super().__init__(base)
         self.teacher, self.form, self.alpha, self.temperature = teacher, form, alpha, temperature
 
+    def to(self, device: torch.device) -> None:
+        super().to(device)
+        self.teacher.to(device)
+
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        self.teacher.to(batch.inputs.device)
         with torch.no_grad():
             answers = self.teacher(batch.inputs)
         if self.alpha == 1:
@@ -64,8 +67,8 @@ def distill(
     teacher: Source,
     model: Call = VIT,
     form: Form = "soft",
-    alpha: Share = 0.5,
-    temperature: Above0 = 1.0,
+    alpha: Share | None = None,
+    temperature: Above0 | None = None,
     seed: int = 0,
 ) -> Recipe:
     """Distillation: a model learns from a teacher's answers, as a ViT from a CNN.
@@ -73,13 +76,16 @@ def distill(
     Args:
         teacher: the defense that teaches; trained and cached as every defense.
         model: the student, with its own schedule and objective.
-        form: "soft" and "hard" as DeiT has them; "defensive" for defensive distillation (Papernot et al., 2016), whose teacher
-            is `tempered` and whose alpha is 1.
-        alpha: weight of the teacher, against the student's own objective.
-        temperature: of both softmaxes, in "soft" and "defensive"; the student answers at 1 in the end.
+        form: "soft" (Hinton et al., 2015: KL divergence, mean over images, times the square of the temperature; DeiT's code
+            divides it by the number of classes too), "hard" as DeiT has it, without a token of its own; "defensive" for
+            defensive distillation (Papernot et al., 2016), whose teacher is `tempered`.
+        alpha: weight of the teacher, against the student's own objective; None: 0.5, in "defensive" 1.
+        temperature: of both softmaxes, in "soft" and "defensive"; None: 1, in "defensive" 100, as in `tempered`. The student
+            answers at 1 in the end.
         seed: of the initial weights, the order of the images and their augmentation.
     """
-    recipe = recipe_of(model, task)
+    recipe, usual = recipe_of(model, task), (1.0, 100.0) if form == "defensive" else (0.5, 1.0)
+    alpha, temperature = (u if given is None else given for given, u in zip((alpha, temperature), usual, strict=True))
     return replace(recipe, objective=Taught(recipe.objective, teacher, form, alpha, temperature))
 
 

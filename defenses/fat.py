@@ -26,7 +26,7 @@ class Friendly(Wrapped):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         self._tau = self.taus[sum(progress.step >= turn * progress.steps for turn in self.turns)]
-        found = self.adversary(model, batch.inputs, batch.labels, progress.step, slack=self._tau)
+        found = self.adversary(model, batch, progress, slack=self._tau)
         return self.base.loss(model, batch._replace(inputs=found), progress)
 
     def report(self) -> dict[str, float]:

@@ -8,12 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robench import Above0, Call, Objective, Positive, Radius, Recipe, Share, Task, defense, recipe_of
+from robench import Above0, Call, Objective, Positive, Radius, Recipe, Share, Task, UsageError, defense, recipe_of
 from robench.adversary import Adversary
 from robench.recipe import Batch, Progress, Wrapped
 
 Norm = Literal["linf", "l2", "l1"]
 VIT = Call("vit")
+EXAMPLES = {"l2": "128/255", "l1": "12.0"}
 
 
 class Adversarial(Wrapped):
@@ -32,7 +33,7 @@ class Adversarial(Wrapped):
         natural = len(batch.inputs) - round(self.share * len(batch.inputs))
         grown = min(1.0, (progress.step + 1) / max(1.0, self.ramp * progress.steps))
         reach = {name: grown * self.adversary.options[name] for name in ("eps", "step_size")}
-        found = self.adversary(model, batch.inputs[natural:], batch.labels[natural:], progress.step, **reach)
+        found = self.adversary(model, batch.part(slice(natural, None)), progress, **reach)
         mixed = torch.cat([batch.inputs[:natural], found])
         return self.base.loss(model, batch._replace(inputs=mixed), progress)
 
@@ -41,9 +42,19 @@ class Adversarial(Wrapped):
 
 
 def against_pgd(
-    task: Task, model: Call, norm: Norm, eps: float, steps: int, step_size: float | None, share: float, ramp: float
+    task: Task,
+    model: Call,
+    norm: Norm,
+    eps: float | None,
+    steps: int,
+    step_size: float | None,
+    share: float,
+    ramp: float,
 ) -> Recipe:
     """A model's own recipe, attacked; the epoch that is most robust on validation images is kept."""
+    if eps is None and norm != "linf":
+        raise UsageError(f"adversarial training in {norm} needs eps, such as {EXAMPLES[norm]}")
+    eps = 8 / 255 if eps is None else eps
     recipe = recipe_of(model, task)
     attack = Call(f"pgd_{norm}", {"eps": eps, "steps": steps, "step_size": step_size or eps / 4})
     objective = Adversarial(recipe.objective, Adversary(attack, task.classes), share, ramp)
@@ -56,7 +67,7 @@ def madry(
     *,
     model: Call = VIT,
     norm: Norm = "linf",
-    eps: Radius = 8 / 255,
+    eps: Radius | None = None,
     steps: Positive = 7,
     step_size: Above0 | None = None,
     ramp: Share = 0.3,
@@ -66,8 +77,9 @@ def madry(
 
     Args:
         model: what is trained, with its own schedule and objective.
-        norm, eps: the ball, for pixels in [0, 1]. The authors' own: 0.3 with 40 steps of 0.01 on MNIST, 8/255 with 7 (10 in
-            their code) steps of 2/255 on CIFAR-10. The start is a random point of the ball.
+        norm, eps: the ball, for pixels in [0, 1]. The authors' own in L∞: 0.3 with 40 steps of 0.01 on MNIST; 8/255, which
+            None stands for, with 7 (10 in their code) steps of 2/255 on CIFAR-10. The other norms want an eps. The start
+            is a random point of the ball.
         step_size: None: eps / 4.
         ramp: share of the training in which eps and step_size grow to their full size; 0, as the authors have it, leaves small
             ViTs at a constant answer.
@@ -82,7 +94,7 @@ def half_half(
     *,
     model: Call = VIT,
     norm: Norm = "linf",
-    eps: Radius = 8 / 255,
+    eps: Radius | None = None,
     steps: Positive = 7,
     step_size: Above0 | None = None,
     ramp: Share = 0.3,

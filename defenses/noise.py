@@ -27,7 +27,7 @@ class Noisy(Wrapped):
         self.kind, self.deviation, self.share, self.patch, self.noisy = kind, deviation, share, patch, noisy
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        clean, draws = batch.inputs, Draws(progress.step, [str(i) for i in range(len(batch.inputs))])
+        clean, draws = batch.inputs, Draws(progress.draws, batch.names())
         if self.kind == "gaussian":
             found = (clean + self.deviation * torch.randn_like(clean)).clamp(0, 1)
         else:

@@ -34,7 +34,10 @@ def robustbench(task: Task, *, name: str, dataset: Zoo = "cifar10", threat: Thre
                 f"robustbench cannot be imported ({error}); install it with: pip install 'robench[robustbench]'"
             ) from error
         known = {d.value: models for d, models in zoo.model_dicts.items()}[dataset]
-        known = {t.value: models for t, models in known.items()}[threat]
+        threats = {t.value: models for t, models in known.items()}
+        if threat not in threats:
+            raise UsageError(f"RobustBench has no {threat} models for {dataset}; it has {', '.join(sorted(threats))}")
+        known = threats[threat]
         if name not in known:
             raise UsageError(f"RobustBench has no {threat} model {name!r} for {dataset}{nearest(name, known)}")
         folder = Places.of().cache / "robustbench"

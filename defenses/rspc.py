@@ -14,6 +14,7 @@ from robench import Call, NotNegative, Objective, PositiveShare, Recipe, Schedul
 from robench.blocks import blocks_of, outputs, patch_of
 from robench.recipe import Batch, Progress, Wrapped
 from robench.training import learning_rate
+from robench.vit import Normalize
 
 Form = Literal["authors", "paper"]
 VIT = Call("vit")
@@ -68,7 +69,8 @@ class Aligned(Wrapped):
     C climbs that distance by the same backward pass: its gradients are turned around before its own optimiser steps.
 
     Args:
-        noise: lowest value and span of the uniform noise, for each channel, for pixels in [0, 1].
+        noise: lowest value and span of the uniform noise, for each channel, for pixels in [0, 1]; C sees images in this
+            space.
         schedule: of the model; in the paper both players have its learning rate.
     """
 
@@ -87,8 +89,11 @@ class Aligned(Wrapped):
     def authors(self) -> bool:
         return self.corruption.form == "authors"
 
+    def to(self, device: torch.device) -> None:
+        super().to(device)
+        self.corruption.to(device)
+
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        self.corruption.to(batch.inputs.device)
         with outputs(self.blocks) as clean:
             task_loss, _ = self.loss_and_logits(model, batch, progress)
         with outputs(self.blocks) as occluded:
@@ -104,7 +109,7 @@ class Aligned(Wrapped):
     def occluded(self, inputs: Tensor) -> Tensor:
         """Images with the patches that C chose replaced by uniform noise."""
         low, span = (torch.tensor(part, device=inputs.device).view(-1, 1, 1) for part in self.noise)
-        kept = self.corruption(inputs)
+        kept = self.corruption((inputs - low) / span)
         found: Tensor = kept * inputs + (1 - kept) * (low + span * torch.rand_like(inputs))
         return found.clamp(0, 1)
 
@@ -156,8 +161,8 @@ def rspc(
 
     Args:
         model: a ViT, with its own schedule and objective; robench's or timm's, with any patch that divides the image.
-        form: "authors" is what their code does: C scores patches with a convolution, GELU and a linear layer, the noise is
-            uniform in the normalised space (not black to white in pixels), features are compared by mean squared error, C
+        form: "authors" is what their code does: C scores patches with a convolution, GELU and a linear layer, sees normalised
+            images, the noise is uniform in that space (not black to white in pixels), features are compared by mean squared error, C
             has its own SGD (1e-4, momentum 0.9, decay 0.05, clipped). "paper" is Algorithm 1: a convolution, noise
             uniform in pixels, the norm of the difference, the model's learning rate. The clean features get gradients in both.
         weight: λ of the alignment.
@@ -173,5 +178,7 @@ def rspc(
     if task.shape[1] % patch or task.shape[2] % patch:
         raise UsageError(f"rspc: patches of {patch} pixels do not divide images of {task.shape[1]} x {task.shape[2]}")
     corruption = PatchCorruption(task.shape, patch, share, form)
-    noise = (task.mean, task.std) if form == "authors" else ([0.0], [1.0])
+    own = next((m for m in recipe.model.modules() if isinstance(m, Normalize)), None)
+    space = (own.mean.flatten().tolist(), own.std.flatten().tolist()) if own else (task.mean, task.std)
+    noise = space if form == "authors" else ([0.0], [1.0])
     return replace(recipe, objective=Aligned(recipe.objective, corruption, blocks, weight, noise, recipe.schedule))

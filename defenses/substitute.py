@@ -43,9 +43,11 @@ class Answers(Objective):
         self.target, self.share, self.images, self.epochs, self.step = target, share, images, epochs, step
         self._pixels, self._labels = torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
 
+    def to(self, device: torch.device) -> None:
+        self.target.to(device)
+
     def examples(self, model: nn.Module, train: Split, held_out: Split, epoch: int) -> Split:
         device = next(model.parameters()).device
-        self.target.to(device)
         if not len(self._pixels):
             known = held_out if self.share is None else train
             places = known.pinned_order()[: beginning(self.share, self.images, len(known))]

@@ -50,6 +50,10 @@ def timm(
         raise UsageError(
             f"timm's {name} cannot be built for images of {task.shape[1]} x {task.shape[2]} pixels: {error}"
         ) from error
+    except OSError as error:
+        raise UsageError(
+            f"timm could not fetch the published weights of {name}; is there a network? ({type(error).__name__}: {error})"
+        ) from error
     patch = patch_of(model)
     if patch and (task.shape[1] % patch or task.shape[2] % patch):
         raise UsageError(

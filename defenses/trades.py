@@ -25,15 +25,15 @@ class Trades(Wrapped):
         self.classes, self.eps, self.steps, self.step_size, self.beta = classes, eps, steps, step_size, beta
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        worst = self._worst(model, batch, progress.step)
+        worst = self._worst(model, batch, progress)
         loss, logits = self.loss_and_logits(model, batch, progress)
         divergence = divergences(F.log_softmax(model(worst), 1), F.log_softmax(logits, 1)).mean()
         return loss + self.beta * divergence
 
-    def _worst(self, model: nn.Module, batch: Batch, step: int) -> Tensor:
+    def _worst(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         inputs = batch.inputs
         with attacked(model):
-            near = Classifier(model, self.classes, [str(i) for i in range(len(inputs))], seed=step)
+            near = Classifier(model, self.classes, batch.names(), seed=progress.draws)
             answers = F.log_softmax(model(inputs), 1).detach()
             return descend(
                 near, inputs, batch.labels, None, eps=self.eps, norm="linf", steps=self.steps, until_success=False,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from robench.api import Result, evaluate, run
     from robench.approximation import straight_through
+    from robench.building import recipe_of
     from robench.calls import Call, parse
     from robench.cards import attack, dataset, defense
-    from robench.checkpoints import recipe_of
     from robench.classifier import Classifier, Source
     from robench.errors import AttackError, DataError, ModelError, RobenchError, StoreError, UsageError
     from robench.images import Split, Splits
@@ -41,9 +41,9 @@ __version__ = "0.1.0"
 _HOME = {
     "robench.approximation": ["straight_through"],
     "robench.api": ["Result", "evaluate", "run"],
+    "robench.building": ["recipe_of"],
     "robench.calls": ["Call", "parse"],
     "robench.cards": ["attack", "dataset", "defense"],
-    "robench.checkpoints": ["recipe_of"],
     "robench.classifier": ["Classifier", "Source"],
     "robench.errors": ["AttackError", "DataError", "ModelError", "RobenchError", "StoreError", "UsageError"],
     "robench.images": ["Split", "Splits"],

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from robench.calls import Call
 from robench.classifier import Classifier
 from robench.images import Split
+from robench.recipe import Batch, Progress
 from robench.registry import ATTACKS, white_box
 
 SELECTION_IMAGES = 512
@@ -39,18 +40,17 @@ class Adversary:
         self.classes = classes
         self._backwards = self._images = 0
 
-    def __call__(self, model: nn.Module, inputs: Tensor, labels: Tensor, seed: int, **changed: Any) -> Tensor:
-        """Adversarial images, (N, C, H, W).
+    def __call__(self, model: nn.Module, batch: Batch, progress: Progress, **changed: Any) -> Tensor:
+        """Adversarial images, (N, C, H, W); its random numbers are of the training's seed, the step and the image.
 
         Args:
-            seed: of the random numbers of this call, such as the step.
             changed: options that differ from those of the attack's call.
         """
         with attacked(model):
-            classifier = Classifier(model, self.classes, [str(i) for i in range(len(inputs))], seed=seed)
-            found: Tensor = self.entry.function(classifier, inputs, labels, **{**self.options, **changed})
+            classifier = Classifier(model, self.classes, batch.names(), seed=progress.draws)
+            found: Tensor = self.entry.function(classifier, batch.inputs, batch.labels, **{**self.options, **changed})
         self._backwards += int(classifier.backwards.sum())
-        self._images += len(inputs)
+        self._images += len(batch.inputs)
         return found.detach()
 
     @property
@@ -86,8 +86,9 @@ def robust_accuracy(model: nn.Module, split: Split, attack: Call, device: torch.
     labels, right = chosen.targets(), 0
     for start in range(0, len(chosen), 128):
         part = slice(start, start + 128)
-        wanted = labels[part].to(device)
-        found = adversary(model, chosen.inputs(part).to(device), wanted, seed=start)
+        ids = torch.arange(start, min(start + 128, len(chosen)))
+        batch = Batch(chosen.inputs(part).to(device), labels[part].to(device), ids)
+        found = adversary(model, batch, Progress(0, 1, 0))
         with attacked(model), torch.no_grad():
-            right += int((model(found).argmax(1) == wanted).sum())
+            right += int((model(found).argmax(1) == batch.labels).sum())
     return right / len(chosen)

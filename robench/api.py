@@ -27,6 +27,7 @@ from robench.metrics import (
     attack_success_rate,
     attack_success_rate_all,
     clean_accuracy,
+    confidence,
     passes,
     robust_accuracy,
     success_rate_uint8,
@@ -97,6 +98,7 @@ def summarise(records: pd.DataFrame, facts: dict[str, Any]) -> dict[str, Any]:
         }  # fmt: skip
     if facts["targets"] == "all":
         told["targets"] = dict(zip(("average", "best", "worst"), map(_plain, target_rates(records)), strict=True))
+    told["confidence"] = _plain(confidence(records))
     told["forwards"], told["backwards"], told["seconds"] = (_plain(x) for x in passes(records))
     return told
 
@@ -188,8 +190,8 @@ def evaluate(
 
     try:
         with one_intra_op_thread():
-            subject = Subject.of("the model", Expectation(module) if stochastic else module, count, where, split)
-            preflight(subject, gradients=asked[0].card.knowledge == "white-box")
+            subject = Subject("the model", Expectation(module) if stochastic else module, count, where, split).asked()
+            preflight(subject, gradients=asked[0].knowledge == "white-box")
             complete(
                 Memory(), subject, asked[0], seed, np.arange(len(split)), set(split.image_ids().tolist()),
                 workers=workers, batch=best_batch(subject)[0], done=lambda _: None,

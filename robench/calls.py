@@ -99,9 +99,9 @@ def _number(node: ast.expr, text: str) -> int | float:
 
 
 def written(value: Any) -> str:
-    """A value as it is written in a call; multiples of 1/255 are written as such."""
+    """A value as it is written in a call; multiples of 1/255 are written as such, entries of a file between quotes."""
     if isinstance(value, Call):
-        return str(value)
+        return repr(str(value)) if ".py" in value.name else str(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(written, value))}]"
     if isinstance(value, float):

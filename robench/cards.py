@@ -31,6 +31,7 @@ class AttackCard:
         sources: (options, the attacked defense) → the defenses that must be trained before, by option; None: those that
             the options name.
         check: raises UsageError for options that their types allow and the attack does not; called before any work.
+        knowledge_of: options → knowledge, where it depends on them.
     """
 
     norm: Norm
@@ -43,6 +44,7 @@ class AttackCard:
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
     sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None
     check: Callable[[dict[str, Any]], None] | None = None
+    knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None
 
     def judged(self) -> list[Any]:
         """What of the card can change a number."""
@@ -103,13 +105,16 @@ def attack(
     presets: dict[str, dict[str, Any]] | None = None,
     sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None,
     check: Callable[[dict[str, Any]], None] | None = None,
+    knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
 
     The arguments are those of `AttackCard`.
     """
     return _marker(
-        AttackCard(norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check)
+        AttackCard(
+            norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check, knowledge_of
+        )
     )
 
 

@@ -43,8 +43,12 @@ class Row:
 
     def subject(self, trained: Trained, device: torch.device, precision: Precision = "float32") -> Subject:
         """The trained model on its device, with its clean logits."""
+        return self.unasked(trained, device, precision).asked()
+
+    def unasked(self, trained: Trained, device: torch.device, precision: Precision = "float32") -> Subject:
+        """The same without the clean logits."""
         classes = self.data.splits.classes
-        return Subject.of(self.name, trained.attacked(device), classes, device, self.split, precision)
+        return Subject(self.name, trained.attacked(device), classes, device, self.split, precision=precision)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Cell:
         """The stored unit of the cell's records."""
         row, condition, subject = self.row, self.condition, self.subject
         facts: dict[str, Any] = {
-            "norm": condition.norm, "goal": condition.goal, "knowledge": condition.card.knowledge, "eps": condition.eps,
+            "norm": condition.norm, "goal": condition.goal, "knowledge": condition.knowledge, "eps": condition.eps,
             "targets": condition.targets, "attack": condition.call.name, "weights": self.trained.weights,
             "classes": subject.classes, "shape": row.split.shape, "source": row.data.splits.source,
             "device": subject.device.type, "precision": subject.precision, "torch": torch.__version__,

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from robench.building import build, declared, task_of
 from robench.calls import Call, Name
 from robench.cards import DatasetCard
-from robench.classifier import frozen
+from robench.classifier import checked_forward, frozen
 from robench.errors import DataError, ModelError, UsageError
 from robench.expectation import Expectation
 from robench.files import atomic_path
@@ -118,10 +119,28 @@ class Checkpoint:
             torch.manual_seed(self.seed)
             return build(self.entry, Call(self.call.name, self.call.options | given), self.task)
 
+    def rehearse(self) -> None:
+        """Build the recipe, and those of its sources, and pass an image through each, so that what does not fit comes first.
+
+        Raises:
+            UsageError: it cannot be built.
+            ModelError: its model raises, or does not return one logit for each class.
+        """
+        for source in self.sources.values():
+            source.rehearse()
+        model, image = self.recipe().model.eval(), self.splits.test.inputs(slice(0, 1))
+        with torch.no_grad():
+            checked_forward(model, image, self.task.classes, self.entry.shown(self.call))
+
     @property
     def stochastic(self) -> bool:
         """Whether the defense, or one that it wraps, is declared random."""
-        return declared_stochastic(self.call, self.entry)
+        return any(card.stochastic for card in declared(self.call, self.entry))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether neither the defense nor one that it wraps is declared to have no slopes of its own."""
+        return all(card.differentiable for card in declared(self.call, self.entry))
 
     def made_with(self) -> dict[str, str | None]:
         """Digests of the sources' weights."""
@@ -241,54 +260,3 @@ class Checkpoint:
             if log.exists()
             else 0.0
         )
-
-
-def declared_stochastic(call: Call, entry: Entry | None = None) -> bool:
-    """Whether a defense, or one nested in its options to be wrapped by it, is declared random."""
-    entry = entry or DEFENSES[call.name]
-    nested = [
-        v for n, v in call.options.items() if isinstance(v, Call) and n in entry.options and not entry.options[n].kind
-    ]
-    return bool(entry.card.stochastic) or any(declared_stochastic(inner) for inner in nested)
-
-
-def build(entry: Entry, call: Call, task: Task) -> Recipe:
-    """Call a defense's function.
-
-    Raises:
-        UsageError: it raised, or did not return a recipe.
-    """
-    try:
-        recipe = entry.function(task, **call.options)
-    except (UsageError, DataError):
-        raise
-    except Exception as error:
-        raise UsageError(
-            f"{call} could not be built for images of shape {task.shape}: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(recipe, Recipe):
-        raise UsageError(
-            f"{call} returned {type(recipe).__name__}; a defense returns a robench.Recipe(model, schedule, objective)"
-        )
-    return recipe
-
-
-def recipe_of(model: str | Call, task: Task) -> Recipe:
-    """The recipe of another defense, for defenses that wrap one.
-
-    Its initial weights are drawn from the sum of its own seed and the outer one, so that either changes them.
-    """
-    entry, call = DEFENSES.find(model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed((torch.initial_seed() + int(call.options.get("seed", 0))) % 2**63)
-        return build(entry, call, task)
-
-
-def task_of(splits: Splits, card: DatasetCard) -> Task:
-    """What a defense is told about the data."""
-    shown = splits.train if len(splits.train) else splits.test
-    mean, std = shown.moments
-    return Task(
-        shown.shape, splits.classes, len(splits.train), tuple(round(m, 4) for m in mean),
-        tuple(max(round(s, 4), 1e-4) for s in std), card.epochs, card.crop, card.flip, len(splits.validation),
-    )  # fmt: skip

@@ -49,7 +49,7 @@ def _broken_in_both(first: pd.DataFrame | None, second: pd.DataFrame | None) -> 
     """Norms of both rows (L2_1, L2_2 …), a row for each (image, target) that is broken in both."""
     if first is None or second is None:
         return pd.DataFrame()
-    return _broken(first).join(_broken(second), how="inner", lsuffix="_1", rsuffix="_2")
+    return _broken(first).add_suffix("_1").join(_broken(second).add_suffix("_2"), how="inner")
 
 
 def _broken(records: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from robench.calls import Call, parse, written_float
 from robench.harness import Measured
-from robench.metrics import Share, attack_success_rate, clean_accuracy, distances, fooled_within, worst_case
+from robench.metrics import Share, attack_success_rate, clean_accuracy, confidence, distances, fooled_within, worst_case
 from robench.plan import variant
 from robench.statistics import Interval
 from robench.tables import Column, Table
@@ -76,6 +76,8 @@ def _robustness(group: list[Measured], models: dict[str, dict[str, Any]]) -> Tab
         label, eps = attack_label(attack), facts[attack]["eps"]
         name = f"ASR {written_float(eps)}" if eps is not None else "ASR"
         add(share_column(label, name, False), found, lambda r: _ends(attack_success_rate(r)), _success_terms)
+        if "share" in facts[attack]:
+            add(share_column(label, "True class", True), found, lambda r: (confidence(r),), _confidence_terms)
         if facts[attack]["goal"] == "minimal":
             for norm in ("l1", "l2", "linf"):
                 add(norm_column(label, norm), found, partial(_mean_norm, norm=norm), partial(_norm_terms, norm=norm))
@@ -117,6 +119,14 @@ def _success_terms(records: pd.DataFrame) -> pd.DataFrame:
     attacked = records["correct"].astype(float)
     grouped = pd.DataFrame(
         {"image": records["image"].astype(str), "a": attacked * records["success"].astype(float), "b": attacked}
+    )
+    return grouped.groupby("image").sum()
+
+
+def _confidence_terms(records: pd.DataFrame) -> pd.DataFrame:
+    attacked = records["correct"].astype(float)
+    grouped = pd.DataFrame(
+        {"image": records["image"].astype(str), "a": attacked * records["confidence"].astype(float), "b": attacked}
     )
     return grouped.groupby("image").sum()
 
@@ -171,7 +181,8 @@ def _caption(group: list[Measured], models: dict[str, dict[str, Any]], defenses:
     touched = {attack_label(o.unit.spec["attack"]): o.unit.facts["share"] for o in group if "share" in o.unit.facts}
     for label, (asked, real) in touched.items():
         lines.append(
-            f"{label} touches {100 * real:.3g} % of the patches of each image ({100 * asked:.3g} % were asked for)."
+            f"{label} touches {100 * real:.3g} % of the patches of each image ({100 * asked:.3g} % were asked for). "
+            "True class: its mean confidence there, in %, over the correctly classified images."
         )
     for defense in defenses:
         weights = next(o.unit.facts["weights"] for o in group if o.unit.spec["defense"] == defense)

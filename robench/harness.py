@@ -27,6 +27,7 @@ from robench.preflight import preflight
 from robench.recipe import Progress, Recipe
 from robench.shards import Precision
 from robench.store import Store, Unit
+from robench.vit import cuts_attention
 
 PICTURES = 8
 """The adversarial pixels of so many images are always kept, for the report's pictures."""
@@ -79,7 +80,7 @@ def rows_of(
         found += [Row(checkpoint, data, split, asked) for checkpoint in checkpoints(defenses, data, places)]
         for condition in asked:
             for source in found[-1].sources(condition).values():
-                source.checkpoint.recipe()
+                source.checkpoint.rehearse()
     return found
 
 
@@ -93,11 +94,14 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
         card = model_card(
             subject, trained.weights, row.data.name, row.data.fingerprint, trained.seconds, len(trained.log)
         )
-        card["approximate_slopes"] = not row.checkpoint.entry.card.differentiable
+        card["approximate_slopes"] = not row.checkpoint.differentiable or cuts_attention(subject.module)
         store.write_model(card)
-        preflight(subject, gradients=any(c.card.knowledge == "white-box" for c in row.conditions))
+        preflight(subject, gradients=any(c.knowledge == "white-box" for c in row.conditions))
         for condition in row.conditions:
-            sources = {name: obtain(source, settings, reporter) for name, source in row.sources(condition).items()}
+            sources = {}
+            for name, source in row.sources(condition).items():
+                sources[name] = obtain(source, settings, reporter)
+                preflight(source.unasked(sources[name], device), gradients=condition.knowledge == "transfer")
             with one_intra_op_thread():
                 measured.append(_measure(Cell(row, trained, subject, condition, sources), settings, store, reporter))
     return measured

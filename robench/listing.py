@@ -73,7 +73,7 @@ def sizes(text: str) -> list[dict[str, Any]]:
 
     Empty for entries that are no defenses, and for those that cannot be built without more (a teacher, a file, a name).
     """
-    from robench.checkpoints import build
+    from robench.building import build
     from robench.recipe import Task
     from robench.size import size_of, weightless
 
@@ -109,11 +109,8 @@ def _said(value: Any) -> str:
 
 def _facts(entry: Entry) -> dict[str, Any]:
     """An entry's card as plain values; the options of its presets as a person writes them."""
-    facts = {
-        fact.name: getattr(entry.card, fact.name)
-        for fact in fields(entry.card)
-        if fact.name not in ("sources", "check")
-    }
+    known = {fact.name: getattr(entry.card, fact.name) for fact in fields(entry.card)}
+    facts = {name: value for name, value in known.items() if value is not None and not callable(value)}
     if "presets" in facts:
         facts["presets"] = {
             name: ", ".join(f"{option}={written(value)}" for option, value in options.items())

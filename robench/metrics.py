@@ -107,6 +107,11 @@ def distances(records: pd.DataFrame, norm: str) -> Distances:
     )
 
 
+def confidence(records: pd.DataFrame) -> float:
+    """Mean softmax probability of the true class after the attack, over the correctly classified images (and targets)."""
+    return float(records.loc[records["correct"].astype(bool), "confidence"].mean())
+
+
 def all_distances(records: pd.DataFrame) -> dict[str, Distances]:
     """Sizes of the perturbations in L0, L1, L2 and L∞."""
     return {norm: distances(records, norm) for norm in NORMS}

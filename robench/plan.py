@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from robench.calls import Call, Name, parse
-from robench.cards import AttackCard, DatasetCard, Goal, Norm
+from robench.cards import AttackCard, DatasetCard, Goal, Knowledge, Norm
 from robench.checkpoints import ENGINE, Checkpoint
 from robench.errors import UsageError
 from robench.images import Split, Splits
@@ -57,6 +57,11 @@ class Condition:
     def goal(self) -> Goal:
         """A wrapped attack has a budget where it is given one."""
         return "budget" if self.eps is not None else self.card.goal
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What the attacker has of the model."""
+        return self.card.knowledge_of(self.call.options) if self.card.knowledge_of else self.card.knowledge
 
     @property
     def targets(self) -> str | None:
@@ -147,10 +152,10 @@ def spec(defense: str, condition: Condition, data: Data, seed: int) -> dict[str,
 
 
 def checkpoints(defenses: Sequence[Name], data: Data, places: Places) -> list[Checkpoint]:
-    """The checkpoints of several defenses on a data set. Each recipe is built once, so that its errors come first."""
+    """The checkpoints of several defenses on a data set, rehearsed, so that their errors come first."""
     found = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
     for checkpoint in found:
-        checkpoint.recipe()
+        checkpoint.rehearse()
     return found
 
 

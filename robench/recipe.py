@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,11 +39,21 @@ class Task:
 
 
 class Progress(NamedTuple):
-    """How far a training is: `step` of `steps` optimiser steps have been made, `epoch` epochs have been finished."""
+    """How far a training is: `step` of `steps` optimiser steps have been made, `epoch` epochs have been finished.
+
+    Attributes:
+        seed: of the training.
+    """
 
     step: int
     steps: int
     epoch: int
+    seed: int = 0
+
+    @property
+    def draws(self) -> int:
+        """A seed for the random numbers of this step."""
+        return self.seed * 1_000_003 + self.step
 
 
 class Batch(NamedTuple):
@@ -60,6 +71,16 @@ class Batch(NamedTuple):
     ids: Tensor
     soft: Tensor | None = None
 
+    def part(self, rows: slice) -> Batch:
+        """Some of the batch."""
+        return Batch(
+            self.inputs[rows], self.labels[rows], self.ids[rows], None if self.soft is None else self.soft[rows]
+        )
+
+    def names(self) -> list[str]:
+        """The ids as words, which random numbers are drawn by."""
+        return [str(i) for i in self.ids.tolist()]
+
 
 class Objective:
     """What a training minimises: cross-entropy here; subclasses add penalties, attacks or an adversary.
@@ -67,6 +88,9 @@ class Objective:
     One is made for each training and may keep state. A subclass that owns an adversary (a module that ascends while
     the model descends) gets its gradients from the same backward pass and steps it in `after_step`.
     """
+
+    def to(self, device: torch.device) -> None:
+        """Move what it owns beside the model to the training's device; called once, before a saved state is loaded."""
 
     def examples(self, model: nn.Module, train: Split, held_out: Split, epoch: int) -> Split:
         """What an epoch is trained on, asked for before it: the training split here."""
@@ -101,6 +125,9 @@ class Wrapped(Objective):
 
     def __init__(self, base: Objective) -> None:
         self.base = base
+
+    def to(self, device: torch.device) -> None:
+        self.base.to(device)
 
     def examples(self, model: nn.Module, train: Split, held_out: Split, epoch: int) -> Split:
         return self.base.examples(model, train, held_out, epoch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -32,7 +32,7 @@ class Subject:
     """A trained model, ready to be attacked, and what it says of the clean images.
 
     Attributes:
-        clean: logits of the split's images, (N, classes), on the CPU.
+        clean: logits of the split's images, (N, classes), on the CPU; of none before it was `asked`.
         precision: of the passes that attacks make; the judge's are float32.
     """
 
@@ -41,17 +41,12 @@ class Subject:
     classes: int
     device: torch.device
     split: Split
-    clean: Tensor
+    clean: Tensor = field(default_factory=lambda: torch.empty(0))
     precision: Precision = "float32"
 
-    @classmethod
-    def of(
-        cls, name: str, module: nn.Module, classes: int, device: torch.device, split: Split,
-        precision: Precision = "float32",
-    ) -> Subject:  # fmt: skip
-        """A frozen module, with its clean logits."""
-        subject = cls(name, module, classes, device, split, torch.empty(0), precision)
-        return replace(subject, clean=clean_logits(subject.judged, split, classes, device, name))
+    def asked(self) -> Subject:
+        """The same with its clean logits."""
+        return replace(self, clean=clean_logits(self.judged, self.split, self.classes, self.device, self.name))
 
     @property
     def judged(self) -> nn.Module:

@@ -30,7 +30,7 @@ def marked(cells: Sequence[Cell], terms: Sequence[pd.DataFrame | None], higher_i
 def _tied(first: pd.DataFrame | None, second: pd.DataFrame | None) -> bool:
     if first is None or second is None:
         return False
-    both = first.join(second, how="inner", lsuffix="_1", rsuffix="_2")
+    both = first.add_suffix("_1").join(second.add_suffix("_2"), how="inner")
     if both.empty:
         return False
     a1, b1, a2, b2 = (both[name].to_numpy(dtype=np.float64) for name in ("a_1", "b_1", "a_2", "b_2"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 
 from robench.adversary import robust_accuracy
 from robench.batches import Pool, augment, room_on
-from robench.errors import ModelError
+from robench.errors import ModelError, RobenchError
 from robench.images import Split
+from robench.memory import ran_out
 from robench.recipe import Batch, Objective, Progress, Recipe, Schedule, steps_per_epoch
 from robench.snapshots import Average, Snapshot, append_line
 
@@ -46,6 +48,7 @@ def train(
     """
     schedule, objective = recipe.schedule, recipe.objective
     model = recipe.model.to(device).train()
+    objective.to(device)
     optimizer = optimizer_of(model, schedule)
     now = Snapshot(model, optimizer, objective, Average(model, schedule.average) if schedule.average else None)
     if state:
@@ -63,7 +66,7 @@ def train(
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + now.epoch)
             for start in range(0, batches * schedule.batch_size, schedule.batch_size):
-                progress = Progress(now.step, schedule.steps, now.epoch)
+                progress = Progress(now.step, schedule.steps, now.epoch, seed)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(schedule, now.step)
                 places = order[start : start + schedule.batch_size]
@@ -77,7 +80,7 @@ def train(
                 now.step += 1
                 if now.average:
                     now.average.update(model, now.step)
-                report(Progress(now.step, schedule.steps, now.epoch))
+                report(progress._replace(step=now.step))
         now.best.now = None
         # Epochs that are shorter than the validation split are not worth a look each.
         seen = [done * schedule.batch_size // max(1, len(validation)) for done in (now.step - batches, now.step)]
@@ -104,13 +107,16 @@ def _backward(model: nn.Module, objective: Objective, batch: Batch, progress: Pr
     """Add up the gradients of a batch, part by part, and return its mean loss.
 
     Raises:
-        ModelError: the loss is not finite.
+        ModelError: the loss is not finite, or could not be computed.
     """
     total = torch.zeros((), device=batch.inputs.device)
     size = -(-len(batch.inputs) // schedule.accumulate)
     for start in range(0, len(batch.inputs), size):
-        part = Batch(*(None if field is None else field[start : start + size] for field in batch))  # type: ignore[arg-type]
-        with torch.autocast("cuda", torch.bfloat16, enabled=schedule.half and batch.inputs.is_cuda):
+        part = batch.part(slice(start, start + size))
+        with (
+            said(progress, len(part.inputs)),
+            torch.autocast("cuda", torch.bfloat16, enabled=schedule.half and batch.inputs.is_cuda),
+        ):
             loss = objective.loss(model, part, progress)
         if not torch.isfinite(loss):
             raise ModelError(
@@ -118,9 +124,28 @@ def _backward(model: nn.Module, objective: Objective, batch: Batch, progress: Pr
                 f"try a smaller lr than {schedule.lr:g}"
             )
         share = len(part.inputs) / len(batch.inputs)
-        (loss * share if share < 1 else loss).backward()  # type: ignore[no-untyped-call]
+        with said(progress, len(part.inputs)):
+            (loss * share if share < 1 else loss).backward()  # type: ignore[no-untyped-call]
         total += share * loss.detach()
     return total
+
+
+@contextmanager
+def said(progress: Progress, images: int) -> Iterator[None]:
+    """What a model or an objective raises in a training, as one message."""
+    try:
+        yield
+    except RobenchError:
+        raise
+    except Exception as error:
+        if ran_out(error):
+            raise ModelError(
+                f"the training ran out of memory with {images} images at once; try a smaller batch_size, or parts of a batch: "
+                "augmented(model=..., accumulate=4)"
+            ) from error
+        raise ModelError(
+            f"the training failed at step {progress.step} of {progress.steps}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def optimizer_of(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

@@ -174,3 +174,8 @@ def watched(layers: Sequence[Attention]) -> Iterator[list[Tensor]]:
     finally:
         for layer in layers:
             layer.watcher = None
+
+
+def cuts_attention(model: nn.Module) -> bool:
+    """Whether a model's attention keeps only its largest weights: attacks then follow the slopes of all of them."""
+    return any(layer.hard_k is not None for layer in attentions(model))

@@ -80,3 +80,6 @@ def test_patch_threats_touch_the_same_patches_and_say_which_share() -> None:
     assert "Worst case" not in small_run(attack=["fgsm(eps=1.0)", "patch_pgd(steps=5)", "patch_noise"], n=40)[0].table()
     asr = {row["attack"]: row["asr"]["value"] for row in result.summary()}
     assert asr["patch_pgd(steps=5)"] >= asr["patch_noise"] >= 0
+    sure = {row["attack"]: row["confidence"] for row in result.summary()}
+    assert sure["patch_pgd(steps=5)"] < sure["patch_noise"] < 1
+    assert result.table().count("True class") >= 3

@@ -25,8 +25,9 @@ from robench import (
     recipe_of,
 )
 from robench.adversary import Adversary
+from robench.building import task_of
 from robench.calls import parse
-from robench.checkpoints import Checkpoint, task_of
+from robench.checkpoints import Checkpoint
 from robench.plan import load_data
 
 HALF = Progress(50, 100, 0)
@@ -105,7 +106,7 @@ def test_friendly_training_stops_when_an_image_is_fooled(batch: Any) -> None:
     adversary = Adversary(attack, 2)
     reached = {}
     for tau in (0, 2):
-        found = adversary(model, given.inputs, given.labels, 0, slack=tau)
+        found = adversary(model, given, HALF, slack=tau)
         reached[tau] = margins(model, given._replace(inputs=found))
     fooled = reached[0] < 0
     assert fooled.sum() >= 5
@@ -156,6 +157,15 @@ def test_the_clean_pass_is_made_once(defense: str, passes: int) -> None:
     model = Counted(recipe.model)
     recipe.objective.loss(model, Batch(torch.rand(8, 1, 8, 8), torch.arange(8), torch.arange(8)), HALF)
     assert model.images == 8 * passes
+
+
+def test_defensive_distillation_has_defaults_of_its_own_and_other_norms_want_a_radius() -> None:
+    teacher = Linear(torch.ones(10, 64), torch.zeros(10))
+    for form, alpha, temperature in (("soft", 0.5, 1.0), ("defensive", 1.0, 100.0)):
+        made = DEFENSES["distill"].function(digits_task(), teacher=teacher, form=form).objective
+        assert (made.alpha, made.temperature) == (alpha, temperature)
+    with pytest.raises(UsageError, match=r"in l2 needs eps, such as 128/255"):
+        recipe_of("madry(norm='l2')", digits_task())
 
 
 def test_the_divergence_of_augmix_is_that_of_jensen_and_shannon() -> None:

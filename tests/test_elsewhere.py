@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from cases import split_of
 from conftest import SMALL, small_run
+from torch import Tensor, nn
 
 import robench
-from robench import DataError, UsageError
+from robench import DataError, ModelError, UsageError, evaluate
 from robench.shards import Subject
 
 
@@ -60,9 +63,23 @@ def test_images_made_elsewhere_are_judged_as_our_own(form: str, subject: Subject
         assert (again.records["linf"] > 0.5).any()
 
 
+def test_arts_attacks_that_ask_for_answers_alone_need_no_slopes() -> None:
+    class Rounded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            rows = (x * 8).round().flatten(1)
+            return torch.stack([rows[:, :8].sum(1), rows[:, 8:].sum(1)], 1)
+
+    with pytest.raises(ModelError, match="zero everywhere"):
+        evaluate(Rounded(), "art('DeepFool', norm='l2')", split_of(20))
+    records = evaluate(Rounded(), "art('HopSkipJump', norm='l2', max_iter=1, max_eval=20, init_eval=5)", split_of(20))
+    assert len(records) == 20
+
+
 def test_images_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no"):
         small_run(attack="images(path='nowhere.npz')", n=10)
+    with pytest.raises(DataError, match="without their ids"):
+        small_run(attack="images(path='made.npy')", n=10)
     np.savez(tmp_path / "other.npz", ids=["x"], images=np.zeros((1, 1, 8, 8)))
     with pytest.raises(UsageError, match="has none of these"):
         small_run(attack=f"images(path='{tmp_path}/other.npz')", n=10)

@@ -46,8 +46,11 @@ def test_files_that_are_no_weights_are_refused() -> None:
     with pytest.raises(DataError, match="there is no file 'none.pt'"):
         small_run(defense=f"checkpoint(path='none.pt', {arch})")
     torch.save({"model": Evil()}, "evil.pt")
-    with pytest.raises(DataError, match="would run code"):
+    with pytest.raises(DataError, match=r"would run code .*\(it names exec\)"):
         small_run(defense=f"checkpoint(path='evil.pt', {arch})")
+    Path("notes.pt").write_text("these are no weights")
+    with pytest.raises(DataError, match=r"notes.pt"):
+        small_run(defense=f"checkpoint(path='notes.pt', {arch})")
     Path("evil.pkl").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(DataError, match="would run code"):
         small_run(defense=f"checkpoint(path='evil.pkl', {arch})")
@@ -98,6 +101,8 @@ def test_a_robustbench_model_is_read_from_its_file() -> None:
     assert recipe.schedule.steps == 0
     with pytest.raises(UsageError, match="did you mean 'Wong2020Fast'"):
         recipe_of("robustbench(name='Wong2020Fas')", COLOUR)
+    with pytest.raises(UsageError, match="has no L2 models for cifar100"):
+        recipe_of("robustbench(name='Wong2020Fast', dataset='cifar100', threat='L2')", COLOUR)
     (folder / "Wong2020Fast.pt").write_bytes(b"")
     with pytest.raises(UsageError, match="You may put its file at"):
         recipe_of("robustbench(name='Wong2020Fast')", COLOUR)

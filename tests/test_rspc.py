@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from robench import DATASETS, DEFENSES, Batch, Call, Places, Progress, Task, UsageError, recipe_of
 from robench.blocks import blocks_of, outputs, patch_of
-from robench.checkpoints import task_of
+from robench.building import task_of
 from robench.training import learning_rate
 
 HALF = Progress(50, 100, 0)
@@ -61,7 +61,7 @@ def test_rspc_occludes_the_share_that_its_adversary_chose_and_the_adversary_clim
 
 def test_rspc_fits_timms_models_and_refuses_those_without_blocks() -> None:
     task = Task((3, 32, 32), 10, 100, (0.5,) * 3, (0.2,) * 3)
-    for name, patch in (("deit_tiny_patch16_224", 16), ("swin_tiny_patch4_window7_224", 4)):
+    for name, patch in (("deit_tiny_patch16_224", 16), ("swin_tiny_patch4_window7_224", 4), ("pvt_v2_b0", 4)):
         recipe = DEFENSES["rspc"].function(task, model=Call("timm", {"name": name, "epochs": 1}))
         assert patch_of(recipe.model) == patch
         loss = recipe.objective.loss(
@@ -70,6 +70,23 @@ def test_rspc_fits_timms_models_and_refuses_those_without_blocks() -> None:
         assert torch.isfinite(loss)
     with pytest.raises(UsageError, match=r"rspc needs a model with transformer blocks"):
         DEFENSES["rspc"].function(digits_task(), model=Call("carlini"))
+
+
+def test_the_adversary_of_the_authors_sees_the_space_that_its_noise_is_of() -> None:
+    task = Task((3, 32, 32), 10, 100, (0.5,) * 3, (0.2,) * 3)
+    for form, mean, std in (("authors", 0.485, 0.229), ("paper", 0.0, 1.0)):
+        model = Call("timm", {"name": "deit_tiny_patch16_224", "epochs": 1})
+        objective = DEFENSES["rspc"].function(task, model=model, form=form, share=0.25).objective
+        seen: list[torch.Tensor] = []
+        objective.corruption.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        images = torch.rand(2, 3, 32, 32)
+        occluded = objective.occluded(images)
+        assert torch.allclose(seen[0][:, 0], (images[:, 0] - mean) / std, atol=1e-5)
+        changed = (occluded != images)[:, 0]
+        assert changed.float().mean() > 0.2
+        values = occluded[:, 0][changed]
+        assert values.min() >= mean
+        assert values.max() <= mean + std + 1e-6
 
 
 def test_it_compares_an_image_with_itself_whatever_the_wrapped_objective_trains_on() -> None:

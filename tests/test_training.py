@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import small_run
 from torch import Tensor, nn
 
-from robench import DATASETS, Call, Places, Progress, Recipe, Schedule, recipe_of
-from robench.adversary import robust_accuracy
+from robench import DATASETS, Batch, Call, ModelError, Places, Progress, Recipe, Schedule, recipe_of
+from robench.adversary import Adversary, robust_accuracy
 from robench.batches import Pool, augment
-from robench.checkpoints import Checkpoint, task_of
+from robench.building import task_of
+from robench.checkpoints import Checkpoint
 from robench.plan import load_data
 from robench.snapshots import Average
 from robench.training import learning_rate, train
@@ -83,6 +85,63 @@ def test_pixels_are_the_same_held_on_the_device_or_moved_and_crops_are_parts_of_
     for image, found in zip(padded, cropped, strict=True):
         windows = [image[:, down : down + 8, right : right + 8] for down in range(5) for right in range(5)]
         assert any(torch.equal(found, w) or torch.equal(found, w.flip(-1)) for w in windows)
+
+
+OWN = """
+import torch
+from torch import nn
+from robench import Objective, Recipe, Schedule, Task, defense
+
+
+def net(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+
+
+class Broken(Objective):
+    def __init__(self, value):
+        self.value = value
+
+    def loss(self, model, batch, progress):
+        if self.value is None:
+            raise KeyError("no such thing")
+        return super().loss(model, batch, progress) * self.value
+
+
+@defense()
+def narrow(task: Task, *, seed: int = 0) -> Recipe:
+    \"\"\"Five logits.\"\"\"
+    return Recipe(net(5), Schedule(steps=5))
+
+
+@defense()
+def broken(task: Task, *, value: float | None = None, seed: int = 0) -> Recipe:
+    \"\"\"Whose loss raises, or is not finite.\"\"\"
+    return Recipe(net(10), Schedule(steps=5), Broken(value))
+"""
+
+
+def test_what_cannot_be_trained_is_said_in_one_message() -> None:
+    Path("own.py").write_text(OWN)
+    with pytest.raises(ModelError, match=r"narrow returned \(1, 5\), but logits of shape \(1, 10\)"):
+        small_run(defense="distill(teacher='./own.py::narrow')")
+    with pytest.raises(ModelError, match="the training failed at step 0 of 3: KeyError: 'no such thing'"):
+        small_run(defense="./own.py::broken")
+    with pytest.raises(ModelError, match="the training loss became inf at step 0 of 3; try a smaller lr"):
+        small_run(defense="./own.py::broken(value=1e39)")
+
+
+def test_random_numbers_of_a_training_are_of_its_seed_and_of_the_image() -> None:
+    task, images = task_of(DATASETS["digits"].function(Places.of()), DATASETS["digits"].card), torch.rand(4, 1, 8, 8)
+    model = recipe_of("vit(depth=1)", task).model
+    attack = Adversary(Call("pgd_linf", {"eps": 0.1, "steps": 1, "step_size": 0.001}), 10)
+
+    def found(seed: int, ids: list[int]) -> Tensor:
+        batch = Batch(images, torch.arange(4), torch.tensor(ids))
+        return attack(model, batch, Progress(0, 10, 0, seed))
+
+    assert torch.equal(found(0, [1, 2, 3, 4]), found(0, [1, 2, 3, 4]))
+    assert not torch.allclose(found(0, [1, 2, 3, 4]), found(1, [1, 2, 3, 4]), atol=0.01)
+    assert not torch.allclose(found(0, [1, 2, 3, 4])[3], found(0, [1, 2, 3, 5])[3], atol=0.01)
 
 
 def test_a_nested_seed_is_that_of_the_initial_weights() -> None:

@@ -12,7 +12,7 @@ from cases import linear_case, split_of
 from conftest import SMALL, small_run
 from torch import Tensor, nn
 
-from robench import DEFENSES, Call, Places, UsageError
+from robench import DEFENSES, Call, ModelError, Places, UsageError
 from robench.checkpoints import Checkpoint
 from robench.forecast import plan_rows
 from robench.harness import Settings, rows_of
@@ -55,6 +55,47 @@ def test_a_transfer_trains_its_source_once_and_asks_the_target_nothing() -> None
         small_run(attack="transfer(eps=0.1, rounds=2)")
     with pytest.raises(UsageError, match="square_linf is not one"):
         small_run(attack="transfer(eps=0.1, attack=square_linf)")
+    with pytest.raises(UsageError, match="takes an attack in an L∞ ball, such as mim or pgd_linf; cw_l2 is minimal"):
+        plan_rows(rows_of([SMALL], ["transfer(eps=0.1, attack=cw_l2)"], ["digits"], settings, places), settings, places)
+
+
+STEEP = """
+import torch
+from torch import nn
+from robench import Recipe, Schedule, Task, defense
+
+
+class Net(nn.Module):
+    def __init__(self, levels, task):
+        super().__init__()
+        self.levels, self.layer = levels, nn.Linear(64, task.classes)
+
+    def forward(self, x):
+        return self.layer(((x * 4).round() / 4 if self.levels else x).flatten(1))
+
+
+@defense()
+def rounded(task: Task, *, seed: int = 0) -> Recipe:
+    \"\"\"Without slopes, so that it cannot be trained.\"\"\"
+    return Recipe(Net(True, task), Schedule(steps=0))
+
+
+@defense()
+def linear(task: Task, *, seed: int = 0) -> Recipe:
+    \"\"\"A linear model.\"\"\"
+    return Recipe(Net(False, task), Schedule(steps=40, lr=0.01))
+"""
+
+
+def test_a_source_of_a_users_own_is_looked_at_and_can_be_told_in_a_table() -> None:
+    Path("mine.py").write_text(STEEP)
+    with pytest.raises(ModelError, match=r"rounded has gradients that are zero everywhere"):
+        small_run(attack="transfer(source='./mine.py::rounded', eps=0.1)")
+    wrapped = "noise(model=noise(model='./mine.py::linear'), seed=[0, 1])"
+    result, _ = small_run(defense=[SMALL, wrapped], attack="transfer(source='./mine.py::linear', eps=0.15)")
+    assert "transfer(source='./mine.py::linear')" in result.table()
+    assert "noise(model=noise(model='./mine.py::linear')) (2 seeds)" in result.table()
+    assert result.summary()[1]["asr"]["value"] > 0.3
 
 
 def test_a_substitute_learns_answers_and_not_labels() -> None:
