@@ -1,4 +1,4 @@
-"""The recipe that Vision Transformers are trained with (DeiT; Touvron et al., 2021): strong augmentation, mixed labels, averages."""
+"""Most of the recipe that Vision Transformers are trained with (DeiT; Touvron et al., 2021): augmentation, mixed labels, averages."""
 
 from __future__ import annotations
 

@@ -160,7 +160,8 @@ def rspc(
     """RSPC: an adversary occludes the patches that change features most; training aligns features with the clean ones.
 
     Args:
-        model: a ViT, with its own schedule and objective; robench's or timm's, with any patch that divides the image.
+        model: a ViT, with its own schedule and objective; robench's or timm's, with any patch that divides the image. Those of
+            timm that do not say where their blocks or patches are (levit, volo, maxvit, coat) are refused.
         form: "authors" is what their code does: C scores patches with a convolution, GELU and a linear layer, sees normalised
             images, the noise is uniform in that space (not black to white in pixels), features are compared by mean squared error, C
             has its own SGD (1e-4, momentum 0.9, decay 0.05, clipped). "paper" is Algorithm 1: a convolution, noise

@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     foolbox = pytest.importorskip("foolbox", reason="foolbox is the second library; `make test` installs it")
 
 Images = tuple[Tensor, Tensor, list[str]]
+Victim = tuple[Subject, Images]
 
 
 def fooled(subject: Subject, adversarial: Tensor, labels: Tensor) -> Tensor:
@@ -27,10 +28,9 @@ def fooled(subject: Subject, adversarial: Tensor, labels: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", ["fgsm", "pgd_linf", "pgd_l2"])
-def test_budget_attacks_equal_foolbox_from_the_same_start(
-    name: str, dtype: torch.dtype, subject: Subject, attackable: Images
-) -> None:
-    inputs, labels, ids = attackable[0].to(dtype), attackable[1], attackable[2]
+def test_budget_attacks_equal_foolbox_from_the_same_start(name: str, dtype: torch.dtype, victim: Victim) -> None:
+    subject, (inputs, labels, ids) = victim
+    inputs = inputs.to(dtype)
     module = deepcopy(subject.module).to(dtype)
     eps = 0.4 if name == "pgd_l2" else 0.08
     options = (
@@ -50,12 +50,12 @@ def test_budget_attacks_equal_foolbox_from_the_same_start(
         assert same.float().mean() >= 0.99
 
 
-def test_fgsm_and_pgd_succeed_as_often_as_arts(subject: Subject, attackable: Images) -> None:
+def test_fgsm_and_pgd_succeed_as_often_as_arts(victim: Victim) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTorch
         from art.estimators.classification import PyTorchClassifier
-    inputs, labels, ids = attackable
+    subject, (inputs, labels, ids) = victim
     model = deepcopy(subject.module).requires_grad_(True)
     classifier = PyTorchClassifier(
         model, torch.nn.CrossEntropyLoss(), (1, 8, 8), 10, clip_values=(0, 1), device_type="cpu"
@@ -72,8 +72,9 @@ def test_fgsm_and_pgd_succeed_as_often_as_arts(subject: Subject, attackable: Ima
 
 
 @pytest.mark.parametrize("targeted", [False, True])
-def test_cw_l2_is_as_near_as_foolbox_at_the_same_budget(targeted: bool, subject: Subject, attackable: Images) -> None:
-    inputs, labels, ids = (part[:40] for part in attackable)
+def test_cw_l2_is_as_near_as_foolbox_at_the_same_budget(targeted: bool, victim: Victim) -> None:
+    subject, images = victim
+    inputs, labels, ids = (part[:40] for part in images)
     targets = (labels + 1) % 10 if targeted else None
     model = Classifier(subject.module, 10, ids)
     ours = ATTACKS["cw_l2"].function(
@@ -93,9 +94,6 @@ def test_cw_l2_is_as_near_as_foolbox_at_the_same_budget(targeted: bool, subject:
     both = hit & success
     size = [(x - inputs).flatten(1).norm(dim=1)[both].mean().item() for x in (ours, theirs)]
     assert size[0] <= 1.01 * size[1]
-
-
-Victim = tuple[Subject, Images]
 
 
 def size_and_success(subject: Subject, images: Images, adversarial: Tensor, norm: str) -> tuple[Tensor, Tensor]:

@@ -168,6 +168,22 @@ def test_defensive_distillation_has_defaults_of_its_own_and_other_norms_want_a_r
         recipe_of("madry(norm='l2')", digits_task())
 
 
+def test_losses_are_weighed_as_they_say(batch: Any) -> None:
+    model, given, _ = batch
+    teacher, logits = Linear(torch.randn(2, 16), torch.zeros(2)), model(given.inputs)
+    plain = F.cross_entropy(logits, given.labels)
+    taught = own("distill", "Taught")(Objective(), teacher, "hard", 0.3, 1.0)
+    expected = 0.7 * plain + 0.3 * F.cross_entropy(logits, teacher(given.inputs).argmax(1))
+    assert float(taught.loss(model, given, HALF)) == pytest.approx(float(expected), rel=1e-5)
+    mixed = own("augmix", "Mixed")(Objective(), lambda part: 255 - part, 2.0)
+    whole = given._replace(inputs=(given.inputs * 255).round() / 255)
+    views = [model(x).softmax(1) for x in (whole.inputs, 1 - whole.inputs, 1 - whole.inputs)]
+    mean = sum(views) / 3
+    divergence = sum((view * (view / mean).log()).sum(1).mean() for view in views) / 3
+    expected = F.cross_entropy(model(whole.inputs), given.labels) + 2 * divergence
+    assert float(mixed.loss(model, whole, HALF)) == pytest.approx(float(expected), rel=1e-4)
+
+
 def test_the_divergence_of_augmix_is_that_of_jensen_and_shannon() -> None:
     divergence = own("augmix", "jensen_shannon")
     sure, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
