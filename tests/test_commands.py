@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from conftest import small_run
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import robench
 from robench import UsageError
