@@ -7,12 +7,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robench import Classifier, Positive, Radius, attack
-from robench.goal import reached, taken
-from robench.losses import cross_entropy, dlr, runners_up
-from robench.norms import into_ball, l2, length, rowwise
+from robench import (
+    Classifier,
+    Positive,
+    Radius,
+    attack,
+    cross_entropy,
+    dlr,
+    into_ball,
+    l2,
+    length,
+    picked,
+    reached,
+    rowwise,
+    runners_up,
+)
 
-Loss = Literal["ce", "dlr", "dlr_targeted"]
+LossName = Literal["ce", "dlr", "dlr_targeted"]
 MOMENTUM = 0.75
 RISES = 0.75
 """A step is halved where the loss rose in fewer than this share of the steps since the last look (ρ in the paper)."""
@@ -35,7 +46,7 @@ def apgd_linf(
     *,
     eps: Radius,
     targets: Tensor | None = None,
-    loss: Loss = "ce",
+    loss: LossName = "ce",
     steps: Positive = 100,
     restarts: Positive = 1,
     target_classes: Positive = 9,
@@ -68,7 +79,7 @@ def apgd_l2(
     *,
     eps: Radius,
     targets: Tensor | None = None,
-    loss: Loss = "ce",
+    loss: LossName = "ce",
     steps: Positive = 100,
     restarts: Positive = 1,
     target_classes: Positive = 9,
@@ -81,9 +92,17 @@ def apgd_l2(
 
 
 def _apgd(
-    model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None, eps: float, norm: str, loss: Loss,
-    steps: int, restarts: int, target_classes: int,
-) -> Tensor:  # fmt: skip
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    eps: float,
+    norm: str,
+    loss: LossName,
+    steps: int,
+    restarts: int,
+    target_classes: int,
+) -> Tensor:
     """Runs one after another on the images that are left; the targets of few images share a batch."""
     result = inputs.clone()
     left = torch.arange(len(inputs), device=inputs.device)
@@ -95,14 +114,14 @@ def _apgd(
         tried = 0
         while len(left) and tried < (1 if aims is None else aims.shape[1]):
             if aims is None:
-                rows, aim = left, taken(targets, left)
+                rows, aim = left, picked(targets, left)
             else:
                 several = min(max(1, AT_ONCE // len(left)), aims.shape[1] - tried)
                 rows = left.repeat_interleave(several)
                 aim = aims[left, tried : tried + several].flatten()
                 tried += several - 1
             found, hit = _climb(
-                model.of(rows), inputs[rows], labels[rows], taken(targets, rows), aim, eps, norm, loss, steps, restart
+                model.of(rows), inputs[rows], labels[rows], picked(targets, rows), aim, eps, norm, loss, steps, restart
             )
             tried += 1
             result[rows[hit]] = found[hit]
@@ -115,9 +134,17 @@ def _apgd(
 
 
 def _climb(
-    model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None, aims: Tensor | None, eps: float,
-    norm: str, loss: Loss, steps: int, restart: int,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    aims: Tensor | None,
+    eps: float,
+    norm: str,
+    loss: LossName,
+    steps: int,
+    restart: int,
+) -> tuple[Tensor, Tensor]:
     """One run on all rows.
 
     Args:
@@ -151,8 +178,8 @@ def _climb(
     for step in range(steps + 1):
         probe = point.clone().requires_grad_()
         logits = model(probe, rows)
-        value = (cross_entropy if loss == "ce" else dlr)(logits, labels[rows], taken(aims, rows))
-        going = ~reached(logits.detach(), labels[rows], taken(targets, rows))
+        value = (cross_entropy if loss == "ce" else dlr)(logits, labels[rows], picked(aims, rows))
+        going = ~reached(logits.detach(), labels[rows], picked(targets, rows))
         last = step == steps or not going.any()
         gradient = torch.zeros_like(point) if last else model.gradient(probe, value)
         value = value.detach()

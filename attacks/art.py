@@ -12,10 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robench import Classifier, Positive, Radius, UsageError, attack
-from robench.cards import Knowledge, Norm
-from robench.errors import nearest
-from robench.hashing import digest
+from robench import Classifier, Knowledge, Norm, Positive, Radius, UsageError, attack, did_you_mean, digest
 
 _ONE_AT_A_TIME = threading.Lock()
 """ART draws from numpy's global random state, and seeds are put there."""
@@ -30,7 +27,7 @@ def _check(options: dict[str, Any]) -> None:
     own = inspect.signature(art).parameters
     for option in options:
         if option not in own and option not in accepted:
-            raise UsageError(f"ART's {name} has no option {option!r}{nearest(option, accepted)}")
+            raise UsageError(f"ART's {name} has no option {option!r}{did_you_mean(option, accepted)}")
 
 
 def _knowledge(options: dict[str, Any]) -> Knowledge:
@@ -133,7 +130,7 @@ def _class_of(name: str) -> type:
         raise UsageError(f"ART is not installed ({error}); pip install 'robench[art]'") from error
     known = [n for n, c in vars(evasion).items() if inspect.isclass(c) and issubclass(c, EvasionAttack)]
     if name not in known:
-        raise UsageError(f"ART has no evasion attack named {name!r}{nearest(name, known)}")
+        raise UsageError(f"ART has no evasion attack named {name!r}{did_you_mean(name, known)}")
     kind: type = getattr(evasion, name)
     return kind
 
@@ -161,9 +158,13 @@ def _generate(kind: type, options: dict[str, Any], model: Classifier, inputs: Te
             warnings.simplefilter("ignore")
             torch.manual_seed(seed)
             classifier = PyTorchClassifier(
-                _Counted(model), nn.CrossEntropyLoss(), tuple(inputs.shape[1:]), model.classes,
-                clip_values=(0.0, 1.0), device_type="gpu" if inputs.is_cuda else "cpu",
-            )  # fmt: skip
+                _Counted(model),
+                nn.CrossEntropyLoss(),
+                tuple(inputs.shape[1:]),
+                model.classes,
+                clip_values=(0.0, 1.0),
+                device_type="gpu" if inputs.is_cuda else "cpu",
+            )
             onehot = np.eye(model.classes, dtype=np.float32)[goal.cpu().numpy()]
             found = kind(classifier, **options).generate(inputs.cpu().numpy(), onehot)
     finally:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import ATTACKS, AttackCall, Call, Classifier, Radius, attack
-from robench.goal import reached
-from robench.norms import lengths
+from robench import ATTACKS, AttackCall, Call, Classifier, Radius, attack, lengths, reached
 
 
 def standard(norm: str) -> list[Call]:

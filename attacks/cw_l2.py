@@ -5,11 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, NotNegative, Positive, attack
-from robench.box import Variable, from_box, to_box
-from robench.goal import STOP_MARGIN, goal_margin, linear_distance, taken
-from robench.norms import rowwise
-from robench.optimizers import Adam
+from robench import (
+    STOP_MARGIN,
+    Above0,
+    BoxVariable,
+    Classifier,
+    NotNegative,
+    Positive,
+    RowAdam,
+    attack,
+    from_box,
+    goal_margin,
+    linear_distance,
+    one_a_row,
+    picked,
+    rowwise,
+    to_box,
+)
 
 FIRST_STEP = 0.3
 """Share of the way to the boundary that a first step goes; 0.1 to 0.5 make no difference above 1 % (CONTRIBUTING.md)."""
@@ -38,7 +50,7 @@ def cw_l2(
     initial_c: Above0 = 1e-3,
     confidence: NotNegative = 0.0,
     abort_early: bool = True,
-    variable: Variable = "sine",
+    variable: BoxVariable = "sine",
 ) -> Tensor:
     """Carlini & Wagner's L2 attack: smallest ‖δ‖² + c·f, with a binary search over c for each image.
 
@@ -63,11 +75,11 @@ def cw_l2(
         first = FIRST_STEP * linear_distance(model, inputs, labels, targets)
         rates = (2 * first / inputs[0].numel() ** 0.5).clamp(1e-4, 0.1)
     else:
-        rates = torch.full_like(inputs[:, 0, 0, 0], lr)
+        rates = one_a_row(inputs, lr)
     origin = from_box(inputs, variable)
     reference = to_box(origin, variable)
     best = inputs.clone()
-    best_distance = torch.full_like(inputs[:, 0, 0, 0], torch.inf)
+    best_distance = one_a_row(inputs, torch.inf)
     low, high = torch.zeros_like(best_distance), torch.full_like(best_distance, torch.inf)
     c = torch.full_like(best_distance, initial_c)
     for search in range(search_steps):
@@ -75,11 +87,11 @@ def cw_l2(
             c = torch.where(high.isfinite(), high, c)  # the authors end a long search with the last c that worked
         succeeded = torch.zeros_like(best_distance, dtype=torch.bool)
         rows = torch.arange(len(inputs), device=inputs.device)
-        point, adam, before = origin.clone(), Adam(origin, 1.0), torch.full_like(c, torch.inf)
+        point, adam, before = origin.clone(), RowAdam(origin, 1.0), torch.full_like(c, torch.inf)
         for step in range(steps):
             point.requires_grad_()
             adversarial = to_box(point, variable)
-            found = goal_margin(model(adversarial, rows), labels[rows], taken(targets, rows))
+            found = goal_margin(model(adversarial, rows), labels[rows], picked(targets, rows))
             distance = (adversarial - reference[rows]).square().flatten(1).sum(1)
             loss = distance + c[rows] * (wanted - found).relu()
             gradient = model.gradient(point, loss)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, Positive, attack
-from robench.box import Variable, from_box, to_box
-from robench.goal import STOP_MARGIN, goal_margin, taken
-from robench.norms import rowwise
-from robench.optimizers import Adam
+from robench import (
+    STOP_MARGIN,
+    Above0,
+    BoxVariable,
+    Classifier,
+    Positive,
+    RowAdam,
+    attack,
+    from_box,
+    goal_margin,
+    one_a_row,
+    picked,
+    rowwise,
+    to_box,
+)
 
 SMALLEST = 1 / 256
 SLOW_TAU = 0.02
@@ -40,7 +50,7 @@ def cw_linf(
     largest_c: Above0 = 20.0,
     c_factor: Above0 = 10.0,
     decrease: Above0 = 0.9,
-    variable: Variable = "sine",
+    variable: BoxVariable = "sine",
 ) -> Tensor:
     """Carlini & Wagner's L∞ attack: c·f + Σ max(0, |δ| − τ), with τ lowered by a tenth after every success.
 
@@ -61,13 +71,13 @@ def cw_linf(
     best = inputs.clone()
     rows = torch.arange(len(inputs), device=inputs.device)
     begin = from_box(inputs, variable)  # where each image's descent (re)starts
-    point, adam = begin.clone(), Adam(begin, lr)
-    tau = torch.ones_like(inputs[:, 0, 0, 0])
+    point, adam = begin.clone(), RowAdam(begin, lr)
+    tau = one_a_row(inputs, 1.0)
     c, used = torch.full_like(tau, initial_c), torch.zeros_like(tau)
     while len(rows):
         point.requires_grad_()
         adversarial = to_box(point, variable)
-        found = goal_margin(model(adversarial, rows), labels[rows], taken(targets, rows))
+        found = goal_margin(model(adversarial, rows), labels[rows], picked(targets, rows))
         excess = ((adversarial - inputs[rows]).abs() - rowwise(tau, adversarial)).relu().flatten(1).sum(1)
         loss = c * (2 * STOP_MARGIN - found).relu() + excess
         gradient = model.gradient(point, loss)

@@ -7,10 +7,19 @@ import math
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, Positive, Share, attack
-from robench.goal import linear_distance, reached
-from robench.losses import cross_entropy
-from robench.norms import l2, rowwise
+from robench import (
+    Above0,
+    Classifier,
+    Positive,
+    Share,
+    attack,
+    cross_entropy,
+    l2,
+    linear_distance,
+    one_a_row,
+    reached,
+    rowwise,
+)
 
 
 @attack(
@@ -47,7 +56,7 @@ def ddn(
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
-    best, nearest = inputs.clone(), torch.full_like(inputs[:, 0, 0, 0], torch.inf)
+    best, nearest = inputs.clone(), one_a_row(inputs, torch.inf)
     delta = torch.zeros_like(inputs)
     if initial_norm is None:
         radius = linear_distance(model, inputs, labels, targets).clamp(1e-4, inputs[0].numel() ** 0.5)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import Classifier, NotNegative, Positive, attack
-from robench.goal import reached, taken
-from robench.losses import runners_up
-from robench.norms import l2, rowwise
+from robench import Classifier, NotNegative, Positive, attack, l2, picked, reached, rowwise, runners_up
 
 
 @attack(
@@ -47,7 +44,7 @@ def deepfool(
     for step in range(steps + 1):
         point = (inputs[rows] + (1 + overshoot) * total[rows]).clamp(0, 1).requires_grad_()
         logits = model(point, rows)
-        going = ~reached(logits.detach(), labels[rows], taken(targets, rows))
+        going = ~reached(logits.detach(), labels[rows], picked(targets, rows))
         found[rows[~going]] = point.detach()[~going]
         if step == steps or not going.any():
             break

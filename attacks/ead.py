@@ -7,9 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, NotNegative, Positive, attack
-from robench.goal import STOP_MARGIN, goal_margin, taken
-from robench.norms import rowwise
+from robench import (
+    STOP_MARGIN,
+    Above0,
+    Classifier,
+    NotNegative,
+    Positive,
+    attack,
+    goal_margin,
+    one_a_row,
+    picked,
+    rowwise,
+)
 
 
 @attack(
@@ -54,7 +63,7 @@ def ead(
         The nearest adversarial images that were found; the input itself where there was none.
     """
     wanted = confidence + STOP_MARGIN
-    best, best_size = inputs.clone(), torch.full_like(inputs[:, 0, 0, 0], torch.inf)
+    best, best_size = inputs.clone(), one_a_row(inputs, torch.inf)
     low, high = torch.zeros_like(best_size), torch.full_like(best_size, torch.inf)
     c = torch.full_like(best_size, initial_c)
 
@@ -72,7 +81,7 @@ def ead(
         point, ahead, before = inputs.clone(), inputs.clone(), torch.full_like(c, torch.inf)
         for step in range(steps):
             probe = ahead.detach().requires_grad_()
-            margins = goal_margin(model(probe, rows), labels[rows], taken(targets, rows))
+            margins = goal_margin(model(probe, rows), labels[rows], picked(targets, rows))
             loss = (probe - inputs[rows]).square().flatten(1).sum(1) + c[rows] * (wanted - margins).relu()
             gradient = model.gradient(probe, loss)
             with torch.no_grad():
@@ -82,7 +91,7 @@ def ead(
                 ahead = ahead.clamp(0, 1)
                 point = moved
                 if step == steps - 1:
-                    keep(point, goal_margin(model(point, rows), labels[rows], taken(targets, rows)), rows, succeeded)
+                    keep(point, goal_margin(model(point, rows), labels[rows], picked(targets, rows)), rows, succeeded)
                 if abort_early and step % max(1, steps // 10) == 0:
                     value = loss.detach() + beta * (probe - inputs[rows]).abs().flatten(1).sum(1)
                     going = value <= 0.9999 * before

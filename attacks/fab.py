@@ -5,10 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, Positive, Radius, Share, attack
-from robench.goal import STOP_MARGIN, reached, taken
-from robench.losses import runners_up
-from robench.norms import length, rowwise, to_hyperplane
+from robench import (
+    STOP_MARGIN,
+    Above0,
+    Classifier,
+    Positive,
+    Radius,
+    Share,
+    attack,
+    length,
+    one_a_row,
+    picked,
+    reached,
+    rowwise,
+    runners_up,
+    to_hyperplane,
+)
 
 
 @attack(
@@ -79,10 +91,19 @@ def fab_l2(
 
 
 def _fab(
-    model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None, norm: str, steps: int,
-    target_classes: int, alpha_max: float, eta: float, beta: float, enough: float,
-) -> Tensor:  # fmt: skip
-    best, nearest = inputs.clone(), torch.full_like(inputs[:, 0, 0, 0], torch.inf)
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    norm: str,
+    steps: int,
+    target_classes: int,
+    alpha_max: float,
+    eta: float,
+    beta: float,
+    enough: float,
+) -> Tensor:
+    best, nearest = inputs.clone(), one_a_row(inputs, torch.inf)
     with torch.no_grad():
         aims = runners_up(model(inputs), labels, target_classes) if targets is None else targets[:, None]
     for aim in aims.unbind(1):
@@ -98,7 +119,7 @@ def _fab(
             slope = model.gradient(point, gap)
             with torch.no_grad():
                 point = _projected(point, inputs[rows], gap, slope, norm, alpha_max, eta)
-                hit = reached(model(point, rows), labels[rows], taken(targets, rows))
+                hit = reached(model(point, rows), labels[rows], picked(targets, rows))
                 size = length(point - inputs[rows], norm)
                 better = hit & (size < nearest[rows])
                 best[rows[better]], nearest[rows[better]] = point[better], size[better]

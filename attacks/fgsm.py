@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robench import Classifier, Radius, attack
-from robench.losses import cross_entropy
+from robench import Classifier, Radius, attack, cross_entropy
 
 
 @attack(paper="arXiv:1412.6572", norm="linf", goal="budget")

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robench import Classifier, DataError, FilePath, UsageError, attack
-from robench.cards import Norm
+from robench import Classifier, DataError, FilePath, Norm, UsageError, attack
 
 
 @attack(norm="linf", goal="minimal", knowledge="none")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, NotNegative, Positive, Radius, attack
-from robench.descent import descend
-from robench.norms import rowwise
+from robench import Above0, Classifier, NotNegative, Positive, Radius, attack, descend, rowwise
 
 
 @attack(

@@ -7,18 +7,31 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, PositiveShare, Radius, attack
-from robench.corruptions import CORRUPTIONS, CorruptionName
-from robench.descent import descend
-from robench.patches import patch_mask
+from robench import (
+    CORRUPTIONS,
+    Above0,
+    Bounds,
+    Classifier,
+    CorruptionName,
+    Positive,
+    PositiveShare,
+    Radius,
+    attack,
+    descend,
+    patch_mask,
+)
 
 Severity = Annotated[int, Bounds(1, 5)]
 
 
 @attack(
-    norm="linf", goal="budget", paper="CVPR 2023, pp. 4108-4118", confined=True, monotone=True,
+    norm="linf",
+    goal="budget",
+    paper="CVPR 2023, pp. 4108-4118",
+    confined=True,
+    monotone=True,
     presets={"quick": {"steps": 10}},
-)  # fmt: skip
+)
 def patch_pgd(
     model: Classifier,
     inputs: Tensor,
@@ -51,9 +64,17 @@ def patch_pgd(
         return eps * noise.to(inputs) * mask[rows]
 
     return descend(
-        model, inputs, labels, targets, eps=eps, norm="linf", steps=steps, start=start, until_success=until_success,
+        model,
+        inputs,
+        labels,
+        targets,
+        eps=eps,
+        norm="linf",
+        steps=steps,
+        start=start,
+        until_success=until_success,
         step=lambda gradient, _, rows: size * gradient.sign() * mask[rows],
-    )  # fmt: skip
+    )
 
 
 @attack(norm="linf", goal="natural", knowledge="none", paper="CVPR 2023, pp. 4108-4118", confined=True)

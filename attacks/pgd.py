@@ -8,9 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, Radius, Share, attack
-from robench.descent import descend
-from robench.norms import l2, rowwise
+from robench import Above0, Bounds, Classifier, Positive, Radius, Share, attack, descend, l2, rowwise
 
 
 @attack(
@@ -54,9 +52,19 @@ def pgd_linf(
         return eps * (2 * model.draws.uniform("start", restart, rows, inputs.shape[1:]) - 1)
 
     return descend(
-        model, inputs, labels, targets, eps=eps, norm="linf", steps=steps, step=lambda gradient, _, __: size * gradient.sign(),
-        start=start if random_start else None, restarts=restarts, until_success=until_success, slack=slack,
-    )  # fmt: skip
+        model,
+        inputs,
+        labels,
+        targets,
+        eps=eps,
+        norm="linf",
+        steps=steps,
+        step=lambda gradient, _, __: size * gradient.sign(),
+        start=start if random_start else None,
+        restarts=restarts,
+        until_success=until_success,
+        slack=slack,
+    )
 
 
 @attack(
@@ -93,9 +101,18 @@ def pgd_l2(
         return direction * rowwise(radius / l2(direction), direction)
 
     return descend(
-        model, inputs, labels, targets, eps=eps, norm="l2", steps=steps, step=lambda gradient, _, __: size * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient),
-        start=start if random_start else None, restarts=restarts, until_success=until_success,
-    )  # fmt: skip
+        model,
+        inputs,
+        labels,
+        targets,
+        eps=eps,
+        norm="l2",
+        steps=steps,
+        step=lambda gradient, _, __: size * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient),
+        start=start if random_start else None,
+        restarts=restarts,
+        until_success=until_success,
+    )
 
 
 @attack(
@@ -146,6 +163,15 @@ def pgd_l1(
         return size / moving * signs.view_as(at)
 
     return descend(
-        model, inputs, labels, targets, eps=eps, norm="l1", steps=steps, step=step,
-        start=start if random_start else None, restarts=restarts, until_success=until_success,
-    )  # fmt: skip
+        model,
+        inputs,
+        labels,
+        targets,
+        eps=eps,
+        norm="l1",
+        steps=steps,
+        step=step,
+        start=start if random_start else None,
+        restarts=restarts,
+        until_success=until_success,
+    )

@@ -7,9 +7,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from robench import Classifier, Positive, PositiveShare, Radius, attack
-from robench.goal import STOP_MARGIN, goal_margin, taken
-from robench.norms import rowwise
+from robench import (
+    STOP_MARGIN,
+    Classifier,
+    Positive,
+    PositiveShare,
+    Radius,
+    UsageError,
+    attack,
+    goal_margin,
+    picked,
+    rowwise,
+)
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Of 10,000 queries: when the squares' area is halved (section 5 of the paper); scaled to the queries that are given."""
@@ -46,7 +55,7 @@ def square_linf(
         rescale: halve it at the same shares of the queries whatever their number, as the paper does; else at the same
             queries, as AutoAttack does.
     """
-    _, channels, height, width = inputs.shape
+    channels, height, width = _image_shape(inputs, "square_linf")
     low, high = (inputs - eps).clamp_min(0), (inputs + eps).clamp_max(1)
 
     def signs(purpose: str, step: int, rows: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -88,7 +97,7 @@ def square_l2(
 
     The options are those of `square_linf`, with eps the radius of the L2 ball.
     """
-    _, channels, height, width = inputs.shape
+    channels, height, width = _image_shape(inputs, "square_l2")
 
     def onto_ball(delta: Tensor, rows: Tensor) -> Tensor:
         length = delta.flatten(1).norm(dim=1).clamp_min(1e-12)
@@ -124,6 +133,15 @@ def square_l2(
     return _search(model, inputs, labels, targets, queries, start, propose)
 
 
+def _image_shape(inputs: Tensor, name: str) -> tuple[int, int, int]:
+    if inputs.ndim != 4:
+        raise UsageError(
+            f"{name} cuts squares out of images, (N, C, H, W), but was given inputs of shape {tuple(inputs.shape)}"
+        )
+    channels, height, width = inputs.shape[1:]
+    return channels, height, width
+
+
 def _search(
     model: Classifier,
     inputs: Tensor,
@@ -146,7 +164,7 @@ def _search(
             if not len(rows):
                 break
             proposed = propose(point, rows, step)
-            found = goal_margin(model(proposed, rows), labels[rows], taken(targets, rows))
+            found = goal_margin(model(proposed, rows), labels[rows], picked(targets, rows))
             better = found > best
             point = torch.where(rowwise(better, point), proposed, point)
             best = torch.where(better, found, best)

@@ -17,8 +17,8 @@ from robench import (
     Source,
     UsageError,
     attack,
+    white_box_attack,
 )
-from robench.registry import white_box
 
 MIM = Call("mim", {"until_success": False})
 CARLINI = Call("carlini")
@@ -38,7 +38,7 @@ def _sources(options: dict[str, Any], attacked: Call) -> dict[str, Call]:
 def _check(options: dict[str, Any]) -> None:
     if options["mode"] == "pure" and options["rounds"]:
         raise UsageError("transfer(mode='pure') asks the target nothing, so that it has no rounds; leave rounds out")
-    entry = white_box(options["attack"], "transfer")
+    entry = white_box_attack(options["attack"], "transfer")
     entry.options_within(options["attack"])
     if (entry.card.norm, entry.card.goal) != ("linf", "budget"):
         raise UsageError(

@@ -2,20 +2,122 @@
 
 from __future__ import annotations
 
-from robench import Places, Splits, dataset
-from robench.decoding import load_published
+from robench import Places, Splits, dataset, load_published
 
 GRID = {"linf": [1 / 255, 2 / 255, 4 / 255, 8 / 255], "l2": [0.25, 0.5, 1.0, 2.0]}
 PAPER = "Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images"
+TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+HUNDRED = [
+    "apple",
+    "aquarium_fish",
+    "baby",
+    "bear",
+    "beaver",
+    "bed",
+    "bee",
+    "beetle",
+    "bicycle",
+    "bottle",
+    "bowl",
+    "boy",
+    "bridge",
+    "bus",
+    "butterfly",
+    "camel",
+    "can",
+    "castle",
+    "caterpillar",
+    "cattle",
+    "chair",
+    "chimpanzee",
+    "clock",
+    "cloud",
+    "cockroach",
+    "couch",
+    "crab",
+    "crocodile",
+    "cup",
+    "dinosaur",
+    "dolphin",
+    "elephant",
+    "flatfish",
+    "forest",
+    "fox",
+    "girl",
+    "hamster",
+    "house",
+    "kangaroo",
+    "keyboard",
+    "lamp",
+    "lawn_mower",
+    "leopard",
+    "lion",
+    "lizard",
+    "lobster",
+    "man",
+    "maple_tree",
+    "motorcycle",
+    "mountain",
+    "mouse",
+    "mushroom",
+    "oak_tree",
+    "orange",
+    "orchid",
+    "otter",
+    "palm_tree",
+    "pear",
+    "pickup_truck",
+    "pine_tree",
+    "plain",
+    "plate",
+    "poppy",
+    "porcupine",
+    "possum",
+    "rabbit",
+    "raccoon",
+    "ray",
+    "road",
+    "rocket",
+    "rose",
+    "sea",
+    "seal",
+    "shark",
+    "shrew",
+    "skunk",
+    "skyscraper",
+    "snail",
+    "snake",
+    "spider",
+    "squirrel",
+    "streetcar",
+    "sunflower",
+    "sweet_pepper",
+    "table",
+    "tank",
+    "telephone",
+    "television",
+    "tiger",
+    "tractor",
+    "train",
+    "trout",
+    "tulip",
+    "turtle",
+    "wardrobe",
+    "whale",
+    "willow_tree",
+    "wolf",
+    "woman",
+    "worm",
+]
 
 
 @dataset(paper=PAPER, epochs=30, crop=4, flip=True, eps=GRID, variants={"676316fdba4b9da2": "JPEG-75 copy"})
 def cifar10(places: Places) -> Splits:
     """CIFAR-10: 60,000 colour photographs in 10 classes, 32 x 32."""
-    return load_published(places, "cifar10", "CIFAR10", 10)
+    return load_published(places, "cifar10", "CIFAR10", TEN)
 
 
-@dataset(paper=PAPER, epochs=30, crop=4, flip=True, eps=GRID, variants={"676316fdba4b9da2": "JPEG-75 copy"})
+@dataset(paper=PAPER, epochs=30, crop=4, flip=True, eps=GRID)
 def cifar100(places: Places) -> Splits:
     """CIFAR-100: 60,000 colour photographs in 100 classes, 32 x 32."""
-    return load_published(places, "cifar100", "CIFAR100", 100)
+    return load_published(places, "cifar100", "CIFAR100", HUNDRED)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robench import Places, Split, Splits, dataset
-from robench.images import hold_out
+from robench import Places, Split, Splits, dataset, hold_out
 
 
 @dataset(
@@ -26,4 +25,5 @@ def digits(places: Places) -> Splits:
     images = np.round(source.images * (255 / 16)).astype(np.uint8)[:, None]
     rest, test = hold_out(Split.of("all", images, source.target), 0.2, "test")
     train, validation = hold_out(rest, 0.1, "validation")
-    return Splits(train.select(np.arange(len(train)), "train"), validation, test, 10, "scikit-learn")
+    names = tuple(str(digit) for digit in range(10))
+    return Splits(train.select(np.arange(len(train)), "train"), validation, test, 10, "scikit-learn", names)

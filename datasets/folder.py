@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robench import Places, Positive, Splits, dataset
-from robench.decoding import load_folder
+from robench import Places, Positive, Splits, dataset, load_folder
 
 
 @dataset(
-    epochs=30, crop=16, flip=True,
+    epochs=30,
+    crop=16,
+    flip=True,
     eps={"linf": [0.5 / 255, 1 / 255, 2 / 255, 4 / 255], "l2": [0.5, 1.0, 2.0, 3.0]},
-)  # fmt: skip
+)
 def folder(places: Places, *, path: str, size: Positive = 224) -> Splits:
     """A folder of images, one folder a class (torchvision's ImageFolder).
 

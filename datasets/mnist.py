@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from robench import Places, Splits, dataset
-from robench.decoding import load_published
+from robench import Places, Splits, dataset, load_published
 
+CLOTHING = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 GRID = {"linf": [0.05, 0.1, 0.2, 0.3], "l2": [0.5, 1.0, 1.5, 2.5]}
 
 
 @dataset(paper="LeCun et al. (1998)", epochs=12, crop=2, eps=GRID)
 def mnist(places: Places) -> Splits:
     """MNIST: 70,000 handwritten digits, 28 x 28 grey."""
-    return load_published(places, "mnist", "MNIST", 10)
+    return load_published(places, "mnist", "MNIST", [str(digit) for digit in range(10)])
 
 
 @dataset(paper="arXiv:1708.07747", epochs=20, crop=2, flip=True, eps=GRID)
 def fashion_mnist(places: Places) -> Splits:
     """Fashion-MNIST: 70,000 pictures of clothing in 10 classes, 28 x 28 grey."""
-    return load_published(places, "fashion_mnist", "FashionMNIST", 10)
+    return load_published(places, "fashion_mnist", "FashionMNIST", CLOTHING)

@@ -12,15 +12,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robench import Bounds, Call, NotNegative, Objective, Positive, Recipe, Share, Task, defense, recipe_of
-from robench.recipe import Batch, Progress, Wrapped
+from robench import (
+    Batch,
+    Bounds,
+    Call,
+    NotNegative,
+    Objective,
+    Positive,
+    Progress,
+    Recipe,
+    Share,
+    Task,
+    WrappedObjective,
+    defense,
+    recipe_of,
+)
 
 VIT = Call("vit")
 TOGETHER = 8
 """Images that share RandAugment's operations, which torchvision draws once a call."""
 
 
-class Augmented(Wrapped):
+class Augmented(WrappedObjective):
     """Another objective on images that torchvision and timm have augmented and mixed.
 
     Args:
@@ -108,9 +121,14 @@ def augmented(
         v2.RandAugment(num_ops=2, magnitude=randaugment) if randaugment else None,
         RandomErasing(erasing, mode="pixel", device="cpu") if erasing else None,
         Mixup(
-            mixup_alpha=mixup, cutmix_alpha=cutmix, prob=1.0 if mixup or cutmix else 0.0,
-            label_smoothing=smoothing, num_classes=task.classes,
-        ) if mixes else None,
-    )  # fmt: skip
+            mixup_alpha=mixup,
+            cutmix_alpha=cutmix,
+            prob=1.0 if mixup or cutmix else 0.0,
+            label_smoothing=smoothing,
+            num_classes=task.classes,
+        )
+        if mixes
+        else None,
+    )
     schedule = replace(recipe.schedule, average=average, accumulate=accumulate, half=half)
     return replace(recipe, schedule=schedule, objective=objective)

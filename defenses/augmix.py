@@ -9,15 +9,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robench import Above0, Bounds, Call, NotNegative, Objective, Positive, Recipe, Task, defense, recipe_of
-from robench.recipe import Batch, Progress, Wrapped
+from robench import (
+    Above0,
+    Batch,
+    Bounds,
+    Call,
+    NotNegative,
+    Objective,
+    Positive,
+    Progress,
+    Recipe,
+    Task,
+    WrappedObjective,
+    defense,
+    recipe_of,
+)
 
 VIT = Call("vit")
 TOGETHER = 8
 """Images that share a chain's operations (torchvision draws them once a call); their mixing weights differ."""
 
 
-class Mixed(Wrapped):
+class Mixed(WrappedObjective):
     """Another objective on clean images, plus the Jensen-Shannon divergence of the answers to them and to two mixtures."""
 
     def __init__(self, base: Objective, mixing: Any, weight: float) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from robench import Above0, Positive, Recipe, Schedule, Task, defense
-from robench.vit import Normalize
+from robench import Above0, Normalize, Positive, Recipe, Schedule, Task, defense
 
 
 @defense(paper="arXiv:1608.04644")
@@ -35,14 +34,24 @@ def carlini(
 
     def stage(before: int, after: int) -> list[nn.Module]:
         return [
-            nn.Conv2d(before, after, 3, padding=border), nn.ReLU(), nn.Conv2d(after, after, 3, padding=border), nn.ReLU(), nn.MaxPool2d(2),
-        ]  # fmt: skip
+            nn.Conv2d(before, after, 3, padding=border),
+            nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=border),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
 
     features = nn.Sequential(*stage(channels, width), *stage(width, 2 * width), nn.Flatten())
     with torch.no_grad():
         size = features(torch.zeros(1, *task.shape)).shape[1]
     model = nn.Sequential(
-        Normalize(task.mean, task.std), *features, nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(0.5),
-        nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, task.classes),
-    )  # fmt: skip
+        Normalize(task.mean, task.std),
+        *features,
+        nn.Linear(size, hidden),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, task.classes),
+    )
     return Recipe(model, Schedule.of(task, epochs, batch_size, lr))

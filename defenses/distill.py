@@ -9,14 +9,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robench import Above0, Call, Objective, Recipe, Share, Source, Task, UsageError, defense, recipe_of
-from robench.recipe import Batch, Progress, Wrapped, classification
+from robench import (
+    Above0,
+    Batch,
+    Call,
+    Objective,
+    Progress,
+    Recipe,
+    Share,
+    Source,
+    Task,
+    UsageError,
+    WrappedObjective,
+    classification_loss,
+    defense,
+    recipe_of,
+)
 
 Form = Literal["soft", "hard", "defensive"]
 VIT = Call("vit")
 
 
-class Taught(Wrapped):
+class Taught(WrappedObjective):
     """(1 − α) another objective + α the distance of the student's answers from the teacher's."""
 
     def __init__(self, base: Objective, teacher: nn.Module, form: Form, alpha: float, temperature: float) -> None:
@@ -43,7 +57,7 @@ class Tempered(Objective):
         self.temperature = temperature
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        return classification(model(batch.inputs) / self.temperature, batch)
+        return classification_loss(model(batch.inputs) / self.temperature, batch)
 
 
 def distillation(student: Tensor, teacher: Tensor, form: Form, temperature: float) -> Tensor:

@@ -7,16 +7,30 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from robench import Above0, Bounds, Call, Objective, Positive, Radius, Recipe, Task, UsageError, defense, recipe_of
-from robench.adversary import Adversary
-from robench.recipe import Batch, Progress, Wrapped
+from robench import (
+    Above0,
+    Adversary,
+    Batch,
+    Bounds,
+    Call,
+    Objective,
+    Positive,
+    Progress,
+    Radius,
+    Recipe,
+    Task,
+    UsageError,
+    WrappedObjective,
+    defense,
+    recipe_of,
+)
 
 VIT = Call("vit")
 TAUS, TURNS = [0, 1, 2], [50 / 120, 90 / 120]
 """The authors' schedule: τ is 0 for 50 epochs of 120, 1 until the 90th, then 2."""
 
 
-class Friendly(Wrapped):
+class Friendly(WrappedObjective):
     """Another objective on images of PGD-K-τ: a step further τ times once an image is misclassified, at most K steps."""
 
     def __init__(self, base: Objective, adversary: Adversary, taus: list[int], turns: list[float]) -> None:

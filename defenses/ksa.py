@@ -9,15 +9,34 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from robench import Above0, Bounds, Call, Layers, Objective, Positive, Recipe, Task, UsageError, defense, recipe_of
-from robench.recipe import Batch, Progress, Wrapped, chosen
-from robench.vit import Attention, AttentionMap, attentions, keep_largest, watched
+from robench import (
+    Above0,
+    Attention,
+    AttentionMap,
+    Batch,
+    Bounds,
+    Call,
+    Layers,
+    Objective,
+    Positive,
+    Progress,
+    Recipe,
+    Task,
+    UsageError,
+    WrappedObjective,
+    attentions,
+    defense,
+    keep_largest,
+    layer_indices,
+    recipe_of,
+    watched,
+)
 
 Target = Literal["paper", "projection"]
 VIT = Call("vit")
 
 
-class KSparse(Wrapped):
+class KSparse(WrappedObjective):
     """Adds (1/2μ) Σ ‖s − w‖² to an objective (eq. 7) and lets μ shrink from loop to loop (Algorithm 1, line 7).
 
     The sum runs over rows, heads and layers; it is averaged over the batch.
@@ -106,7 +125,7 @@ def ksa(
     """
     recipe = recipe_of(Call(model.name, {"attention": attention, **model.options}), task)
     found = attentions(recipe.model)
-    wrong = [layer for layer in chosen(layers, len(found)) if not 0 <= layer < len(found)]
+    wrong = [layer for layer in layer_indices(layers, len(found)) if not 0 <= layer < len(found)]
     if not found or wrong:
         raise UsageError(
             f"ksa(layers={layers}) cannot be applied to {model}: it has {len(found)} attention layers, counted from 1"
@@ -116,7 +135,7 @@ def ksa(
         raise UsageError(
             f"ksa(k={k}) leaves nothing out: a row of attention in {model} has {tokens} weights; choose k below that"
         )
-    pulled = [found[layer] for layer in chosen(layers, len(found))]
+    pulled = [found[layer] for layer in layer_indices(layers, len(found))]
     if hard_top_k:
         for layer in pulled:
             layer.hard_k = k

@@ -8,16 +8,30 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robench import Above0, Call, Objective, Positive, Radius, Recipe, Share, Task, UsageError, defense, recipe_of
-from robench.adversary import Adversary
-from robench.recipe import Batch, Progress, Wrapped
+from robench import (
+    Above0,
+    Adversary,
+    Batch,
+    Call,
+    Objective,
+    Positive,
+    Progress,
+    Radius,
+    Recipe,
+    Share,
+    Task,
+    UsageError,
+    WrappedObjective,
+    defense,
+    recipe_of,
+)
 
-Norm = Literal["linf", "l2", "l1"]
+Ball = Literal["linf", "l2", "l1"]
 VIT = Call("vit")
 EXAMPLES = {"l2": "128/255", "l1": "12.0"}
 
 
-class Adversarial(Wrapped):
+class Adversarial(WrappedObjective):
     """Another objective on adversarial images.
 
     Args:
@@ -44,7 +58,7 @@ class Adversarial(Wrapped):
 def against_pgd(
     task: Task,
     model: Call,
-    norm: Norm,
+    norm: Ball,
     eps: float | None,
     steps: int,
     step_size: float | None,
@@ -66,7 +80,7 @@ def madry(
     task: Task,
     *,
     model: Call = VIT,
-    norm: Norm = "linf",
+    norm: Ball = "linf",
     eps: Radius | None = None,
     steps: Positive = 7,
     step_size: Above0 | None = None,
@@ -93,7 +107,7 @@ def half_half(
     task: Task,
     *,
     model: Call = VIT,
-    norm: Norm = "linf",
+    norm: Ball = "linf",
     eps: Radius | None = None,
     steps: Positive = 7,
     step_size: Above0 | None = None,

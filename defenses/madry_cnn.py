@@ -24,9 +24,14 @@ def madry_cnn(
         seed: of the initial weights, the order of the images and their augmentation.
     """
     features = nn.Sequential(
-        nn.Conv2d(task.shape[0], 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(task.shape[0], 32, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
         nn.Flatten(),
-    )  # fmt: skip
+    )
     with torch.no_grad():
         size = features(torch.zeros(1, *task.shape)).shape[1]
     model = nn.Sequential(*features, nn.Linear(size, 1024), nn.ReLU(), nn.Linear(1024, task.classes))

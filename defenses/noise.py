@@ -8,16 +8,28 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robench import Above0, Call, Objective, Positive, PositiveShare, Recipe, Task, defense, recipe_of
-from robench.draws import Draws
-from robench.patches import patch_mask
-from robench.recipe import Batch, Progress, Wrapped
+from robench import (
+    Above0,
+    Batch,
+    Call,
+    Draws,
+    Objective,
+    Positive,
+    PositiveShare,
+    Progress,
+    Recipe,
+    Task,
+    WrappedObjective,
+    defense,
+    patch_mask,
+    recipe_of,
+)
 
 Noise = Literal["gaussian", "patch"]
 VIT = Call("vit")
 
 
-class Noisy(Wrapped):
+class Noisy(WrappedObjective):
     """Another objective on images with noise: Gaussian everywhere, or uniform in place of some patches."""
 
     def __init__(

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robench import Above0, Bounds, NotNegative, Positive, Recipe, Schedule, Task, UsageError, defense
-from robench.vit import Normalize
+from robench import Above0, Bounds, Normalize, NotNegative, Positive, Recipe, Schedule, Task, UsageError, defense
 
 
 class PreActivation(nn.Module):

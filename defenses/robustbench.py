@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal
 
-from robench import Places, Recipe, Schedule, Task, UsageError, defense
-from robench.errors import nearest
+from robench import Places, Recipe, Schedule, Task, UsageError, defense, did_you_mean
 
 Zoo = Literal["cifar10", "cifar100", "imagenet"]
 Threat = Literal["Linf", "L2", "corruptions"]
@@ -39,7 +38,7 @@ def robustbench(task: Task, *, name: str, dataset: Zoo = "cifar10", threat: Thre
             raise UsageError(f"RobustBench has no {threat} models for {dataset}; it has {', '.join(sorted(threats))}")
         known = threats[threat]
         if name not in known:
-            raise UsageError(f"RobustBench has no {threat} model {name!r} for {dataset}{nearest(name, known)}")
+            raise UsageError(f"RobustBench has no {threat} model {name!r} for {dataset}{did_you_mean(name, known)}")
         folder = Places.of().cache / "robustbench"
         try:
             model = load(name, model_dir=str(folder), dataset=dataset, threat_model=threat)

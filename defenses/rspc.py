@@ -10,11 +10,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robench import Call, NotNegative, Objective, PositiveShare, Recipe, Schedule, Task, UsageError, defense, recipe_of
-from robench.blocks import blocks_of, outputs, patch_of
-from robench.recipe import Batch, Progress, Wrapped
-from robench.training import learning_rate
-from robench.vit import Normalize
+from robench import (
+    Batch,
+    Call,
+    Normalize,
+    NotNegative,
+    Objective,
+    PositiveShare,
+    Progress,
+    Recipe,
+    Schedule,
+    Task,
+    UsageError,
+    WrappedObjective,
+    block_outputs,
+    blocks_of,
+    defense,
+    learning_rate,
+    patch_of,
+    recipe_of,
+)
 
 Form = Literal["authors", "paper"]
 VIT = Call("vit")
@@ -63,7 +78,7 @@ class PatchCorruption(nn.Module):
         return kept.view(-1, 1, *self.grid).repeat_interleave(self.patch, 2).repeat_interleave(self.patch, 3)
 
 
-class Aligned(Wrapped):
+class Aligned(WrappedObjective):
     """Another objective, plus λ times the distance of all blocks' features of an image and of its occluded form.
 
     C climbs that distance by the same backward pass: its gradients are turned around before its own optimiser steps.
@@ -75,9 +90,14 @@ class Aligned(Wrapped):
     """
 
     def __init__(
-        self, base: Objective, corruption: PatchCorruption, blocks: Sequence[nn.Module], weight: float,
-        noise: tuple[Sequence[float], Sequence[float]], schedule: Schedule,
-    ) -> None:  # fmt: skip
+        self,
+        base: Objective,
+        corruption: PatchCorruption,
+        blocks: Sequence[nn.Module],
+        weight: float,
+        noise: tuple[Sequence[float], Sequence[float]],
+        schedule: Schedule,
+    ) -> None:
         super().__init__(base)
         self.corruption, self.blocks, self.weight = corruption, blocks, weight
         self.noise, self.schedule = noise, schedule
@@ -94,9 +114,9 @@ class Aligned(Wrapped):
         self.corruption.to(device)
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        with outputs(self.blocks) as clean:
+        with block_outputs(self.blocks) as clean:
             task_loss, _ = self.loss_and_logits(model, batch, progress)
-        with outputs(self.blocks) as occluded:
+        with block_outputs(self.blocks) as occluded:
             model(self.occluded(batch.inputs))
         pairs = zip(clean, occluded, strict=True)
         if self.authors:

@@ -21,8 +21,8 @@ from robench import (
     UsageError,
     defense,
     recipe_of,
+    steps_per_epoch,
 )
-from robench.recipe import steps_per_epoch
 
 CARLINI = Call("carlini")
 TURN = 3

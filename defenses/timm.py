@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Annotated, Any
 
 from torch import nn
 
-from robench import Above0, Bounds, NotNegative, Positive, Recipe, Schedule, Task, UsageError, defense
-from robench.blocks import patch_of
-from robench.errors import nearest
-from robench.vit import Normalize
+from robench import (
+    Above0,
+    Bounds,
+    Normalize,
+    NotNegative,
+    Positive,
+    Recipe,
+    Schedule,
+    Task,
+    UsageError,
+    defense,
+    did_you_mean,
+    patch_of,
+    timm_library,
+)
 
 
 @defense(paper="")
@@ -36,10 +46,9 @@ def timm(
         epochs: 0 for none; None: as many as suit the data set, and none for published weights of the same classes.
         seed: of the initial weights, the order of the images and their augmentation.
     """
-    library = import_module("timm")
-    import_module("robench.models")  # which registers its own with timm
+    library = timm_library()
     if name not in library.list_models(name) and not library.is_model(name.partition(".")[0]):
-        raise UsageError(f"timm has no model {name!r}{nearest(name, library.list_models())}")
+        raise UsageError(f"timm has no model {name!r}{did_you_mean(name, library.list_models())}")
     shape: dict[str, Any] = {"in_chans": task.shape[0]}
     published = library.get_pretrained_cfg(name) or library.get_pretrained_cfg(name.partition(".")[0])
     if published is not None and published.fixed_input_size:

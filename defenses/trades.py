@@ -7,17 +7,31 @@ from dataclasses import replace
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robench import Above0, Call, Classifier, NotNegative, Objective, Positive, Radius, Recipe, Task, defense, recipe_of
-from robench.adversary import attacked
-from robench.descent import descend
-from robench.recipe import Batch, Progress, Wrapped
+from robench import (
+    Above0,
+    Batch,
+    Call,
+    Classifier,
+    NotNegative,
+    Objective,
+    Positive,
+    Progress,
+    Radius,
+    Recipe,
+    Task,
+    WrappedObjective,
+    defense,
+    descend,
+    held_still,
+    recipe_of,
+)
 
 VIT = Call("vit")
 NEAR = 0.001
 """Deviation of the noise that the inner maximisation begins with: at the image itself the divergence has no slope."""
 
 
-class Trades(Wrapped):
+class Trades(WrappedObjective):
     """Another objective on clean images, plus β times the divergence of the answers at the worst point of the ball."""
 
     def __init__(self, base: Objective, classes: int, eps: float, steps: int, step_size: float, beta: float) -> None:
@@ -32,15 +46,22 @@ class Trades(Wrapped):
 
     def _worst(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         inputs = batch.inputs
-        with attacked(model):
+        with held_still(model):
             near = Classifier(model, self.classes, batch.names(), seed=progress.draws)
             answers = F.log_softmax(model(inputs), 1).detach()
             return descend(
-                near, inputs, batch.labels, None, eps=self.eps, norm="linf", steps=self.steps, until_success=False,
+                near,
+                inputs,
+                batch.labels,
+                None,
+                eps=self.eps,
+                norm="linf",
+                steps=self.steps,
+                until_success=False,
                 start=lambda restart, rows: NEAR * near.draws.normal("start", restart, rows, inputs.shape[1:]),
                 step=lambda gradient, _, __: self.step_size * gradient.sign(),
                 loss=lambda logits, rows: divergences(F.log_softmax(logits, 1), answers[rows]),
-            ).detach()  # fmt: skip
+            ).detach()
 
 
 def divergences(there: Tensor, here: Tensor) -> Tensor:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from robench import Above0, Bounds, NotNegative, Positive, Recipe, Schedule, Task, defense
-from robench.vit import AttentionMap, build_vit, suitable_patch
+from robench import (
+    Above0,
+    AttentionMap,
+    Bounds,
+    NotNegative,
+    Positive,
+    Recipe,
+    Schedule,
+    Task,
+    build_vit,
+    defense,
+    suitable_patch,
+)
 
 
 @defense(paper="arXiv:2010.11929")
@@ -37,6 +48,15 @@ def vit(
         seed: of the initial weights, the order of the images and their augmentation.
     """
     model = build_vit(
-        task.shape, task.classes, task.mean, task.std, patch=patch or suitable_patch(task.shape), dim=dim, depth=depth, heads=heads, mlp=mlp, attention=attention,
-    )  # fmt: skip
+        task.shape,
+        task.classes,
+        task.mean,
+        task.std,
+        patch=patch or suitable_patch(task.shape),
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        mlp=mlp,
+        attention=attention,
+    )
     return Recipe(model, Schedule.of(task, epochs, batch_size, lr, weight_decay=weight_decay, warmup=warmup))

@@ -3,108 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from torch import nn
+from torch import Tensor, nn
 
-from robench.calls import Name
-from robench.cards import DatasetCard
-from robench.classifier import frozen
-from robench.common_norms import norms_on_common
-from robench.comparisons import robustness_tables
+from robench.attacking.classifier import frozen
+from robench.attacking.expectation import Expectation
 from robench.console import Reporter, Silent
+from robench.data.loading import load_data
+from robench.data.splits import Split
+from robench.entries.calls import Name
+from robench.entries.cards import DatasetCard
 from robench.errors import ModelError, UsageError
-from robench.execution import best_batch, complete, one_intra_op_thread
-from robench.expectation import Expectation
-from robench.harness import Measured, Settings, rows_of, run_rows
-from robench.images import Split
-from robench.metrics import (
-    all_distances,
-    attack_success_rate,
-    attack_success_rate_all,
-    clean_accuracy,
-    confidence,
-    passes,
-    robust_accuracy,
-    success_rate_uint8,
-    target_rates,
-)
 from robench.places import Places
-from robench.plan import Condition, conditions
-from robench.preflight import preflight
-from robench.seeds import over_seeds
-from robench.shards import Precision, Subject
-from robench.store import Store
-from robench.tables import Table
+from robench.records.store import Store
+from robench.reporting.result import Result
+from robench.running.conditions import Condition, conditions
+from robench.running.harness import run_rows
+from robench.running.preflight import preflight
+from robench.running.rows import rows_of
+from robench.running.settings import Settings
+from robench.running.subject import Precision, Subject
+from robench.running.workers import best_batch, complete, one_intra_op_thread
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a run measured: the records of every unit, and the tables made of them."""
+class Loaded(NamedTuple):
+    """Images of a data set.
 
-    measured: list[Measured]
-    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    Attributes:
+        images: float32 in [0, 1], (N, C, H, W).
+        labels: int64, (N,).
+        names: of the classes, in their order; empty where the data set has none.
+    """
 
-    @property
-    def records(self) -> pd.DataFrame:
-        """All records, with the columns defense, attack, dataset and seed before them."""
-        frames = []
-        for one in self.measured:
-            frame = one.records.copy()
-            for place, name in enumerate(("defense", "attack", "dataset", "seed")):
-                frame.insert(place, name, one.unit.spec[name])
-            frames.append(frame)
-        return pd.concat(frames, ignore_index=True)
-
-    def tables(self) -> list[Table]:
-        """A table a data set in the style of the papers, averages over training seeds, norms on images broken in both rows."""
-        robustness = robustness_tables(self.measured, self.models)
-        averaged = [over_seeds(table) for table in robustness]
-        return [*robustness, *filter(None, averaged), *norms_on_common(self.measured)]
-
-    def table(self) -> str:
-        """All tables as text."""
-        return "\n\n".join(table.text() for table in self.tables())
-
-    def summary(self) -> list[dict[str, Any]]:
-        """The numbers of each unit with their denominators and intervals, as plain values."""
-        return [{**one.unit.spec, **summarise(one.records, one.unit.facts)} for one in self.measured]
+    images: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
 
 
-def summarise(records: pd.DataFrame, facts: dict[str, Any]) -> dict[str, Any]:
-    """The metrics of one unit as plain values; distances that are infinite are None."""
-    shares = {
-        "clean_accuracy": clean_accuracy(records),
-        "robust_accuracy": robust_accuracy(records, facts["norm"], facts["eps"]),
-        "asr": attack_success_rate(records),
-        "asr_all": attack_success_rate_all(records),
-        "asr_uint8": success_rate_uint8(records),
-    }
-    told: dict[str, Any] = {"n": int(records["image"].nunique())}
-    for name, share in shares.items():
-        told[name] = {
-            "value": _plain(share.value),
-            "count": share.count,
-            "total": share.total,
-            "interval": [_plain(x) for x in share.interval],
-        }
-    for norm, size in all_distances(records).items():
-        told[norm] = {
-            "mean": _plain(size.mean), "median": _plain(size.median), "mean_all": _plain(size.mean_all), "median_all": _plain(size.median_all), "successes": size.successes,
-        }  # fmt: skip
-    if facts["targets"] == "all":
-        told["targets"] = dict(zip(("average", "best", "worst"), map(_plain, target_rates(records)), strict=True))
-    told["confidence"] = _plain(confidence(records))
-    told["forwards"], told["backwards"], told["seconds"] = (_plain(x) for x in passes(records))
-    return told
+def load(dataset: Name, n: int | None = None, *, data: str | Path | None = None) -> Loaded:
+    """The test images that a run evaluates on: the pinned, class-balanced subset of n, or all of them.
 
+    Args:
+        dataset: such as "cifar10" or "folder(path='photos')".
+        data: folder of data sets; None: ROBENCH_DATA.
 
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    Raises:
+        DataError: the files are missing or damaged.
+
+    Example:
+        images, labels, names = robench.load("digits", n=100)
+    """
+    loaded = load_data(dataset, Places.of(data), n)
+    return Loaded(loaded.split.inputs(slice(None)), loaded.split.targets(), loaded.splits.names)
 
 
 def run(
@@ -137,12 +91,26 @@ def run(
 
     Raises:
         RobenchError: with one clear message.
+
+    Example:
+        result = robench.run("ksa(k=4)", ["pgd_linf(eps=0.1)", "cw_l2"], "digits", n=100)
+        print(result.table())
     """
     settings = Settings(n, seed, device, workers, batch_size, keep_images, precision)
     places = Places.of(data, store, cache)
     rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
     measured = run_rows(rows, settings, places, reporter or Silent())
-    return Result(measured, Store(places.store).models())
+    return Result.of(measured, Store(places.store))
+
+
+class _Memory:
+    """Records that are not stored."""
+
+    def __init__(self) -> None:
+        self.frames: list[pd.DataFrame] = []
+
+    def add(self, frame: pd.DataFrame) -> None:
+        self.frames.append(frame)
 
 
 def evaluate(
@@ -166,6 +134,9 @@ def evaluate(
 
     Raises:
         ModelError: the model raises, or does not return finite logits of shape (N, classes).
+
+    Example:
+        records = robench.evaluate(net, "pgd_linf(eps=8/255)", robench.Split.of("mine", images, labels))
     """
     if not isinstance(model, nn.Module):
         raise ModelError(
@@ -180,27 +151,31 @@ def evaluate(
         )
     where = Settings(device=device).torch_device()
     gradients = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    mode = model.training
+    modes = {name: part.training for name, part in model.named_modules()}
     module, count = frozen(model, where), classes or int(split.targets().max()) + 1
-    collected: list[pd.DataFrame] = []
-
-    class Memory:
-        def add(self, frame: pd.DataFrame) -> None:
-            collected.append(frame)
-
+    memory = _Memory()
     try:
         with one_intra_op_thread():
-            subject = Subject("the model", Expectation(module) if stochastic else module, count, where, split).asked()
+            attacked = Expectation(module) if stochastic else module
+            subject = Subject("the model", attacked, count, where, split).with_clean_logits()
             preflight(subject, gradients=asked[0].knowledge == "white-box")
             complete(
-                Memory(), subject, asked[0], seed, np.arange(len(split)), set(split.image_ids().tolist()),
-                workers=workers, batch=best_batch(subject)[0], done=lambda _: None,
-            )  # fmt: skip
+                memory,
+                subject,
+                asked[0],
+                seed,
+                np.arange(len(split)),
+                set(split.image_ids().tolist()),
+                workers=workers,
+                batch=best_batch(subject)[0],
+                done=lambda _: None,
+            )
     finally:
-        model.train(mode)
+        for name, part in model.named_modules():
+            part.training = modes[name]
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(gradients[name])
-    return pd.concat(collected, ignore_index=True)
+    return pd.concat(memory.frames, ignore_index=True)
 
 
 def _list(names: Name | Sequence[Name]) -> list[Name]:

@@ -7,7 +7,7 @@ import time
 from typing import Any, Protocol
 
 
-class Task(Protocol):
+class Work(Protocol):
     """A piece of work whose progress is shown."""
 
     def advance(self, count: int) -> None: ...
@@ -19,7 +19,7 @@ class Reporter(Protocol):
     """Where messages and progress go."""
 
     def say(self, message: str) -> None: ...
-    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task: ...
+    def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work: ...
 
 
 class _Silence:
@@ -29,15 +29,15 @@ class _Silence:
 
 
 class Silent:
-    """Shows nothing; keeps what was said."""
+    """Shows nothing; keeps the messages."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def say(self, message: str) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
-    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task:
+    def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
         return _Silence()
 
 
@@ -50,38 +50,38 @@ class Lines:
     def say(self, message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
-    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task:
-        return _LineTask(self, label, unit, total, done)
+    def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
+        return _LineWork(self, label, unit, total, done)
 
 
-class _LineTask:
+class _LineWork:
     def __init__(self, lines: Lines, label: str, unit: str, total: int | None, done: int) -> None:
         self._lines, self._label, self._unit = lines, label, unit
         self._total, self._done, self._first = total, done, done
-        self._started = self._told = time.monotonic()
-        self._said = -1
+        self._started = self._printed = time.monotonic()
+        self._printed_at = -1
 
     def advance(self, count: int) -> None:
         self._done += count
-        self._tell_in_time()
+        self._print_in_time()
 
     def update(self, done: int, total: int) -> None:
         if self._done == self._first == 0 and done > 1:
             self._first = done - 1  # a resumed training begins later
         self._done, self._total = done, total
-        self._tell_in_time()
+        self._print_in_time()
 
-    def _tell_in_time(self) -> None:
-        if time.monotonic() - self._told >= self._lines.every:
-            self._tell()
+    def _print_in_time(self) -> None:
+        if time.monotonic() - self._printed >= self._lines.every:
+            self._print()
 
     def close(self) -> None:
-        if self._done > self._first and self._done != self._said:
-            self._tell()
+        if self._done > self._first and self._done != self._printed_at:
+            self._print()
 
-    def _tell(self) -> None:
-        self._told, self._said = time.monotonic(), self._done
-        rate = (self._done - self._first) / max(1e-9, self._told - self._started)
+    def _print(self) -> None:
+        self._printed, self._printed_at = time.monotonic(), self._done
+        rate = (self._done - self._first) / max(1e-9, self._printed - self._started)
         left = (self._total or 0) - self._done
         ending = f", {left / rate:.0f} s left" if left and rate else ""
         self._lines.say(f"{self._label}: {self._done}/{self._total} {self._unit}s, {rate:.1f}/s{ending}")
@@ -103,19 +103,25 @@ class Bars:
 
         self._console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), console=self._console,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self._console,
+        )
         self._open = 0
 
     def say(self, message: str) -> None:
         self._console.print(message, highlight=False, markup=False)
 
-    def task(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Task:
-        return _BarTask(self._progress, label, unit, total, done)
+    def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
+        return _BarWork(self._progress, label, unit, total, done)
 
 
-class _BarTask:
+class _BarWork:
     def __init__(self, progress: Any, label: str, unit: str, total: int | None, done: int) -> None:
         self._progress, self._label, self._unit = progress, label, unit
         self._done, self._first, self._total, self._started = done, done, total, time.monotonic()
@@ -141,3 +147,10 @@ class _BarTask:
 def reporter() -> Reporter:
     """Bars where standard error is a terminal, else lines."""
     return Bars() if sys.stderr.isatty() else Lines()
+
+
+def spell_seconds(seconds: float) -> str:
+    """A duration for a person: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

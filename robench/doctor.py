@@ -65,9 +65,10 @@ def _torch() -> Iterator[Finding]:
         import torchvision  # noqa: F401
     except Exception as error:
         yield Finding(
-            "problem", "torchvision",
+            "problem",
+            "torchvision",
             f"does not fit torch {torch.__version__} ({error}); install the pair of one release together, for example with -c constraints.txt",
-        )  # fmt: skip
+        )
     else:
         yield Finding("ok", "torch and torchvision", "fit each other")
     if torch.cuda.is_available():

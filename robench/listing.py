@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from robench.calls import Call, parse, written
-from robench.errors import RobenchError, UsageError, nearest
-from robench.registry import DEFENSES, REGISTRIES, Entry
+from robench.entries.calls import Call, parse, written
+from robench.entries.registry import DEFENSES, REGISTRIES, Entry
+from robench.errors import RobenchError, UsageError, did_you_mean
 
 
 def entries_named(text: str) -> list[tuple[str, Entry]]:
@@ -24,7 +24,7 @@ def entries_named(text: str) -> list[tuple[str, Entry]]:
     found = [(kind, registry[name]) for kind, registry in REGISTRIES.items() if name in registry]
     if not found:
         known = [e for registry in REGISTRIES.values() for e in registry]
-        raise UsageError(f"no defense, attack or data set is named {name!r}{nearest(name, known)}")
+        raise UsageError(f"no defense, attack or data set is named {name!r}{did_you_mean(name, known)}")
     return found
 
 
@@ -58,7 +58,7 @@ def card(kind: str, entry: Entry) -> Iterator[str]:
             for name, options in value.items():
                 yield f"  preset '{name}': {options}"
         else:
-            yield f"  {fact}: {_said(value)}"
+            yield f"  {fact}: {_plain_words(value)}"
     yield "\n  options:" if entry.options else "\n  no options"
     for option in entry.options.values():
         by_harness = "'random', 'all', 'least_likely' or 'next', which the harness resolves; None for untargeted"
@@ -73,9 +73,9 @@ def sizes(text: str) -> list[dict[str, Any]]:
 
     Empty for entries that are no defenses, and for those that cannot be built without more (a teacher, a file, a name).
     """
-    from robench.building import build
-    from robench.recipe import Task
-    from robench.size import size_of, weightless
+    from robench.models.size import size_of, weightless
+    from robench.training.building import build
+    from robench.training.recipe import Task
 
     entry, call = DEFENSES.call(text)
     if entry.sources or any(option.required and name not in call.options for name, option in entry.options.items()):
@@ -92,7 +92,7 @@ def sizes(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def sized(size: dict[str, Any]) -> str:
+def size_line(size: dict[str, Any]) -> str:
     """A line of `sizes` for a person."""
     pixels = " x ".join(map(str, size["shape"]))
     return (
@@ -101,9 +101,9 @@ def sized(size: dict[str, Any]) -> str:
     )
 
 
-def _said(value: Any) -> str:
+def _plain_words(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{name} {_said(inner)}" for name, inner in value.items())
+        return "; ".join(f"{name} {_plain_words(inner)}" for name, inner in value.items())
     return value if isinstance(value, str) else written(value)
 
 

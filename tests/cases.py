@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import robench
-from robench.classifier import Classifier
+from robench.attacking.classifier import Classifier
 
 
 class Linear(nn.Module):

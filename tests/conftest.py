@@ -20,8 +20,10 @@ from torch import Tensor
 import robench
 from robench import ATTACKS, DATASETS, Classifier, Places
 from robench.console import Silent
-from robench.harness import Settings, obtain, rows_of
-from robench.shards import Subject
+from robench.running.harness import obtain
+from robench.running.rows import rows_of
+from robench.running.settings import Settings
+from robench.running.subject import Subject
 
 SMALL = "vit(depth=2, epochs=12)"
 """A ViT that learns the digits in a few seconds."""
@@ -48,7 +50,7 @@ def subject(shared_cache: Path) -> Subject:
     places = robench.Places(None, shared_cache, shared_cache / "results")
     (row,) = rows_of([SMALL], [], ["digits"], Settings(n=100), places)
     trained = obtain(row, Settings(workers=1), Silent())
-    return row.subject(trained, torch.device("cpu"))
+    return row.subject(trained, torch.device("cpu")).with_clean_logits()
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +73,7 @@ def small_run(**changes: object) -> tuple[robench.Result, list[str]]:
         "reporter": told,
         **changes,
     }
-    return robench.run(**settings), told.said  # type: ignore[arg-type]
+    return robench.run(**settings), told.messages  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session", params=["vit", "cnn", "robust"])
@@ -95,8 +97,13 @@ def small_cnn(subject: Subject, *, adversarially: bool) -> torch.nn.Module:
     inputs, labels = train.inputs(slice(None)), train.targets()
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10)
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(288, 10),
+    )
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(400):
         rows = torch.randint(len(inputs), (128,))

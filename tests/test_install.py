@@ -27,9 +27,13 @@ def robench_in(python: Path | str, folder: Path, arguments: list[str], first: Pa
     """What robench prints when it is run in another folder, with `first` at the head of the path; first where it is."""
     code = "import robench, sys; from robench.cli import app; print(robench.__file__); app(sys.argv[1:])"
     done = subprocess.run(
-        [str(python), "-W", "ignore", "-c", code, *arguments], capture_output=True, text=True, cwd=folder,
-        env={**os.environ, **({"PYTHONPATH": str(first)} if first else {})}, check=False,
-    )  # fmt: skip
+        [str(python), "-W", "ignore", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **({"PYTHONPATH": str(first)} if first else {})},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

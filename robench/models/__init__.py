@@ -1,5 +1,1 @@
-"""Architectures that no library has, registered with timm: `timm.create_model("rvt_tiny_plus")` knows them once this is imported."""
-
-from robench.models import fan, pvt, rvt, t2t
-
-__all__ = ["fan", "pvt", "rvt", "t2t"]
+"""Architectures: the small ViT of the papers, and those that no library has."""

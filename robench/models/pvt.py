@@ -74,9 +74,17 @@ class Stage(nn.Module):
     """
 
     def __init__(
-        self, img_size: tuple[int, int], patch: int, channels: int, dim: int, heads: int, mlp_ratio: int, reduction: int,
-        drop_paths: Sequence[float], class_token: bool,
-    ) -> None:  # fmt: skip
+        self,
+        img_size: tuple[int, int],
+        patch: int,
+        channels: int,
+        dim: int,
+        heads: int,
+        mlp_ratio: int,
+        reduction: int,
+        drop_paths: Sequence[float],
+        class_token: bool,
+    ) -> None:
         super().__init__()
         self.patch_embed = PatchEmbed(img_size, patch, channels, dim, norm_layer=LayerNorm)
         self.grid: tuple[int, int] = self.patch_embed.grid_size
@@ -112,9 +120,13 @@ class PyramidVisionTransformer(nn.Module):
     """
 
     def __init__(
-        self, depths: Sequence[int], img_size: int | Sequence[int] = 224, in_chans: int = 3, num_classes: int = 1000,
+        self,
+        depths: Sequence[int],
+        img_size: int | Sequence[int] = 224,
+        in_chans: int = 3,
+        num_classes: int = 1000,
         drop_path_rate: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
         grid, channels, rates = sides_of(img_size, 32, "PVT"), in_chans, drop_rates(drop_path_rate, sum(depths))

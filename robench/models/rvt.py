@@ -156,9 +156,17 @@ class RobustVisionTransformer(nn.Module):
     """
 
     def __init__(
-        self, depths: Sequence[int], heads: Sequence[int], head_dim: int, masked: int, convolves: bool,
-        img_size: int | Sequence[int] = 224, in_chans: int = 3, num_classes: int = 1000, drop_path_rate: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        depths: Sequence[int],
+        heads: Sequence[int],
+        head_dim: int,
+        masked: int,
+        convolves: bool,
+        img_size: int | Sequence[int] = 224,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        drop_path_rate: float = 0.0,
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.img_size = sides_of(img_size, PATCH, "RVT")

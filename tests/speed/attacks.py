@@ -24,13 +24,15 @@ from torch import Tensor, nn  # noqa: E402
 
 import robench  # noqa: E402
 from robench import ATTACKS, Classifier  # noqa: E402
-from robench.cards import DatasetCard  # noqa: E402
+from robench.attacking.norms import lengths  # noqa: E402
 from robench.console import Silent  # noqa: E402
-from robench.execution import complete  # noqa: E402
-from robench.harness import Settings, obtain, rows_of  # noqa: E402
-from robench.norms import lengths  # noqa: E402
-from robench.plan import conditions  # noqa: E402
-from robench.shards import Subject  # noqa: E402
+from robench.entries.cards import DatasetCard  # noqa: E402
+from robench.running.conditions import conditions  # noqa: E402
+from robench.running.harness import obtain  # noqa: E402
+from robench.running.rows import rows_of  # noqa: E402
+from robench.running.settings import Settings  # noqa: E402
+from robench.running.subject import Subject  # noqa: E402
+from robench.running.workers import complete  # noqa: E402
 
 BATCH = 128
 PLAIN, ROBUST = "vit(epochs=20)", "madry(model=vit(epochs=40), eps=0.1)"
@@ -106,15 +108,27 @@ def peers(module: nn.Module, inputs: Tensor, labels: Tensor) -> Peers:
 
     return {
         "foolbox LinfPGD 40": (
-            lambda: foolbox.attacks.LinfPGD(steps=40).run(model, inputs, labels, epsilon=0.02), "linf",
-            [("pgd_linf", {"eps": 0.02, "until_success": False})]),
+            lambda: foolbox.attacks.LinfPGD(steps=40).run(model, inputs, labels, epsilon=0.02),
+            "linf",
+            [("pgd_linf", {"eps": 0.02, "until_success": False})],
+        ),
         "foolbox DDN 100": (
-            lambda: foolbox.attacks.DDNAttack(steps=100)(model, inputs, wanted, epsilons=None)[0], "l2", [("ddn", {})]),
+            lambda: foolbox.attacks.DDNAttack(steps=100)(model, inputs, wanted, epsilons=None)[0],
+            "l2",
+            [("ddn", {})],
+        ),
         "foolbox DeepFool": (
-            lambda: foolbox.attacks.L2DeepFoolAttack()(model, inputs, wanted, epsilons=None)[0], "l2", [("deepfool", {})]),
+            lambda: foolbox.attacks.L2DeepFoolAttack()(model, inputs, wanted, epsilons=None)[0],
+            "l2",
+            [("deepfool", {})],
+        ),
         "foolbox CW-L2 9 x 100": (foolbox_cw, "l2", [("cw_l2", {}), ("cw_l2", {"search_steps": 4, "steps": 20})]),
-        "ART CW-L2 10 x 10": (art_cw, "l2", [("cw_l2", {"preset": "art"}), ("cw_l2", {"search_steps": 4, "steps": 20})]),
-    }  # fmt: skip
+        "ART CW-L2 10 x 10": (
+            art_cw,
+            "l2",
+            [("cw_l2", {"preset": "art"}), ("cw_l2", {"search_steps": 4, "steps": 20})],
+        ),
+    }
 
 
 def ensembles(module: nn.Module, inputs: Tensor, labels: Tensor, eps: float) -> Peers:
@@ -207,8 +221,16 @@ def scaling(victim: Victim, images: int = 1024, batch: int = 128) -> None:
         for workers in (1, 2) * 3:
             started = time.perf_counter()
             complete(
-                Nowhere(), victim.subject, condition, 0, places, set(), workers=workers, batch=batch, done=lambda _: None
-            )  # fmt: skip
+                Nowhere(),
+                victim.subject,
+                condition,
+                0,
+                places,
+                set(),
+                workers=workers,
+                batch=batch,
+                done=lambda _: None,
+            )
             rates[workers].append(images / (time.perf_counter() - started))
         one, two = (statistics.median(rates[workers]) for workers in (1, 2))
         print(f"two workers: {two / one:.2f} x the images a second of one ({text}, batches of {batch})", flush=True)

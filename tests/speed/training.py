@@ -16,7 +16,7 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 from robench import Recipe, Schedule, Split, Task, recipe_of  # noqa: E402
-from robench.training import optimizer_of, train  # noqa: E402
+from robench.training.loop import optimizer_of, train  # noqa: E402
 
 STEPS, BATCH = 25, 128
 

@@ -1,0 +1,177 @@
+"""The model that an attack is given: frozen, checked, and counted per image."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+
+import torch
+from torch import Tensor, nn
+
+from robench.attacking.draws import Draws
+from robench.errors import ModelError, ran_out
+
+
+class Cancelled(Exception):
+    """The run was stopped; raised inside an attack at its next forward pass."""
+
+
+def checked_forward(module: nn.Module, inputs: Tensor, classes: int, name: str) -> Tensor:
+    """Logits of a model, with what the model does wrong said in one message.
+
+    Raises:
+        ModelError: it raises, or its output is not finite or not of shape (N, classes).
+    """
+    logits = _forward(module, inputs, name)
+    wanted = (len(inputs), classes)
+    if not isinstance(logits, Tensor) or logits.shape != wanted:
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(f"{name} returned {given}, but logits of shape {wanted} (images, classes) were wanted")
+    if not torch.isfinite(logits).all():
+        row = int((~torch.isfinite(logits).all(1)).nonzero()[0])
+        raise ModelError(
+            f"{name} returned logits that are not finite (first at image {row} of the batch); logits must be finite numbers"
+        )
+    return logits
+
+
+def count_classes(module: nn.Module, inputs: Tensor, name: str) -> int:
+    """How many logits a model has, from a forward pass of the first input.
+
+    Raises:
+        ModelError: it raises, or returns something else than logits of shape (N, classes).
+    """
+    with torch.no_grad():
+        logits = _forward(module, inputs[:1], name)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(f"{name} returned {given}, but logits of shape (images, classes) were wanted")
+    return logits.shape[1]
+
+
+def _forward(module: nn.Module, inputs: Tensor, name: str) -> Tensor:
+    try:
+        logits: Tensor = module(inputs)
+    except Exception as error:
+        if ran_out(error):
+            raise
+        raise ModelError(
+            f"{name} raised {type(error).__name__} on images of shape {tuple(inputs.shape)} in [0, 1]: {error}"
+        ) from error
+    return logits
+
+
+class Classifier:
+    """A frozen model for one shard of images. Call it as `model(x, rows)`.
+
+    `rows` says which of the shard's images the rows of `x` are (None: all, in order). Each call counts one forward
+    pass for each row, each gradient taken through its logits one backward pass; for a random model one for each draw.
+
+    Attributes:
+        draws: random numbers that belong to the images; `model.draws.uniform("start", 0, rows, shape)`.
+        forwards, backwards: passes so far, int64, (images,).
+        classes: number of logits.
+        random: its answers are means of draws, so that a success may be luck: an attack should go on after one.
+        ids: of the images.
+        seed: of the attack.
+
+    Args:
+        half: make the passes in bfloat16.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        classes: int,
+        ids: Sequence[str],
+        *,
+        seed: int = 0,
+        name: str = "the model",
+        stop: threading.Event | None = None,
+        half: bool = False,
+    ) -> None:
+        self._module = module
+        self._half = half
+        self._cost = int(getattr(module, "draws", 1))
+        self._name = name
+        self._stop = stop
+        self.classes = classes
+        self.random = self._cost > 1
+        self.ids = list(ids)
+        self.seed = seed
+        self.draws = Draws(seed, ids)
+        self._places = torch.arange(len(ids))
+        self.forwards = torch.zeros(len(ids), dtype=torch.int64)
+        self.backwards = torch.zeros(len(ids), dtype=torch.int64)
+
+    def __call__(self, inputs: Tensor, rows: Tensor | None = None) -> Tensor:
+        if self._stop is not None and self._stop.is_set():
+            raise Cancelled
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._half):
+            logits = checked_forward(self._module, inputs, self.classes, self._name)
+        logits = logits.to(inputs.dtype)
+        places = self._places[: len(inputs)] if rows is None else self._places[rows.cpu()]
+        ones = torch.full_like(places, self._cost)
+        self.forwards.index_add_(0, places, ones)
+        if logits.requires_grad:
+            logits.register_hook(lambda _: self._count_backward(places, ones))  # type: ignore[no-untyped-call]
+        return logits
+
+    def of(self, rows: Tensor) -> Classifier:
+        """The same model for some of the images, which may repeat: row r of its batches is image rows[r] of this one.
+
+        It is what an attack gives to another attack that goes on with the images that are left; passes are counted here.
+        """
+        part = copy(self)
+        part._places, part.draws = self._places[rows.cpu()], self.draws.of(rows)
+        part.ids = [self.ids[row] for row in rows.tolist()]
+        return part
+
+    def _count_backward(self, places: Tensor, ones: Tensor) -> None:
+        self.backwards.index_add_(0, places, ones)
+
+    def gradient(self, inputs: Tensor, loss: Tensor, *, again: bool = False) -> Tensor:
+        """Gradient of the sum of per-image losses with respect to the inputs, checked to be finite.
+
+        Args:
+            again: whether another gradient is wanted of the same forward pass.
+
+        Raises:
+            ModelError: there is no gradient or it is not finite.
+        """
+        try:
+            (gradient,) = torch.autograd.grad(loss.sum(), inputs, retain_graph=again)
+        except RuntimeError as error:
+            if ran_out(error):
+                raise
+            raise ModelError(
+                f"{self._name} has no gradient with respect to its inputs ({error}); "
+                "a white-box attack needs one: use a score- or decision-based attack"
+            ) from error
+        if not torch.isfinite(gradient).all():
+            raise ModelError(f"{self._name} has gradients that are not finite; a white-box attack cannot follow them")
+        return gradient
+
+
+def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The module in eval mode on a device, its parameters without gradients; for models that robench owns."""
+    return module.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+
+@contextmanager
+def held_still(module: nn.Module) -> Iterator[None]:
+    """The module in eval mode, its parameters without gradients; every part of it as it was, afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    module.eval()
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+        for parameter in learning:
+            parameter.requires_grad_(True)

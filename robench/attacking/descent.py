@@ -1,0 +1,80 @@
+"""Projected descent: the loop that PGD, its momentum form and its patch form share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from robench.attacking.classifier import Classifier
+from robench.attacking.losses import cross_entropy, picked, reached
+from robench.attacking.norms import into_ball
+
+Start = Callable[[int, Tensor], Tensor]
+"""(restart, rows) → the perturbations that these images begin with."""
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(gradient of the loss to climb, images, rows) → what to add to the images."""
+
+Climbed = Callable[[Tensor, Tensor], Tensor]
+"""(logits, rows) → what to climb, for each of these images."""
+
+
+def descend(
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    *,
+    eps: float,
+    norm: str,
+    steps: int,
+    step: Step,
+    start: Start | None = None,
+    restarts: int = 1,
+    until_success: bool = True,
+    slack: int = 0,
+    loss: Climbed | None = None,
+) -> Tensor:
+    """Climb the cross-entropy (or descend that of the targets) in a ball within the box. Solved images leave the batch.
+
+    Args:
+        inputs: images in [0, 1], (N, C, H, W).
+        eps, norm: the ball; "linf", "l2" or "l1".
+        start: where a run begins; None: at the inputs, once.
+        until_success: leave an image alone once it is fooled; not done where the model is random.
+        slack: further steps on an image that was found fooled.
+        loss: to climb instead.
+    """
+    until_success = until_success and not model.random
+    adversarial = inputs.clone()
+    left = torch.arange(len(inputs), device=inputs.device)
+    patience = torch.full((len(inputs),), slack, device=inputs.device)
+    for restart in range(restarts if start else 1):
+        rows = left
+        if start:
+            begin = into_ball(start(restart, rows).to(inputs), eps, norm)
+            adversarial[rows] = (inputs[rows] + begin).clamp(0, 1)
+        for _ in range(steps):
+            probe = adversarial[rows].requires_grad_()
+            logits = model(probe, rows)
+            going = torch.ones_like(rows, dtype=torch.bool)
+            if until_success:
+                fooled = reached(logits.detach(), labels[rows], picked(targets, rows))
+                going = ~fooled | (patience[rows] > 0)
+                patience[rows] -= fooled.long()
+                if not going.any():
+                    break
+            climbed = loss(logits, rows) if loss else cross_entropy(logits, labels[rows], picked(targets, rows))
+            gradient = model.gradient(probe, climbed)
+            change = step(gradient, probe.detach(), rows)
+            delta = into_ball(probe.detach() + change - inputs[rows], eps, norm)
+            moved = (inputs[rows] + delta).clamp(0, 1)
+            rows = rows[going]
+            adversarial[rows] = moved[going]
+        if restart + 1 < restarts:
+            fooled = reached(model(adversarial[left], left).detach(), labels[left], picked(targets, left))
+            left = left[~fooled]
+            if not len(left):
+                break
+    return adversarial

@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Precision(StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+DefenseOption = Annotated[
+    list[str],
+    typer.Option(
+        help='A defense, as a name or a call: ksa, "ksa(k=4, layers=[1])", ./mine.py; of a list where one value is wanted, '
+        'such as "vit(seed=[0, 1, 2])", one row each. May be repeated.'
+    ),
+]
+AttackOption = Annotated[
+    list[str], typer.Option(help='An attack: cw_l2, "pgd_linf(eps=[2/255, 8/255])". May be repeated.')
+]
+DatasetOption = Annotated[
+    list[str], typer.Option(help="A data set: digits, cifar10, \"folder(path='photos')\". May be repeated.")
+]
+NOption = Annotated[
+    int | None,
+    typer.Option(help="Test images: the pinned, class-balanced subset of this size; all of them by default."),
+]
+SeedOption = Annotated[int, typer.Option(help="Of the attacks; a training's seed is an option of its defense.")]
+DeviceOption = Annotated[Device, typer.Option(help="auto takes the GPU if there is one.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Threads that attack; one a core by default.")]
+BatchSizeOption = Annotated[
+    str, typer.Option(help="Images in a batch: a number, or auto to measure. It changes no result.")
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(help="Of the attacks' passes; the judge's are float32, and the table says which attacks had another."),
+]
+DataOption = Annotated[Path | None, typer.Option(help="Folder of data sets; ROBENCH_DATA by default.")]
+StoreOption = Annotated[Path, typer.Option(help="Folder of records.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+KeepImagesOption = Annotated[
+    bool, typer.Option(help="Keep all adversarial images in the records (the first 8 always are).")
+]

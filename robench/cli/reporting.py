@@ -1,0 +1,47 @@
+"""`robench report`: reads a store; loads no entry and no torch."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robench.cli.app import app, clean_exit
+from robench.cli.options import StoreOption
+
+
+class Format(StrEnum):
+    text = "text"
+    markdown = "markdown"
+    csv = "csv"
+    latex = "latex"
+    json = "json"
+    html = "html"
+
+
+@app.command(epilog="robench report --format markdown --out table.md")
+def report(
+    store: StoreOption = Path("results"),
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it."),
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set. May be repeated.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what was measured with code that has changed since.")
+    ] = False,
+) -> None:
+    """Render what is in the store."""
+    with clean_exit():
+        from robench.reporting.pages import render, stored, write_report
+
+        root = store.expanduser()
+        result, notes = stored(root, dataset or [], everything=everything)
+        if out is None and form is not Format.html:
+            print(render(result, form.value, notes, color=sys.stdout.isatty() and form is Format.text))
+            return
+        print(write_report(result, out or root / "report.html", form.value, notes))

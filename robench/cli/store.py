@@ -1,0 +1,90 @@
+"""`robench store ls`, `rm` and `gc`: what a store holds, and clearing it; loads no entry and no torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robench.cli.app import app, clean_exit
+from robench.cli.options import JsonOption, StoreOption
+from robench.errors import UsageError
+
+if TYPE_CHECKING:
+    from robench.reporting.holdings import Holding
+
+store_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show and clear what a store holds.")
+app.add_typer(store_app, name="store")
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal to ask.")]
+
+
+@store_app.command(epilog="robench store ls --store results")
+def ls(store: StoreOption = Path("results"), as_json: JsonOption = False) -> None:
+    """List the units: what was asked for, rows, bytes, the day, and which are older, damaged or frozen."""
+    with clean_exit():
+        from robench.reporting.holdings import holdings
+
+        found = holdings(store.expanduser())
+        if as_json:
+            print(json.dumps([holding._asdict() for holding in found], indent=1))
+            return
+        for holding in found:
+            print(_line(holding))
+        total = sum(holding.bytes for holding in found)
+        print(f"{len(found)} units, {sum(holding.rows for holding in found):,} rows, {total / 1e6:,.1f} MB")
+
+
+@store_app.command(epilog='robench store rm "vit-pgd_linf-*"')
+def rm(
+    names: Annotated[
+        list[str], typer.Argument(help="Names of units as `ls` prints them; * and ? stand for any letters.")
+    ],
+    store: StoreOption = Path("results"),
+    yes: YesOption = False,
+) -> None:
+    """Remove units. A unit that a frozen board names stays."""
+    with clean_exit():
+        from robench.reporting.holdings import holdings, named
+
+        root = store.expanduser()
+        _clear(root, named(holdings(root), names), yes)
+
+
+@store_app.command(epilog="robench store gc --yes")
+def gc(store: StoreOption = Path("results"), yes: YesOption = False) -> None:
+    """Remove what no report shows: units measured with code that has changed since, damaged ones, cards of no unit."""
+    with clean_exit():
+        from robench.reporting.holdings import holdings, sweep
+
+        root = store.expanduser()
+        _clear(root, [h for h in holdings(root) if h.state in ("older", "damaged")], yes)
+        for path in sweep(root):
+            print(f"removed {path}")
+
+
+def _clear(root: Path, chosen: list[Holding], yes: bool) -> None:
+    from robench.reporting.holdings import discard
+
+    going = [holding for holding in chosen if not holding.frozen]
+    for holding in chosen:
+        print(f"{_line(holding)}{'  stays: a frozen board names it' if holding.frozen else ''}")
+    if not going:
+        print("nothing to remove")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{len(going)} units would be removed; there is no terminal to ask: say --yes")
+        if not typer.confirm(f"Remove {len(going)} units, {sum(h.bytes for h in going) / 1e6:,.1f} MB?"):
+            return
+    for holding in going:
+        discard(root, holding)
+    print(f"removed {len(going)} units")
+
+
+def _line(holding: Holding) -> str:
+    what = f"{holding.defense} under {holding.attack} on {holding.dataset}" if holding.defense else "cannot be read"
+    return f"{holding.name}  {holding.state:<7}  {holding.day}  {holding.rows:>7,} rows  {holding.bytes / 1e6:>8,.2f} MB  {what}"

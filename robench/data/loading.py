@@ -1,0 +1,57 @@
+"""A data set as a run uses it: loaded by its call, with the name of its variant and the pinned subset that is evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robench.data.splits import Split, Splits
+from robench.entries.calls import Call, Name
+from robench.entries.cards import DatasetCard
+from robench.entries.registry import DATASETS
+from robench.errors import UsageError
+from robench.places import Places
+
+
+@dataclass(frozen=True)
+class Data:
+    """A loaded data set.
+
+    Attributes:
+        call: as a person writes it.
+        fingerprint: of the whole test split.
+        variant: the name of this copy, where the card knows it; else empty.
+        split: the pinned images that are evaluated.
+    """
+
+    call: Call
+    card: DatasetCard
+    splits: Splits
+    fingerprint: str
+    variant: str
+    split: Split
+
+    @property
+    def name(self) -> str:
+        """The call as text."""
+        return str(self.call)
+
+
+def load_data(name: Name, places: Places, n: int | None = None) -> Data:
+    """Load a data set by its call.
+
+    Args:
+        n: size of the pinned, class-balanced subset of the test split; None: all of it.
+
+    Raises:
+        UsageError: there is no such data set, or it has fewer images.
+        DataError: its files are missing or damaged.
+    """
+    entry, call = DATASETS.find(name)
+    splits = entry.function(places, **call.options)
+    if not isinstance(splits, Splits):
+        raise UsageError(
+            f"{call} returned {type(splits).__name__}; a data set returns robench.Splits(train, validation, test, classes)"
+        )
+    fingerprint = splits.test.fingerprint
+    variant = entry.card.variants.get(fingerprint, "")
+    return Data(entry.shown(call), entry.card, splits, fingerprint, variant, splits.test.first(n))

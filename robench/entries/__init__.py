@@ -1,0 +1,1 @@
+"""Entries: how they are written, their options and cards, and the registries that find them."""

@@ -1,0 +1,142 @@
+"""Cards: the facts about an entry, given to its decorator; printed, sorted by, and held to by the tests.
+
+Nothing is registered when a decorator runs: it leaves its card on the function, where a registry finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from robench.entries.calls import Call
+from robench.errors import UsageError, did_you_mean
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+Norm = Literal["l0", "l1", "l2", "linf"]
+Goal = Literal["budget", "minimal", "natural"]
+Knowledge = Literal["white-box", "score", "decision", "transfer", "none"]
+
+
+@dataclass(frozen=True)
+class AttackCard:
+    """The facts about an attack that are printed and that a leaderboard sorts by.
+
+    Attributes:
+        complete: it breaks an undefended model (99 % of its images) at a generous budget. A contract test holds it to that.
+        monotone: its success does not fall as its radius or its steps grow. Likewise.
+        confined: only the pixels of the patches chosen by its options `share` and `patch` may change; the judge checks.
+        presets: named budgets: `"art"` is that library's default, `"quick"` a cheap one.
+        sources: (options, the attacked defense) → the defenses that must be trained before, by option; None: those that
+            the options name.
+        check: raises UsageError for options that their types allow and the attack does not; called before any work.
+        knowledge_of: options → knowledge, where it depends on them.
+    """
+
+    norm: Norm
+    goal: Goal
+    knowledge: Knowledge = "white-box"
+    paper: str = ""
+    complete: bool = False
+    monotone: bool = False
+    confined: bool = False
+    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None
+    check: Callable[[dict[str, Any]], None] | None = None
+    knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None
+
+    def judged(self) -> list[Any]:
+        """What of the card can change a number."""
+        return [self.norm, self.goal, self.confined]
+
+
+@dataclass(frozen=True)
+class DefenseCard:
+    """The facts about a defense; the declared ones choose how it must be attacked.
+
+    Attributes:
+        stochastic: it is random; the mean of many draws is attacked and judged.
+        differentiable: False where white-box attacks follow slopes that stand in for its own: the table says so. The use of
+            `straight_through` is noticed without that.
+    """
+
+    paper: str = ""
+    stochastic: bool = False
+    differentiable: bool = True
+
+    def judged(self) -> list[Any]:
+        """What of the card can change a number."""
+        return [self.stochastic, self.differentiable]
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """The facts about a data set, with what suits it: how long to train, how to augment, which radii to attack at.
+
+    Attributes:
+        epochs: of a plain training of a small model.
+        crop: padding in pixels of random crops.
+        flip: whether a mirrored image is still one of its class.
+        eps: for each norm the radii that an attack with eps=None is run at, for pixels in [0, 1].
+        variants: names of known copies by the test split's fingerprint.
+    """
+
+    paper: str = ""
+    epochs: int = 30
+    crop: int = 0
+    flip: bool = False
+    eps: dict[str, list[float]] = field(default_factory=dict)
+    variants: dict[str, str] = field(default_factory=dict)
+
+
+Card = AttackCard | DefenseCard | DatasetCard
+
+
+def attack(
+    *,
+    norm: Norm,
+    goal: Goal,
+    knowledge: Knowledge = "white-box",
+    paper: str = "",
+    complete: bool = False,
+    monotone: bool = False,
+    confined: bool = False,
+    presets: dict[str, dict[str, Any]] | None = None,
+    sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None,
+    check: Callable[[dict[str, Any]], None] | None = None,
+    knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None,
+) -> Callable[[Function], Function]:
+    """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
+
+    The arguments are those of `AttackCard`.
+    """
+    return _marker(
+        AttackCard(
+            norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check, knowledge_of
+        )
+    )
+
+
+def defense(
+    *, paper: str = "", stochastic: bool = False, differentiable: bool = True
+) -> Callable[[Function], Function]:
+    """Make a function a defense: `(task, *, options) -> Recipe`."""
+    return _marker(DefenseCard(paper, stochastic, differentiable))
+
+
+def dataset(**facts: Any) -> Callable[[Function], Function]:
+    """Make a function a data set: `(places, *, options) -> Splits`. The facts are those of `DatasetCard`."""
+    known = [f.name for f in fields(DatasetCard)]
+    for name in facts:
+        if name not in known:
+            raise UsageError(f"a data set's card has no {name!r}{did_you_mean(name, known)}")
+    return _marker(DatasetCard(**facts))
+
+
+def _marker(card: Card) -> Callable[[Function], Function]:
+    def mark(function: Function) -> Function:
+        function.robench_card = card  # type: ignore[attr-defined]
+        return function
+
+    return mark

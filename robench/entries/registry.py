@@ -1,0 +1,299 @@
+"""Registries of defenses, attacks and data sets: a file in a folder is an entry; so is a user's own file.
+
+An entry is a function under a decorator. Its name is the function's name, its options are the keyword-only
+arguments, its card is what the decorator was given. Nothing is registered when a decorator runs: it leaves a mark
+on the function, and a registry finds the marks in the files that it loads.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from robench.entries.calls import Call, Json, Name, parse
+from robench.entries.cards import AttackCard, Card, DatasetCard, DefenseCard
+from robench.entries.modules import built_in_folder, run_file
+from robench.entries.options import Option, TargetRule, checked, options_of
+from robench.errors import UsageError, did_you_mean
+from robench.hashing import contents_digest, digest, source_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered function and the facts printed about it."""
+
+    name: str
+    function: Callable[..., Any]
+    card: Any
+    origin: str
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Option]:
+        return options_of(self.function)
+
+    @property
+    def sources(self) -> list[str]:
+        """The options that name defenses which must be trained before this entry is called."""
+        return [option.name for option in self.options.values() if option.kind == "defenses"]
+
+    def resolve(self, given: dict[str, Any], *, partial: bool = False) -> dict[str, Any]:
+        """The options of a call, checked, with defaults filled in; `partial`: those without a default may be missing."""
+        extra = {"targets": TargetRule | None} if "targets" in self.options else None
+        presets = getattr(self.card, "presets", {})
+        if presets and "preset" in given:
+            if not isinstance(given["preset"], str) or given["preset"] not in presets:
+                raise UsageError(
+                    f"{self.name} has no preset {given['preset']!r}{did_you_mean(str(given['preset']), presets)}"
+                )
+            given = {**presets[given["preset"]], **{n: v for n, v in given.items() if n != "preset"}}
+        resolved = checked(self.function, given, self.name, extra, partial=partial)
+        check = getattr(self.card, "check", None)
+        if check and not partial:
+            check(resolved)
+        return resolved
+
+    def each(self, call: Call) -> list[Call]:
+        """The resolved calls that are meant: one for each item of a list that is given where one value is wanted."""
+        lists = {
+            name: value
+            for name, value in call.options.items()
+            if isinstance(value, list) and value and name in self.options and not self.options[name].accepts(value)
+        }
+        return [
+            Call(call.name, self.resolve(call.options | dict(zip(lists, values, strict=True))))
+            for values in product(*lists.values())
+        ]
+
+    def options_within(self, call: Call, **given: Any) -> dict[str, Any]:
+        """The options of a call that another entry makes, which gives those that it can, such as its own radius."""
+        return self.resolve(call.options, partial=True) | {n: v for n, v in given.items() if n in self.options}
+
+    def shown(self, call: Call) -> Call:
+        """A resolved call as a person writes it: without the options that are at their defaults, a preset by its name."""
+        known = self.options
+        kept = {
+            name: self._short(name, value)
+            for name, value in call.options.items()
+            if name not in known or known[name].required or known[name].default != value
+        }
+        for preset, options in getattr(self.card, "presets", {}).items():
+            if options and all(call.options[name] == value for name, value in options.items()):
+                kept = {"preset": preset} | {name: value for name, value in kept.items() if name not in options}
+                break
+        return Call(call.name, kept)
+
+    def _short(self, option: str, value: Any) -> Any:
+        """A nested call without its defaults too."""
+        if not isinstance(value, Call):
+            return value
+        kind = self.options[option].kind if option in self.options else None
+        registry = REGISTRIES[kind] if kind else next(r for r in REGISTRIES.values() if r.holds(self.card))
+        entry, call = registry.call(value)
+        return entry.shown(Call(call.name, entry.resolve(call.options, partial=True)))
+
+    def source(self) -> str:
+        """Digest of the syntax tree of the entry's file."""
+        return source_digest(self.function)
+
+
+class AttackEntry(Entry):
+    """An attack: an entry that can be called with a model and inputs."""
+
+    def __call__(self, model: nn.Module, inputs: Tensor, labels: Tensor, *, seed: int = 0, **options: Any) -> Tensor:
+        """Adversarial inputs, shaped like `inputs`, without the harness: nothing is judged, recorded or stored.
+
+        Args:
+            model: any module that maps inputs in [0, 1] to logits, (N, classes); it comes back in the state it was in.
+            inputs: in [0, 1], (N, ...): images (N, C, H, W), or anything else for attacks that do not cut squares out of it.
+            labels: int64, (N,).
+            seed: of the attack's random numbers. They belong to the inputs, as in a run: the same images, the same numbers.
+            options: those of the attack, `eps` among them where it has one; `targets` takes classes, (N,), or a rule such as
+                "random"; a `source` takes a module.
+
+        Raises:
+            UsageError: an option, the inputs or the labels cannot be used.
+            ModelError: the model does not return finite logits.
+
+        Example:
+            adversarial = robench.ATTACKS["pgd_linf"](net, images, labels, eps=8 / 255)
+        """
+        from robench.attacking.alone import attack_alone
+
+        for name in self.sources:
+            if isinstance(options.get(name), str | Call | None):
+                raise UsageError(
+                    f"{self.name} needs {name}=…, the torch.nn.Module that is attacked in the model's place"
+                )
+        held = {name: value for name, value in options.items() if name in [*self.sources, "targets"]}
+        tensors = {name: value for name, value in held.items() if not isinstance(value, str | None)}
+        written = options | {name: None if name == "targets" else Call(name) for name in tensors}
+        resolved = self.resolve(written) | tensors
+        return attack_alone(self.function, resolved, model, inputs, labels, name=self.name, seed=seed)
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class Registry(Generic[E]):
+    """All entries of one kind; loaded when the first one is asked for."""
+
+    def __init__(self, kind: str, card: type[Card], entry: type[E]) -> None:
+        self.kind = kind
+        self._card = card
+        self._entry_type = entry
+        self._entries: dict[str, E] | None = None
+
+    def holds(self, card: Card) -> bool:
+        """Whether an entry with this card is of this kind."""
+        return isinstance(card, self._card)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of built-in entries: inside the installed package, or beside it in a checkout."""
+        return built_in_folder(f"{self.kind}s")
+
+    @property
+    def entries(self) -> dict[str, E]:
+        if self._entries is None:
+            found: dict[str, E] = {}
+            for path in sorted(self.folder.glob("[!_]*.py")):
+                self._add(found, self._marked(run_file(path, f"robench.{self.kind}s.{path.stem}"), path.name))
+            for point in entry_points(group=f"robench.{self.kind}s"):
+                loaded = point.load()
+                marked = (
+                    self._marked(loaded, point.value)
+                    if isinstance(loaded, ModuleType)
+                    else [self._entry(loaded, point.value)]
+                )
+                self._add(found, marked)
+            self._entries = found
+        return self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.entries))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.entries
+
+    def __getitem__(self, name: str) -> E:
+        """The entry of this name, or in this file: `ksa`, `./mine.py`, `./mine.py::my_defense`.
+
+        Raises:
+            UsageError: there is none; the nearest is suggested.
+        """
+        if ".py" in name:
+            return self._from_file(name)
+        if name not in self.entries:
+            raise UsageError(f"no {self.kind} is named {name!r}{did_you_mean(name, self.entries)}")
+        return self.entries[name]
+
+    def find(self, what: Name) -> tuple[E, Call]:
+        """The entry that a call text, a call or a decorated function means, and the call with all options resolved."""
+        entry, call = self.call(what)
+        return entry, Call(call.name, entry.resolve(call.options))
+
+    def call(self, what: Name) -> tuple[E, Call]:
+        """The entry that is meant, and the call as it was given."""
+        if callable(what):
+            entry = self._entry(what, getattr(what, "__module__", "?"))
+            return entry, Call(entry.name)
+        call = parse(what) if isinstance(what, str) else what
+        return self[call.name], call
+
+    def identity(self, call: Call, entry: Entry | None = None) -> dict[str, Json]:
+        """All that a resolved call depends on: its options and its source, those of nested entries included."""
+        entry = entry or self[call.name]
+        kinds = {option.name: option.kind for option in entry.options.values()}
+        options = {name: self._plain(value, kinds.get(name)) for name, value in call.options.items()}
+        return {"name": entry.name, "options": options, "card": entry.card.judged(), "source": entry.source()}
+
+    def _plain(self, value: Any, kind: str | None) -> Json:
+        """An option's value with the entries in it spelled out by what they depend on."""
+        if isinstance(value, list):
+            return [self._plain(item, kind) for item in value]
+        if kind == "file" and isinstance(value, str):
+            return {"path": value, "contents": contents_digest(Path(value).expanduser())}
+        if not isinstance(value, Call):
+            plain: Json = value
+            return plain
+        registry = REGISTRIES[kind] if kind else self
+        entry, call = registry.call(value)
+        identity: dict[str, Json] = registry.identity(Call(call.name, entry.resolve(call.options, partial=True)), entry)
+        return identity
+
+    def _from_file(self, name: str) -> E:
+        file, _, wanted = name.partition("::")
+        path = Path(file).expanduser().resolve()
+        if not path.is_file():
+            raise UsageError(
+                f"there is no file {file!r} to read a {self.kind} from; give a path relative to {Path.cwd()}"
+            )
+        found = {
+            entry.name: entry
+            for entry in self._marked(run_file(path, f"robench_file_{path.stem}_{digest(str(path), 8)}"), file)
+        }
+        if not found:
+            raise UsageError(f"{file!r} has no {self.kind} in it; put @robench.{self.kind}(...) above a function there")
+        if not wanted and len(found) > 1:
+            raise UsageError(
+                f"{file!r} has several {self.kind}s ({', '.join(sorted(found))}); choose one: {file}::{min(found)}"
+            )
+        if wanted and wanted not in found:
+            raise UsageError(f"{file!r} has no {self.kind} named {wanted!r}{did_you_mean(wanted, found)}")
+        return found[wanted] if wanted else next(iter(found.values()))
+
+    def _entry(self, function: Any, origin: str) -> E:
+        card = getattr(function, "robench_card", None)
+        if not isinstance(card, self._card):
+            name = getattr(function, "__name__", repr(function))
+            raise UsageError(
+                f"{name!r} from {origin} is not a {self.kind}; put @robench.{self.kind}(...) above the function"
+            )
+        return self._entry_type(function.__name__, function, card, origin)
+
+    def _marked(self, module: ModuleType, origin: str) -> list[E]:
+        own = [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]
+        return [self._entry(f, origin) for f in own if isinstance(getattr(f, "robench_card", None), self._card)]
+
+    def _add(self, found: dict[str, E], entries: list[E]) -> None:
+        for entry in entries:
+            if entry.name in found:
+                first = found[entry.name].origin
+                raise UsageError(
+                    f"two {self.kind}s are named {entry.name!r}, in {first} and in {entry.origin}; rename one"
+                )
+            found[entry.name] = entry
+
+
+DEFENSES = Registry("defense", DefenseCard, Entry)
+ATTACKS = Registry("attack", AttackCard, AttackEntry)
+DATASETS = Registry("dataset", DatasetCard, Entry)
+REGISTRIES: dict[str, Registry[Any]] = {"defenses": DEFENSES, "attacks": ATTACKS, "datasets": DATASETS}
+
+
+def white_box_attack(call: Call, user: str) -> AttackEntry:
+    """The attack that a training, or another attack, runs by itself.
+
+    Raises:
+        UsageError: it is unknown, follows no gradients, or needs more than a model; `user` says who wants to run it.
+    """
+    entry = ATTACKS[call.name]
+    if entry.card.knowledge != "white-box" or entry.sources:
+        raise UsageError(
+            f"{user} runs a white-box attack on a single model; {entry.name} is not one (`robench list attacks`)"
+        )
+    return entry

@@ -1,0 +1,212 @@
+"""What stands beside the records: what was asked for, all that determines a number, and the facts that a report prints.
+
+This is the one place that reads and writes their JSON. `SCHEMA` is its version; a reader refuses any other.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from robench.entries.calls import Call, Json, call_from_json, call_to_json
+from robench.errors import StoreError
+from robench.files import atomic_path
+from robench.hashing import digest
+
+SCHEMA = 2
+
+
+class Damaged(Exception):
+    """A file of the store is not what was written; the message says how."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a person asked for; calls without the options that are at their defaults.
+
+    Attributes:
+        seed: of the attack.
+    """
+
+    defense: Call
+    attack: Call
+    dataset: Call
+    seed: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """All that can change a number of a unit. Its digest names the unit.
+
+    Attributes:
+        data: fingerprint of the test split, pixels and labels.
+        subset: the classes that are evaluated, of the data set's; None: all.
+        defense: what the weights were made from: call, sources of its code, training data, task, engine.
+        weights: their digest.
+        logits: digest of the model's answers to a few pinned images.
+        attack: its call and the source of its code.
+        sources: digests of the weights of the trained models that the attack needs, by option.
+        seed: of the attack.
+        precision: of the attack's passes.
+        engine: `hashing.ENGINE`.
+    """
+
+    data: str
+    subset: list[int] | None
+    defense: Json
+    weights: str
+    logits: str
+    attack: Json
+    sources: dict[str, str]
+    seed: int
+    precision: str
+    engine: int
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits."""
+        return digest(asdict(self))
+
+    @cached_property
+    def model(self) -> str:
+        """Names what a row of a table stands for; see `model_digest`."""
+        return model_digest(self.defense, self.weights, self.logits, self.data, self.subset)
+
+    @cached_property
+    def threat(self) -> str:
+        """Digest of what a column of a table stands for."""
+        return digest([self.attack, self.precision, self.engine])
+
+
+def model_digest(defense: Json, weights: str, logits: str, data: str, subset: list[int] | None) -> str:
+    """Names what a row of a table stands for: the defense as it was resolved, its weights and answers, the data."""
+    return digest([defense, weights, logits, data, subset])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is recorded but cannot change a number, or follows from the identity.
+
+    Attributes:
+        norm, goal, knowledge, eps, targets: of the attack at this condition.
+        classes: number of logits.
+        class_names: in their order; empty where the data set has none.
+        shape: (C, H, W).
+        source: where the data set was found.
+        variant: name of the copy, where the data set's card knows it; else empty.
+        share: of the patches that a confined attack may touch: (asked for, realised).
+        device, torch: that the attack was run on and with.
+        created: seconds since 1970.
+    """
+
+    norm: str
+    goal: str
+    knowledge: str
+    eps: float | None
+    targets: str | None
+    classes: int
+    class_names: list[str]
+    shape: tuple[int, int, int]
+    source: str
+    variant: str
+    share: tuple[float, float] | None
+    device: str
+    torch: str
+    created: float = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of records: its name, which holds the digest of its bytes, and how many rows it has."""
+
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a unit says of itself, with the list of its parts."""
+
+    spec: Spec
+    identity: Identity
+    facts: Facts
+    parts: tuple[Part, ...] = ()
+
+    def with_part(self, part: Part) -> Manifest:
+        """The manifest with one more part, once."""
+        return replace(self, parts=(*(p for p in self.parts if p.name != part.name), part))
+
+    def write(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(signed(self._content()), indent=1), encoding="utf-8")
+
+    def _content(self) -> dict[str, Any]:
+        spec = {
+            "defense": call_to_json(self.spec.defense),
+            "attack": call_to_json(self.spec.attack),
+            "dataset": call_to_json(self.spec.dataset),
+            "seed": self.spec.seed,
+        }
+        return {
+            "spec": spec,
+            "identity": asdict(self.identity),
+            "facts": asdict(self.facts),
+            "parts": [asdict(part) for part in self.parts],
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read one.
+
+        Raises:
+            Damaged: it is not what was written.
+            StoreError: it is of another version.
+        """
+        content = read_signed(path)
+        try:
+            spec = content["spec"]
+            defense, attack, dataset = (call_from_json(spec[name]) for name in ("defense", "attack", "dataset"))
+            facts = {**content["facts"], "shape": tuple(content["facts"]["shape"])}
+            facts["share"] = None if facts["share"] is None else tuple(facts["share"])
+            return cls(
+                Spec(defense, attack, dataset, spec["seed"]),
+                Identity(**content["identity"]),
+                Facts(**facts),
+                tuple(Part(**part) for part in content["parts"]),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise Damaged(f"it lacks what a manifest holds ({error})") from error
+
+
+def signed(content: dict[str, Any]) -> dict[str, Any]:
+    """Content with the version and a digest of all of it."""
+    versioned = {"schema": SCHEMA, **content}
+    return {**versioned, "digest": digest(versioned, 64)}
+
+
+def read_signed(path: Path) -> dict[str, Any]:
+    """What `signed` was written from.
+
+    Raises:
+        Damaged: it cannot be read, or its digest is wrong.
+        StoreError: it is of another version.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Damaged(f"it cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise Damaged("it holds something else")
+    if (version := content.get("schema", 1)) != SCHEMA:
+        store = path.parents[2] if path.name == "manifest.json" else path.parents[1]
+        raise StoreError(
+            f"{store} is a store of schema {version}, this robench reads and writes schema {SCHEMA}, and its records cannot be taken "
+            "over; choose another --store, or move it away and run again"
+        )
+    claimed = content.pop("digest", None)
+    if claimed != digest(content, 64):
+        raise Damaged("its digest is wrong: it was changed after it was written")
+    return content

@@ -1,0 +1,101 @@
+"""Records: one row for each image and condition. Every number in a table is computed from these."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+NORMS = ("l0", "l1", "l2", "linf")
+
+
+class Field(NamedTuple):
+    """A column of the records: its name, its type in Parquet, its unit, and what it means."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+
+
+FIELDS = (
+    Field("image", pa.string(), "", "id of the image, from its decoded pixels"),
+    Field("label", pa.int32(), "class", "of the image"),
+    Field("clean_prediction", pa.int32(), "class", "before the attack"),
+    Field("correct", pa.bool_(), "", "classified correctly before the attack; only these are attacked"),
+    Field("eps", pa.float64(), "pixels in [0, 1]", "radius that the attack was given; null for a minimal attack"),
+    Field("target", pa.int32(), "class", "that the attack aimed at; null for an untargeted one"),
+    Field("corruption", pa.string(), "", "name of the corruption; null where there is none"),
+    Field("severity", pa.int32(), "1 to 5", "of the corruption"),
+    Field("frame", pa.int32(), "", "of a sequence"),
+    Field("draw", pa.int32(), "", "which of several draws of the same condition"),
+    Field("prediction", pa.int32(), "class", "of the judge's forward pass after the attack"),
+    Field("fooled", pa.bool_(), "", "not classified as its label after the attack"),
+    Field("success", pa.bool_(), "", "the attack's goal is reached: fooled, or classified as the target"),
+    Field("prediction_uint8", pa.int32(), "class", "after rounding to 8 bits a channel"),
+    Field("success_uint8", pa.bool_(), "", "success after rounding to 8 bits a channel"),
+    Field(
+        "margin", pa.float64(), "logits", "of the attack's goal, above 0 where it is reached; null where not attacked"
+    ),
+    Field("confidence", pa.float64(), "probability", "of the label, after the attack"),
+    Field("l0", pa.float64(), "elements", "that change by more than half a grey level, 1/510"),
+    Field("l1", pa.float64(), "pixels in [0, 1]", "norm of the perturbation"),
+    Field("l2", pa.float64(), "pixels in [0, 1]", "norm of the perturbation"),
+    Field("linf", pa.float64(), "pixels in [0, 1]", "norm of the perturbation"),
+    Field("forwards", pa.int64(), "passes", "forward passes of the attack for this row"),
+    Field("backwards", pa.int64(), "passes", "backward passes of the attack for this row"),
+    Field("seconds", pa.float64(), "CPU seconds", "of the shard, shared evenly among its rows"),
+    Field("adversarial", pa.binary(), "pixels in [0, 1]", "float32, (C, H, W); null where it was not kept"),
+    Field("clean", pa.binary(), "8 bits a channel", "uint8, (C, H, W), where the adversarial image was kept"),
+)
+PIXELS = ("adversarial", "clean")
+"""Columns that hold images, read only where they are shown."""
+SCHEMA = pa.schema([(field.name, field.type) for field in FIELDS])
+WITHOUT_PIXELS = [field.name for field in FIELDS if field.name not in PIXELS]
+KEY = ["image", "eps", "target", "corruption", "severity", "frame", "draw"]
+"""What tells the rows of a unit apart."""
+
+
+def frame_of(count: int, columns: dict[str, object]) -> pd.DataFrame:
+    """Records from lists, arrays, or one value for all rows; columns that are not given are null.
+
+    Args:
+        count: of rows.
+    """
+
+    def column(name: str) -> object:
+        value = columns.get(name)
+        return value if isinstance(value, list | np.ndarray) else [value] * count
+
+    table = pa.table({name: pa.array(column(name), SCHEMA.field(name).type) for name in SCHEMA.names})
+    return to_frame(table)
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """An Arrow table of records as a DataFrame with nullable integer columns."""
+    nullable = {pa.int32(): pd.Int32Dtype(), pa.string(): pd.StringDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=nullable.get)
+    return frame
+
+
+def to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """A DataFrame of records as an Arrow table of the fixed schema."""
+    return pa.Table.from_pandas(frame[SCHEMA.names], SCHEMA, preserve_index=False)
+
+
+def empty() -> pd.DataFrame:
+    """No records."""
+    return to_frame(SCHEMA.empty_table())
+
+
+def adversarial_pixels(record: pd.Series, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """The adversarial image of a record that was kept, float32 in [0, 1], (C, H, W)."""
+    return np.frombuffer(record["adversarial"], dtype=np.float32).reshape(shape)
+
+
+def clean_pixels(record: pd.Series, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """The image of a record before the attack, float32 in [0, 1], (C, H, W)."""
+    return (np.frombuffer(record["clean"], dtype=np.uint8).reshape(shape) / 255).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Reporting: metrics, tables, figures and pages made of records; no torch."""

@@ -1,0 +1,181 @@
+"""Figures as SVG text: robust accuracy over eps, images fooled over passes; clean / adversarial / difference pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from robench.entries.calls import written_float
+from robench.records.schema import adversarial_pixels, clean_pixels
+from robench.records.store import Measured
+from robench.reporting import escaping
+from robench.reporting.groups import Group
+from robench.reporting.metrics import curve, success_after
+from robench.reporting.robustness import NORM_NAMES, on_board
+
+LINES = ["-", "--", ":", "-.", (0, (6, 1)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
+
+
+def curves(group: Group, norm: str) -> str | None:
+    """Robust accuracy over eps for every defense and attack of a norm, as SVG; None where there is nothing to draw."""
+    own = [one for one in group.units if one.unit.facts.norm == norm and on_board(one)]
+    budgets = sorted({eps for eps in (one.unit.facts.eps for one in own) if eps is not None})
+    reach = budgets[-1] if budgets else _reach(own, norm)
+    if not own or not reach:
+        return None
+    series: dict[tuple[str, str], list[Measured]] = {}
+    for one in own:
+        series.setdefault((group.label(one), group.threat(one).label), []).append(one)
+    lines, fine = [], np.linspace(0, reach, 81)
+    for (defense, attack), units in series.items():
+        minimal = all(one.unit.facts.eps is None for one in units)
+        grid = fine if minimal else np.array([0.0, *sorted(one.unit.facts.eps or 0.0 for one in units)])
+        values = curve([(one.unit.facts.eps, one.records) for one in units], norm, [float(x) for x in grid])
+        if not minimal:
+            values[0] = float(units[0].records.drop_duplicates("image")["correct"].mean())
+        lines.append(Line(defense, attack, grid, 100 * values, None if minimal else "o"))
+    label = f"ε ({NORM_NAMES[norm]}, pixels in [0, 1])"
+    return _drawn(lines, xlabel=label, ylabel="robust accuracy (%)", xlim=(0, reach))
+
+
+def efforts(group: Group, norm: str) -> str | None:
+    """Share of images fooled after so many passes, at the radius that most attacks of a norm were run at; SVG or None.
+
+    Forward and backward passes count alike. An attack that leaves an image once it is fooled rises early; one that makes all
+    its steps rises at their end.
+    """
+    own = [one for one in group.units if one.unit.facts.norm == norm and on_board(one)]
+    budgets = [one.unit.facts.eps for one in own if one.unit.facts.eps is not None]
+    eps = max(budgets, key=lambda e: (budgets.count(e), e)) if budgets else None
+    lines = []
+    for one in own:
+        if one.unit.facts.eps not in (None, eps) or not one.records["forwards"].any():
+            continue
+        passes, share = success_after(one.records, norm, eps)
+        lines.append(Line(group.label(one), group.threat(one).label, passes, 100 * share, None))
+    if len({line.attack for line in lines}) < 2:
+        return None
+    within = f" within {NORM_NAMES[norm]} {written_float(eps)}" if eps is not None else ""
+    reach = max(line.x[-1] for line in lines)
+    return _drawn(
+        lines,
+        xlabel="passes for an image (forward and backward)",
+        ylabel=f"images fooled{within} (%)",
+        xscale="log",
+        xlim=(1, 1.3 * reach),
+        drawstyle="steps-post",
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a figure: its colour is its defense's, its dashes its attack's."""
+
+    defense: str
+    attack: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    marker: str | None
+
+
+def _drawn(lines: Sequence[Line], *, drawstyle: str = "default", **axis: Any) -> str:
+    """A figure of lines as SVG text."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    defenses, attacks = (list(dict.fromkeys(getattr(line, key) for line in lines)) for key in ("defense", "attack"))
+    with plt.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "robench",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    ):
+        figure, axes = plt.subplots(figsize=(9.5, max(3.6, 0.19 * len(lines) + 0.4)), layout="constrained")
+        for line in lines:
+            axes.plot(
+                line.x,
+                line.y,
+                linestyle=LINES[attacks.index(line.attack) % len(LINES)],
+                color=f"C{defenses.index(line.defense)}",
+                marker=line.marker,
+                markersize=3,
+                linewidth=1.4,
+                label=escaping.figure(f"{line.defense}, {line.attack}"),
+                drawstyle=drawstyle,
+            )
+        axes.set(ylim=(0, None), **axis)
+        axes.grid(alpha=0.25, linewidth=0.6)
+        figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    text = out.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _reach(own: Sequence[Measured], norm: str) -> float:
+    """Where the curves of minimal attacks end: the size that breaks 95 % of what was broken."""
+    sizes = (
+        pd.concat([one.records.loc[one.records["success"].astype(bool), norm].astype(float) for one in own])
+        if own
+        else pd.Series(dtype=float)
+    )
+    return float(sizes.quantile(0.95)) if len(sizes) else 0.0
+
+
+def picture(pixels: NDArray[np.float32], scale: int) -> str:
+    """An image (C, H, W) in [0, 1] as a PNG data address, enlarged without smoothing."""
+    from PIL import Image
+
+    grey = np.clip(np.round(pixels * 255), 0, 255).astype(np.uint8)
+    array = grey[0] if grey.shape[0] == 1 else grey.transpose(1, 2, 0)
+    out = io.BytesIO()
+    Image.fromarray(np.kron(array, np.ones((scale, scale) + (1,) * (array.ndim - 2), dtype=np.uint8))).save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+@dataclass(frozen=True)
+class Triple:
+    """Clean, adversarial and difference pictures of one record, as PNG data addresses, with what they show."""
+
+    clean: str
+    adversarial: str
+    difference: str
+    label: str
+    prediction: str
+    l2: float
+    linf: float
+
+
+def triple(record: pd.Series, shape: tuple[int, int, int], names: Sequence[str]) -> Triple:
+    """The pictures of a record whose images were kept.
+
+    Args:
+        names: of the classes; where there are none, their numbers stand for them.
+    """
+    adversarial, clean = adversarial_pixels(record, shape), clean_pixels(record, shape)
+    scale = max(1, 96 // clean.shape[1])
+    change = adversarial - clean
+    widest = float(np.abs(change).max())
+    label, prediction = (int(record[column]) for column in ("label", "prediction"))
+    return Triple(
+        picture(clean, scale),
+        picture(adversarial, scale),
+        picture(0.5 + 0.5 * change / widest if widest else np.full_like(clean, 0.5), scale),
+        names[label] if label < len(names) else str(label),
+        names[prediction] if prediction < len(names) else str(prediction),
+        float(record["l2"]),
+        float(record["linf"]),
+    )

@@ -1,0 +1,224 @@
+"""Which units stand in one table, what its rows and columns are, and what tells those with the same text apart.
+
+A row is an identity, not a text: the defense as it was resolved, its weights, the data. One text may stand for two
+models, after a second training, a changed file, another copy of the data: both have rows. Where only code has changed
+since, the newest is shown, and the others are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from robench.entries.calls import Call, Json, written
+from robench.hashing import digest
+from robench.records.manifest import Identity
+from robench.records.store import Measured
+
+CODE = {"source", "card", "engine"}
+"""Keys of an identity that tell of code, not of what was asked for."""
+
+
+@dataclass(frozen=True)
+class Threat:
+    """A column of a group: an attack at one condition.
+
+    Attributes:
+        key: `Identity.threat`.
+        attack: the call without its eps, as text.
+        suffix: what tells it from others of the same text; else empty.
+        first: one of its units, whose facts are those of all.
+    """
+
+    key: str
+    attack: str
+    suffix: str
+    first: Measured
+
+    @property
+    def label(self) -> str:
+        return self.attack + self.suffix
+
+    @property
+    def eps(self) -> float | None:
+        return self.first.unit.facts.eps
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units that may stand in one table: the same test images to choose from, and the same seed of the attacks.
+
+    Attributes:
+        name: of the data set, with what tells this copy apart where two share the name.
+        defenses: labels of the rows by the names of the models, in the order of the units.
+        threats: columns, those of one attack side by side, by their eps.
+    """
+
+    name: str
+    units: list[Measured]
+    defenses: dict[str, str]
+    threats: list[Threat]
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str], Measured]:
+        return {(one.unit.identity.model, one.unit.identity.threat): one for one in reversed(self.units)}
+
+    def find(self, model: str, threat: Threat) -> Measured | None:
+        """The unit of a row and a column; None where it was not measured."""
+        return self._cells.get((model, threat.key))
+
+    def of(self, model: str) -> list[Measured]:
+        """The units of a row."""
+        return [one for one in self.units if one.unit.identity.model == model]
+
+    def label(self, one: Measured) -> str:
+        """The label of a unit's row."""
+        return self.defenses[one.unit.identity.model]
+
+    @cached_property
+    def _threats(self) -> dict[str, Threat]:
+        return {threat.key: threat for threat in self.threats}
+
+    def threat(self, one: Measured) -> Threat:
+        """The column of a unit."""
+        return self._threats[one.unit.identity.threat]
+
+    def attack(self, one: Measured) -> str:
+        """A unit's attack as a person writes it, its eps included, told apart like its column."""
+        return f"{one.unit.spec.attack}{self.threat(one).suffix}"
+
+
+def grouped(measured: Sequence[Measured]) -> list[Group]:
+    """The groups of several units, in the order in which they come."""
+    found: dict[str, list[Measured]] = {}
+    for one in measured:
+        identity = one.unit.identity
+        key = digest([str(one.unit.spec.dataset), identity.data, identity.subset, identity.seed])
+        found.setdefault(key, []).append(one)
+    names = _told_apart(list(found.values()), lambda group: str(group[0].unit.spec.dataset), _copy)
+    return [_group(name, units) for name, units in zip(names, found.values(), strict=True)]
+
+
+def newest(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
+    """(what is shown, what is older): of models and of attacks that differ in nothing but their code the newest counts."""
+    late_first = sorted(measured, key=lambda one: -one.unit.facts.created)
+    models = _current(late_first, lambda i: i.model, lambda i: i.defense, lambda i: i.weights + i.data + str(i.subset))
+    threats = _current(late_first, lambda i: i.threat, lambda i: i.attack, lambda i: i.precision)
+    shown: list[Measured] = []
+    older: list[Measured] = []
+    for one in measured:
+        identity = one.unit.identity
+        fresh = identity.model in models and identity.threat in threats
+        (shown if fresh else older).append(one)
+    return shown, older
+
+
+def _current(
+    late_first: Sequence[Measured],
+    key: Callable[[Identity], str],
+    made_from: Callable[[Identity], Json],
+    otherwise: Callable[[Identity], str],
+) -> set[str]:
+    """Keys of those that no newer one replaces, which is the same but for its code."""
+    chosen: dict[str, Identity] = {}
+    distinct: dict[str, Identity] = {}
+    for one in late_first:
+        distinct.setdefault(key(one.unit.identity), one.unit.identity)
+    for identity in distinct.values():
+        replaced = any(
+            without_code(made_from(identity)) == without_code(made_from(other))
+            and (made_from(identity) != made_from(other) or otherwise(identity) == otherwise(other))
+            and (identity.data, identity.subset) == (other.data, other.subset)
+            for other in chosen.values()
+        )
+        if not replaced:
+            chosen[key(identity)] = identity
+    return set(chosen)
+
+
+def without_code(value: Json) -> Json:
+    """An identity without what tells of code."""
+    if isinstance(value, dict):
+        return {name: without_code(inner) for name, inner in value.items() if name not in CODE}
+    return [without_code(item) for item in value] if isinstance(value, list) else value
+
+
+def _group(name: str, units: list[Measured]) -> Group:
+    rows: dict[str, list[Measured]] = {}
+    columns: dict[str, Measured] = {}
+    for one in units:
+        rows.setdefault(one.unit.identity.model, []).append(one)
+        columns.setdefault(one.unit.identity.threat, one)
+    labels = _told_apart(list(rows.values()), lambda row: str(row[0].unit.spec.defense), _training)
+    attacks = [_without_eps(one.unit.spec.attack) for one in columns.values()]
+    whole = _told_apart([[one] for one in columns.values()], lambda c: str(c[0].unit.spec.attack), _code)
+    suffixes = [
+        label.removeprefix(str(one.unit.spec.attack)) for label, one in zip(whole, columns.values(), strict=True)
+    ]
+    threats = [
+        Threat(key, str(attack), suffix, one)
+        for (key, one), attack, suffix in zip(columns.items(), attacks, suffixes, strict=True)
+    ]
+    order = {label: place for place, label in enumerate(dict.fromkeys(threat.label for threat in threats))}
+    threats.sort(key=lambda threat: (order[threat.label], threat.eps or 0))
+    return Group(name, units, dict(zip(rows, labels, strict=True)), threats)
+
+
+def _without_eps(attack: Call) -> Call:
+    return Call(attack.name, {name: value for name, value in attack.options.items() if name != "eps"})
+
+
+def _told_apart(
+    items: list[list[Measured]],
+    text: Callable[[list[Measured]], str],
+    differences: Callable[[list[list[Measured]], list[Measured]], str],
+) -> list[str]:
+    """The texts of several things, each with what tells it from the others of the same text."""
+    texts = [text(item) for item in items]
+    labels = []
+    for item, own in zip(items, texts, strict=True):
+        rivals = [other for other, their in zip(items, texts, strict=True) if their == own]
+        labels.append(own if len(rivals) == 1 else f"{own} · {differences(rivals, item)}")
+    return labels
+
+
+def _training(rivals: list[list[Measured]], own: list[Measured]) -> str:
+    """Options that differ although the text is the same, such as a default that has changed; else weights and their day."""
+    options = [dict(_leaves(without_code(row[0].unit.identity.defense))) for row in rivals]
+    differing = [name for name in options[0] if len({digest(each.get(name)) for each in options}) > 1]
+    mine = dict(_leaves(without_code(own[0].unit.identity.defense)))
+    said = [f"{name}={_brief(mine.get(name))}" for name in differing]
+    return ", ".join([*said, f"weights {own[0].unit.identity.weights[:6]}", _day(own)])
+
+
+def _code(rivals: list[list[Measured]], own: list[Measured]) -> str:
+    return f"code {own[0].unit.identity.threat[:6]}, {_day(own)}"
+
+
+def _copy(rivals: list[list[Measured]], own: list[Measured]) -> str:
+    """What tells two copies of a data set apart, or two seeds of the attacks."""
+    if len({row[0].unit.identity.data for row in rivals}) == 1:
+        return f"attack seed {own[0].unit.identity.seed}"
+    variant = own[0].unit.facts.variant or f"fingerprint {own[0].unit.identity.data[:6]}"
+    seeds = len({row[0].unit.identity.seed for row in rivals}) > 1
+    return f"{variant}, attack seed {own[0].unit.identity.seed}" if seeds else variant
+
+
+def _leaves(value: Json, name: str = "") -> Iterator[tuple[str, Json]]:
+    """The options of an identity by their names, those of nested entries too."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, name if key in ("defense", "options") else f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _brief(value: Json) -> str:
+    return written(value)[:24]
+
+
+def _day(units: list[Measured]) -> str:
+    last = datetime.fromtimestamp(max(one.unit.facts.created for one in units), UTC)
+    return f"{last.day} {last:%b}"

@@ -1,0 +1,71 @@
+"""Rows that differ only in the seed of their training, averaged, with their spread."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+
+from robench.entries.calls import Call
+from robench.reporting.tables import Cell, Column, Table
+
+
+def over_seeds(table: Table, defenses: Sequence[Call]) -> Table | None:
+    """Mean ± sample standard deviation over training seeds; None where no defense was trained with several.
+
+    Args:
+        defenses: of the table's rows.
+
+    Marked in each column: the best mean, and those whose difference from it Welch's t-test (5 %) does not find.
+    """
+    groups: dict[str, list[list[Cell]]] = {}
+    for call, (_, cells) in zip(defenses, table.rows, strict=True):
+        groups.setdefault(str(_without_seed(call)), []).append(cells)
+    several = {name: rows for name, rows in groups.items() if len(rows) > 1}
+    if not several:
+        return None
+    columns = [
+        _averaged(column, [[cells[place].value for cells in rows] for rows in several.values()])
+        for place, column in enumerate(table.columns)
+    ]
+    rows = [
+        (f"{name} ({len(found)} seeds)", [column[place] for column in columns])
+        for place, (name, found) in enumerate(several.items())
+    ]
+    caption = [
+        "Mean ± sample standard deviation over trainings that differ only in their seed; the images are the same.",
+        "Marked: the best mean for the defender in each column, and those that Welch's t-test over seeds (5 %) cannot tell from it.",
+    ]
+    return Table(f"{table.title}, over training seeds", table.columns, rows, caption)
+
+
+def _without_seed(call: Call) -> Call:
+    return Call(call.name, {name: value for name, value in call.options.items() if name != "seed"})
+
+
+def _averaged(column: Column, values: list[list[float]]) -> list[Cell]:
+    """The cells of a column, from each group's values."""
+    known = [[value for value in group if not math.isnan(value)] for group in values]
+    cells = [
+        column.cell(statistics.mean(group), spread=statistics.stdev(group)) if len(group) > 1 else column.cell(math.nan)
+        for group in known
+    ]
+    present = [place for place, cell in enumerate(cells) if not math.isnan(cell.value)]
+    if len(present) < 2:
+        return cells
+    best = max(present, key=lambda place: cells[place].value if column.higher_is_better else -cells[place].value)
+    return [
+        replace(cell, best=place == best or (place in present and _alike(known[best], known[place])))
+        for place, cell in enumerate(cells)
+    ]
+
+
+def _alike(first: list[float], second: list[float]) -> bool:
+    """Whether Welch's t-test (5 %) finds no difference. Groups without any spread differ if their values do."""
+    from scipy.stats import ttest_ind_from_stats
+
+    if len(set(first)) == len(set(second)) == 1:
+        return first[0] == second[0]
+    moments = [(statistics.mean(group), statistics.stdev(group), len(group)) for group in (first, second)]
+    return bool(ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False).pvalue > 0.05)

@@ -1,0 +1,98 @@
+"""Conditions: one attack at one radius, towards one rule of targets; what one unit of the store holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from robench.entries.calls import Call, Json, Name
+from robench.entries.cards import AttackCard, DatasetCard, Goal, Knowledge, Norm
+from robench.entries.registry import ATTACKS, AttackEntry
+from robench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One attack at one condition.
+
+    Attributes:
+        call: all options resolved; eps is a number here, targets a rule.
+        shown: as a person writes it, options at their defaults left out.
+    """
+
+    entry: AttackEntry
+    call: Call
+    shown: Call
+
+    @property
+    def text(self) -> str:
+        """As a person writes it."""
+        return str(self.shown)
+
+    @property
+    def card(self) -> AttackCard:
+        card: AttackCard = self.entry.card
+        return card
+
+    @property
+    def eps(self) -> float | None:
+        return self.call.options.get("eps")
+
+    @property
+    def norm(self) -> Norm:
+        """In which it is judged: the card's, unless the attack has that as an option."""
+        norm: Norm = self.call.options.get("norm") or self.card.norm
+        return norm
+
+    @property
+    def goal(self) -> Goal:
+        """A wrapped attack has a budget where it is given one."""
+        return "budget" if self.eps is not None else self.card.goal
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What the attacker has of the model."""
+        return self.card.knowledge_of(self.call.options) if self.card.knowledge_of else self.card.knowledge
+
+    @property
+    def targets(self) -> str | None:
+        return self.call.options.get("targets")
+
+    def sources(self, attacked: Call) -> dict[str, Call]:
+        """The defenses that the attack needs trained, by the options that name them.
+
+        Args:
+            attacked: the defense that is attacked; a source may be made from its answers.
+        """
+        options = self.call.options
+        named = {name: options[name] for name in self.entry.sources}
+        return self.card.sources(options, attacked) if self.card.sources else named
+
+    def at(self, precision: str) -> Condition:
+        """The condition with its passes in another precision, which its name says."""
+        if precision == "float32":
+            return self
+        return replace(self, shown=Call(self.shown.name, self.shown.options | {"precision": precision}))
+
+    def given(self, models: dict[str, Any]) -> Condition:
+        """The condition as the attack is run: with models in place of the defenses that its options name."""
+        return replace(self, call=Call(self.call.name, {**self.call.options, **models}))
+
+    def identity(self) -> dict[str, Json]:
+        """What of the attack can change a number."""
+        return ATTACKS.identity(self.call, self.entry)
+
+
+def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
+    """The conditions of an attack: one for each item of a list that is given where one value is wanted.
+
+    Without an eps, where one is needed, the radii of the data set's own grid are such a list.
+    """
+    entry, given = ATTACKS.call(attack)
+    options, eps = dict(given.options), entry.options.get("eps")
+    if eps is not None and eps.required and options.get("eps") is None:
+        norm = entry.card.norm
+        if norm not in card.eps:
+            raise UsageError(f"{entry.name} needs eps: this data set's card has no radii in the norm {norm}")
+        options["eps"] = card.eps[norm]
+    return [Condition(entry, call, entry.shown(call)) for call in entry.each(Call(given.name, options))]

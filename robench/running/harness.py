@@ -1,0 +1,182 @@
+"""Runs what a command asks for: trains what is not trained, attacks what is not in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from robench.console import Reporter, spell_seconds
+from robench.data.splits import Split
+from robench.places import Places
+from robench.records.store import Measured, Store
+from robench.running.diagnostics import About, model_card, probe_digest
+from robench.running.preflight import preflight
+from robench.running.rows import Measurement, Row
+from robench.running.settings import Settings, usable_cores
+from robench.running.subject import Subject
+from robench.running.workers import best_batch, complete, one_intra_op_thread
+from robench.training.checkpoints import Trained
+from robench.training.duration import training_seconds
+from robench.training.recipe import Progress, Recipe
+
+PICTURES = 8
+"""The adversarial pixels of so many images are always kept, for the report's pictures."""
+
+
+def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: Reporter) -> list[Measured]:
+    """Train what is not trained, attack what is not in the store, and return the records of all that was asked for."""
+    device, store = settings.torch_device(), Store(places.store)
+    store.check()
+    measured: list[Measured] = []
+    for row in rows:
+        trained = obtain(row, settings, reporter)
+        subject = row.subject(trained, device, settings.precision).with_clean_logits()
+        _write_card(row, trained, subject, store)
+        preflight(subject, gradients=any(c.knowledge == "white-box" for c in row.conditions))
+        for condition in row.conditions:
+            sources = {}
+            for name, source in row.sources(condition).items():
+                sources[name] = obtain(source, settings, reporter)
+                preflight(source.subject(sources[name], device), gradients=condition.knowledge == "transfer")
+            with one_intra_op_thread():
+                measurement = Measurement(row, trained, subject, condition, sources)
+                measured.append(_measure(measurement, settings, store, reporter))
+    return measured
+
+
+def _write_card(row: Row, trained: Trained, subject: Subject, store: Store) -> None:
+    logits = probe_digest(subject, row.data.splits.test)
+    about = About(
+        model=row.model(trained.weights, logits),
+        defense=row.call,
+        dataset=row.data.call,
+        weights=trained.weights,
+        data=row.data.fingerprint,
+        seconds=trained.seconds,
+        epochs=len(trained.log),
+        differentiable=row.checkpoint.differentiable,
+    )
+    store.write_card(model_card(subject, about))
+
+
+def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
+    """The row's trained defense, and before it those it is made with; a training shows its estimate and its progress."""
+    for source in row.checkpoint.sources.values():
+        obtain(row.of(source), settings, reporter)
+    device = settings.torch_device()
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings.workers or usable_cores())
+    work = reporter.work(f"train {row.name} on {row.data.name}", unit="step")
+    try:
+
+        def announce(recipe: Recipe) -> None:
+            epochs = recipe.schedule.epochs(len(row.data.splits.train))
+            seconds = training_seconds(row.checkpoint, row.checkpoint.recipe(), device)
+            reporter.say(
+                f"training {row.name} on {row.data.name}: {epochs} epochs, {recipe.schedule.steps} steps, about {spell_seconds(seconds)}"
+            )
+
+        def report(progress: Progress) -> None:
+            work.update(progress.step, progress.steps)
+
+        return row.checkpoint.obtain(device, tell=reporter.say, report=report, announce=announce)
+    finally:
+        work.close()
+        torch.set_num_threads(before)
+
+
+def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
+    """Places of the split's images that have no records, or none with the pixels that are to be kept."""
+    ids = split.image_ids()
+    have = set(records["image"])
+    kept = set(records.loc[records["adversarial"].notna() | ~records["correct"].astype(bool), "image"])
+    return np.array(
+        [place for place, i in enumerate(ids.tolist()) if i not in have or (i in keep and i not in kept)],
+        dtype=np.int64,
+    )
+
+
+def _measure(measurement: Measurement, settings: Settings, store: Store, reporter: Reporter) -> Measured:
+    subject, split = measurement.subject, measurement.row.data.split
+    unit = measurement.unit(settings.seed, store)
+    ids = split.image_ids().tolist()
+    keep = set(ids if settings.keep_images else ids[:PICTURES])
+    if len(_missing(split, unit.read(pixels=True), keep)) or not unit.sound():
+        with unit.lease(reporter.say):
+            unit.mend(reporter.say)
+            have = unit.read(pixels=True)
+            missing = _missing(split, have, keep)
+            if len(missing):
+                why = store.why_again(unit) if have.empty else None
+                if why:
+                    reporter.say(f"{measurement.label} is run again: {why}")
+                split.select(missing).verify()
+                batch = best_batch(subject)[0] if settings.batch_size == "auto" else settings.batch_size
+                work = reporter.work(measurement.label, unit="image", total=len(split), done=len(split) - len(missing))
+                try:
+                    complete(
+                        unit,
+                        subject,
+                        measurement.attack,
+                        settings.seed,
+                        missing,
+                        keep,
+                        workers=settings.worker_count(subject.device),
+                        batch=batch,
+                        done=work.advance,
+                    )
+                finally:
+                    work.close()
+    records = unit.read()
+    return Measured(unit.stored(), records[records["image"].isin(ids)].reset_index(drop=True))
+
+
+@dataclass(frozen=True)
+class TrainedLine:
+    """What `robench train` says of a defense.
+
+    Attributes:
+        validation_accuracy: after the last epoch; None where there was no training, or no look.
+        n: test images that `test_accuracy` is of.
+        seconds: of the training.
+        weights: the file.
+    """
+
+    defense: str
+    dataset: str
+    validation_accuracy: float | None
+    test_accuracy: float
+    n: int
+    epochs: int
+    seconds: float
+    weights: str
+
+
+def train_rows(rows: Sequence[Row], settings: Settings, reporter: Reporter) -> list[TrainedLine]:
+    """Train each row's defense, if it is not; what `robench train` says of them."""
+    lines = []
+    for row in rows:
+        trained, split = obtain(row, settings, reporter), row.data.split
+        clean = row.subject(trained, settings.torch_device()).with_clean_logits().clean
+        right = int((clean.argmax(1) == split.targets()).sum())
+        last = trained.log[-1].get("validation_accuracy") if trained.log else None
+        weights = str(Path(row.checkpoint.folder) / "weights.safetensors")
+        lines.append(
+            TrainedLine(
+                row.name,
+                row.data.name,
+                last,
+                right / len(split),
+                len(split),
+                len(trained.log),
+                trained.seconds,
+                weights,
+            )
+        )
+    return lines

@@ -1,0 +1,150 @@
+"""Rows and measurements: a defense on a data set, and one attack at one condition on it, with the unit its records go to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from robench.attacking.patches import realised_share
+from robench.data.loading import Data, load_data
+from robench.entries.calls import Call, Name
+from robench.hashing import ENGINE
+from robench.places import Places
+from robench.records.manifest import Facts, Identity, Spec, model_digest
+from robench.records.store import Store, Unit
+from robench.running.conditions import Condition, conditions
+from robench.running.diagnostics import probe_digest
+from robench.running.settings import Settings
+from robench.running.subject import Precision, Subject
+from robench.training.checkpoints import Checkpoint, Trained
+
+
+@dataclass(frozen=True)
+class Row:
+    """A defense on a data set, not yet trained perhaps, and what it is to be attacked with."""
+
+    checkpoint: Checkpoint
+    data: Data
+    conditions: list[Condition]
+
+    @property
+    def call(self) -> Call:
+        """The defense as a person writes it."""
+        return self.checkpoint.entry.shown(self.checkpoint.call)
+
+    @property
+    def name(self) -> str:
+        return str(self.call)
+
+    def sources(self, condition: Condition) -> dict[str, Row]:
+        """The defenses on the same data that an attack needs trained, by the options that name them."""
+        cache, splits = self.checkpoint.folder.parent.parent, self.data.splits
+        return {
+            option: self.of(Checkpoint.of(call, splits, self.data.card, cache))
+            for option, call in condition.sources(self.checkpoint.call).items()
+        }
+
+    def of(self, checkpoint: Checkpoint) -> Row:
+        """Another defense on the same data, not attacked."""
+        return replace(self, checkpoint=checkpoint, conditions=[])
+
+    def subject(self, trained: Trained, device: torch.device, precision: Precision = "float32") -> Subject:
+        """The trained model on its device, its clean logits not asked for yet."""
+        classes = self.data.splits.classes
+        return Subject(self.name, trained.attacked(device), classes, device, self.data.split, precision=precision)
+
+    def model(self, weights: str, logits: str) -> str:
+        """The name of the trained model, as `Identity.model` has it."""
+        identity = json.loads(json.dumps(self.checkpoint.identity))
+        return model_digest(identity, weights, logits, self.data.fingerprint, None)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A condition on a trained row, with the trained models that the attack needs, by the options that name them."""
+
+    row: Row
+    trained: Trained
+    subject: Subject
+    condition: Condition
+    sources: dict[str, Trained]
+
+    @property
+    def label(self) -> str:
+        """What is done, for a person."""
+        return f"{self.row.name} under {self.condition.text} on {self.row.data.name}"
+
+    @property
+    def attack(self) -> Condition:
+        """The condition as the attack is run: with models in place of the names of its sources."""
+        return self.condition.given({n: source.attacked(self.subject.device) for n, source in self.sources.items()})
+
+    def unit(self, seed: int, store: Store) -> Unit:
+        """The stored unit of its records."""
+        row = self.row
+        return store.unit(
+            Spec(row.call, self.condition.shown, row.data.call, seed), self._identity(seed), self._facts()
+        )
+
+    def _identity(self, seed: int) -> Identity:
+        """As it will be read back: what JSON makes of it."""
+        return Identity(
+            data=self.row.data.fingerprint,
+            subset=None,
+            defense=json.loads(json.dumps(self.row.checkpoint.identity)),
+            weights=self.trained.weights,
+            logits=probe_digest(self.subject, self.row.data.splits.test),
+            attack=json.loads(json.dumps(self.condition.identity())),
+            sources={name: source.weights for name, source in self.sources.items()},
+            seed=seed,
+            precision=self.subject.precision,
+            engine=ENGINE,
+        )
+
+    def _facts(self) -> Facts:
+        data, condition = self.row.data, self.condition
+        share = None
+        if condition.card.confined:
+            wanted = condition.call.options["share"]
+            share = (wanted, realised_share(data.split.shape, condition.call.options["patch"], wanted))
+        return Facts(
+            norm=condition.norm,
+            goal=condition.goal,
+            knowledge=condition.knowledge,
+            eps=condition.eps,
+            targets=condition.targets,
+            classes=self.subject.classes,
+            class_names=list(data.splits.names),
+            shape=data.split.shape,
+            source=data.splits.source,
+            variant=data.variant,
+            share=share,
+            device=self.subject.device.type,
+            torch=torch.__version__,
+        )
+
+
+def rows_of(
+    defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
+) -> list[Row]:
+    """Everything that was asked for, checked: names, options, data, the size of the subset, that each recipe can be built."""
+    found = []
+    for dataset in datasets:
+        data = load_data(dataset, places, settings.n)
+        asked = [c.at(settings.precision) for attack in attacks for c in conditions(attack, data.card)]
+        found += [Row(checkpoint, data, asked) for checkpoint in checkpoints(defenses, data, places)]
+        for condition in asked:
+            for source in found[-1].sources(condition).values():
+                source.checkpoint.rehearse()
+    return found
+
+
+def checkpoints(defenses: Sequence[Name], data: Data, places: Places) -> list[Checkpoint]:
+    """The checkpoints of several defenses on a data set, rehearsed, so that their errors come first."""
+    found = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
+    for checkpoint in found:
+        checkpoint.rehearse()
+    return found

@@ -1,0 +1,53 @@
+"""What a run is told besides the names of its entries."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from robench.errors import UsageError
+from robench.running.subject import Precision
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is run, on what, and how.
+
+    Attributes:
+        n: images of the pinned subset; None: all.
+        seed: of the attacks.
+        workers: threads that attack; None: one a core, one on a GPU.
+        batch_size: "auto" measures it. It changes no result.
+        keep_images: keep the adversarial pixels of all images.
+        precision: of the attacks' passes.
+    """
+
+    n: int | None = None
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = None
+    batch_size: int | Literal["auto"] = "auto"
+    keep_images: bool = False
+    precision: Precision = "float32"
+
+    def torch_device(self) -> torch.device:
+        """The device that is meant.
+
+        Raises:
+            UsageError: cuda is wanted and there is none.
+        """
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("--device cuda was asked for, but torch sees no GPU; `robench doctor` shows what it sees")
+        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+    def worker_count(self, device: torch.device) -> int:
+        """One worker a core; one on a GPU."""
+        return self.workers or (1 if device.type == "cuda" else usable_cores())
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,117 @@
+"""One shard: some images of a model are attacked, judged and recorded."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robench.attacking.classifier import Cancelled, Classifier
+from robench.attacking.patches import patch_mask
+from robench.attacking.targets import resolve_targets
+from robench.data.splits import to_unit
+from robench.errors import AttackError, RobenchError, ran_out
+from robench.running.conditions import Condition
+from robench.running.judge import Asked, judge, records_of_attacked, records_of_clean_errors
+from robench.running.subject import Subject
+
+
+def attack_shard(
+    subject: Subject,
+    condition: Condition,
+    seed: int,
+    places: NDArray[np.int64],
+    keep: set[str],
+    stop: threading.Event | None = None,
+) -> pd.DataFrame:
+    """Attack, judge and record some images of the split.
+
+    Args:
+        places: of the images in the split.
+        keep: ids whose adversarial pixels go into the records.
+    """
+    started = time.thread_time() if subject.device.type == "cpu" else time.perf_counter()
+    split, rule, device = subject.split, condition.targets, subject.device
+    labels, ids, clean = split.targets()[places], split.image_ids()[places].tolist(), subject.clean[places]
+    per_image = None
+    if rule is not None:
+        every = Classifier(subject.module, subject.classes, ids, seed=seed)
+        per_image = resolve_targets(rule, labels, clean, every.draws)
+    correct = clean.argmax(1) == labels
+
+    def spread(rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """One row for each (image, target) of these images: the rows, and the targets."""
+        if per_image is None:
+            return rows, None
+        return rows.repeat_interleave(per_image.shape[1]), per_image[rows].flatten()
+
+    def asked(rows: Tensor, targets: Tensor | None) -> Asked:
+        return Asked([ids[r] for r in rows], labels[rows], clean[rows], targets, condition.eps)
+
+    frames = [records_of_clean_errors(asked(*spread((~correct).nonzero().squeeze(1))))]
+    rows, targets = spread(correct.nonzero().squeeze(1))
+    if len(rows):
+        pixels = split.pixels(places[rows.numpy()])
+        inputs, goal = to_unit(pixels).to(device), None if targets is None else targets.to(device)
+        case = asked(rows, targets)
+        half = subject.precision == "bfloat16"
+        model = Classifier(
+            subject.module, subject.classes, case.ids, seed=seed, name=subject.name, stop=stop, half=half
+        )
+        adversarial = _run(condition, model, inputs, labels[rows].to(device), goal)
+        verdict = judge(
+            subject.judged,
+            inputs,
+            adversarial,
+            labels[rows].to(device),
+            goal,
+            classes=subject.classes,
+            norm=condition.norm,
+            eps=condition.eps if condition.goal == "budget" else None,
+            ids=case.ids,
+            attack=condition.text,
+            name=subject.name,
+            allowed=_allowed(condition, model, inputs),
+        )
+        seconds = (time.thread_time() if device.type == "cpu" else time.perf_counter()) - started
+        kept = {
+            row: (adversarial[row].to("cpu", torch.float32).numpy().tobytes(), pixels[row].tobytes())
+            for row, name in enumerate(case.ids)
+            if name in keep
+        }
+        passes = (model.forwards, model.backwards, seconds)
+        frames.append(records_of_attacked(case, verdict, passes, kept))
+    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+
+
+def _allowed(condition: Condition, model: Classifier, inputs: Tensor) -> Tensor | None:
+    """The pixels that a confined attack may change, drawn again by the judge's side."""
+    if not condition.card.confined:
+        return None
+    options = condition.call.options
+    return patch_mask(model.draws, inputs.shape, options["patch"], options["share"])
+
+
+def _run(condition: Condition, model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    options = dict(condition.call.options)
+    if "targets" in options:
+        options["targets"] = targets
+    before = inputs.clone(), labels.clone()
+    try:
+        adversarial: Tensor = condition.entry.function(model, inputs, labels, **options)
+    except (RobenchError, Cancelled):
+        raise
+    except Exception as error:
+        if ran_out(error):
+            raise
+        raise AttackError(f"{condition.text} raised {type(error).__name__}: {error}") from error
+    if not (torch.equal(before[0], inputs) and torch.equal(before[1], labels)):
+        raise AttackError(
+            f"{condition.text} changed its inputs or labels in place; an attack must leave them as they were"
+        )
+    return adversarial.detach() if isinstance(adversarial, Tensor) else adversarial

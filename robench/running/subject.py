@@ -1,0 +1,60 @@
+"""The subject of an attack: a trained model on its device, and what it says of the clean images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from robench.attacking.classifier import checked_forward
+from robench.attacking.expectation import Expectation
+from robench.data.splits import Split
+from robench.errors import ran_out
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model, ready to be attacked.
+
+    Attributes:
+        clean: logits of the split's images, (N, classes), on the CPU; empty before `with_clean_logits`.
+        precision: of the passes that attacks make; the judge's are float32.
+    """
+
+    name: str
+    module: nn.Module
+    classes: int
+    device: torch.device
+    split: Split
+    clean: Tensor = field(default_factory=lambda: torch.empty(0))
+    precision: Precision = "float32"
+
+    def with_clean_logits(self) -> Subject:
+        """The same, its logits of the clean images at hand."""
+        return replace(self, clean=clean_logits(self.judged, self.split, self.classes, self.device, self.name))
+
+    @property
+    def judged(self) -> nn.Module:
+        """The model as the judge asks it."""
+        return self.module.judging() if isinstance(self.module, Expectation) else self.module
+
+
+def clean_logits(
+    module: nn.Module, split: Split, classes: int, device: torch.device, name: str, batch: int = 256
+) -> Tensor:
+    """Logits of all images of a split, on the CPU; in smaller batches where memory runs out."""
+    try:
+        with torch.no_grad():
+            parts = [
+                checked_forward(module, split.inputs(slice(i, i + batch)).to(device), classes, name).float().cpu()
+                for i in range(0, len(split), batch)
+            ]
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error) or batch == 1:
+            raise
+        return clean_logits(module, split, classes, device, name, batch // 2)
+    return torch.cat(parts)

@@ -1,0 +1,156 @@
+"""Runs the missing images of a unit: in shards, in threads of one intra-op thread each, judged and written as they end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from robench.attacking.classifier import Classifier
+from robench.errors import UsageError, ran_out
+from robench.running.conditions import Condition
+from robench.running.shards import attack_shard
+from robench.running.subject import Subject
+
+SHARD_SECONDS = 20.0
+"""A shard is sized to take about this long, so that a killed run loses little."""
+SMALLEST_SHARD = 32
+"""Below this many images a forward pass costs twice as much for each of them; a slow attack's shards stay this large."""
+
+
+class Sink(Protocol):
+    """Where records go: a unit of the store, or memory."""
+
+    def add(self, frame: pd.DataFrame) -> None: ...
+
+
+@dataclass
+class Pace:
+    """Seconds of a worker for each image, learnt from the shards that have ended; it sizes the next ones."""
+
+    batch: int
+    seconds: float = 0.0
+    images: int = 0
+
+    def next(self, left: int, workers: int) -> int:
+        """Images of the next shard: small at first, then as many as take `SHARD_SECONDS`, the rest shared evenly."""
+        if not self.images:
+            size = min(self.batch, SMALLEST_SHARD)
+        else:
+            size = min(self.batch, max(SMALLEST_SHARD, int(SHARD_SECONDS * self.images / max(self.seconds, 1e-9))))
+        return max(1, min(size, -(-left // workers)))
+
+
+def complete(
+    unit: Sink,
+    subject: Subject,
+    condition: Condition,
+    seed: int,
+    missing: NDArray[np.int64],
+    keep: set[str],
+    *,
+    workers: int,
+    batch: int,
+    done: Callable[[int], None],
+) -> None:
+    """Attack the missing images of a unit and write them, shard by shard. What is written stays if the rest fails.
+
+    Where memory runs out, shards are halved until they fit.
+
+    Args:
+        done: told after each shard how many images it held.
+    """
+    stop = threading.Event()
+    queue, pace = missing, Pace(batch)
+    running: dict[Future[tuple[pd.DataFrame, float]], int] = {}
+
+    def attacked(places: NDArray[np.int64]) -> pd.DataFrame:
+        try:
+            return attack_shard(subject, condition, seed, places, keep, stop)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            if len(places) == 1:
+                raise UsageError(
+                    f"{condition.text} on {subject.name} ran out of memory with a single image; free memory, or take another device"
+                ) from None
+        half = len(places) // 2
+        pace.batch = min(pace.batch, half)
+        return pd.concat([attacked(places[:half]), attacked(places[half:])], ignore_index=True)
+
+    def work(places: NDArray[np.int64]) -> tuple[pd.DataFrame, float]:
+        torch.set_num_threads(1)
+        started = time.perf_counter()
+        return attacked(places), time.perf_counter() - started
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while len(queue) or running:
+                while len(queue) and len(running) < workers:
+                    size = pace.next(len(queue), workers)
+                    running[pool.submit(work, queue[:size])] = size
+                    queue = queue[size:]
+                ended, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    size = running.pop(future)
+                    frame, seconds = future.result()
+                    unit.add(frame)
+                    pace.seconds, pace.images = pace.seconds + seconds, pace.images + size
+                    done(size)
+        except BaseException:
+            stop.set()
+            raise
+
+
+@contextmanager
+def one_intra_op_thread() -> Iterator[None]:
+    """Workers use a thread each; torch's own threads on top of them would fight for the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def best_batch(subject: Subject, sizes: Iterable[int] = (32, 64, 128, 256)) -> tuple[int, float]:
+    """The batch size with the most forward-and-gradient passes a second, measured, and seconds for each pass.
+
+    Returns:
+        (images in a batch, seconds of one forward and backward pass of one image on one worker).
+    """
+    best, found = float("inf"), 32
+    with one_intra_op_thread():
+        for size in sizes:
+            places = np.arange(size) % len(subject.split)
+            inputs = subject.split.inputs(places).to(subject.device)
+            model = Classifier(subject.module, subject.classes, [""] * size, name=subject.name)
+            cost = float("inf")
+            try:
+                for _ in range(3):
+                    started = time.perf_counter()
+                    probe = inputs.clone().requires_grad_()
+                    logits = model(probe)
+                    if logits.requires_grad:
+                        torch.autograd.grad(logits.sum(), probe)
+                    if subject.device.type == "cuda":
+                        torch.cuda.synchronize()
+                    cost = min(cost, (time.perf_counter() - started) / size)
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error):
+                    raise
+                break
+            if cost < 0.97 * best:
+                best, found = cost, size
+            elif cost > 1.3 * best:
+                break
+    return found, best

@@ -1,0 +1,1 @@
+"""Training: recipes, the one training loop, and the cache of weights."""

@@ -1,0 +1,72 @@
+"""From a defense's call to its recipe: the task it is told, its function called, the recipes that it wraps."""
+
+from __future__ import annotations
+
+import torch
+
+from robench.data.splits import Splits
+from robench.entries.calls import Call
+from robench.entries.cards import DatasetCard, DefenseCard
+from robench.entries.registry import DEFENSES, Entry
+from robench.errors import DataError, UsageError
+from robench.training.recipe import Recipe, Task
+
+
+def build(entry: Entry, call: Call, task: Task) -> Recipe:
+    """Call a defense's function.
+
+    Raises:
+        UsageError: it raised, or did not return a recipe.
+    """
+    try:
+        recipe = entry.function(task, **call.options)
+    except (UsageError, DataError):
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{call} could not be built for images of shape {task.shape}: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(recipe, Recipe):
+        raise UsageError(
+            f"{call} returned {type(recipe).__name__}; a defense returns a robench.Recipe(model, schedule, objective)"
+        )
+    return recipe
+
+
+def recipe_of(model: str | Call, task: Task) -> Recipe:
+    """The recipe of another defense, for defenses that wrap one.
+
+    Its initial weights are drawn from the sum of its own seed and the outer one, so that either changes them.
+    """
+    entry, call = DEFENSES.find(model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed((torch.initial_seed() + int(call.options.get("seed", 0))) % 2**63)
+        return build(entry, call, task)
+
+
+def task_of(splits: Splits, card: DatasetCard) -> Task:
+    """What a defense is told about the data."""
+    shown = splits.train if len(splits.train) else splits.test
+    mean, std = shown.moments
+    return Task(
+        shown.shape,
+        splits.classes,
+        len(splits.train),
+        tuple(round(m, 4) for m in mean),
+        tuple(max(round(s, 4), 1e-4) for s in std),
+        card.epochs,
+        card.crop,
+        card.flip,
+        len(splits.validation),
+    )
+
+
+def declared(call: Call, entry: Entry | None = None) -> list[DefenseCard]:
+    """The cards of a defense and of those nested in its options to be wrapped by it."""
+    entry = entry or DEFENSES[call.name]
+    nested = [
+        value
+        for name, value in call.options.items()
+        if isinstance(value, Call) and name in entry.options and not entry.options[name].kind
+    ]
+    return [entry.card, *(card for inner in nested for card in declared(inner))]

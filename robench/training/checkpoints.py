@@ -1,0 +1,283 @@
+"""Trained weights: made once, found again by what they were made from.
+
+A checkpoint is a folder of the cache named by the content hash of defense, options, source, training data and engine:
+weights.safetensors, facts.json (with the weights' SHA-256) and log.jsonl.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from robench.attacking.classifier import checked_forward, frozen
+from robench.attacking.expectation import Expectation
+from robench.data.splits import Splits
+from robench.entries.calls import Call, Json, Name
+from robench.entries.cards import DatasetCard
+from robench.entries.registry import DEFENSES, Entry
+from robench.errors import DataError, ModelError, UsageError
+from robench.files import atomic_path
+from robench.hashing import ENGINE, digest, file_digest
+from robench.leases import lease
+from robench.training.building import build, declared, task_of
+from robench.training.loop import train
+from robench.training.recipe import Progress, Recipe, Task
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class WeightFacts:
+    """What is written beside a file of weights.
+
+    Attributes:
+        sha256: of the file.
+        seconds: that the training took.
+        sources: digests of the weights of the models that it was made with, by option.
+    """
+
+    defense: str
+    sha256: str
+    seconds: float
+    parameters: int
+    sources: dict[str, str | None]
+    identity: dict[str, Json]
+    torch: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A defense with its weights.
+
+    Attributes:
+        weights: digest of the weights' file.
+        log: one line an epoch of the training that made it.
+        seconds: that the training took (0 where there was none).
+        stochastic: it is declared random, and the mean of its draws is what counts.
+    """
+
+    call: Call
+    model: nn.Module
+    weights: str
+    log: list[dict[str, Any]]
+    seconds: float
+    stochastic: bool = False
+
+    def attacked(self, device: torch.device) -> nn.Module:
+        """The frozen model as an attack follows it."""
+        module = frozen(self.model, device)
+        return Expectation(module) if self.stochastic else module
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where the weights of a defense on a data set are, or would be.
+
+    Attributes:
+        sources: of the trained models that the defense is made with (a teacher, a target), by the options that name them.
+    """
+
+    call: Call
+    entry: Entry
+    task: Task
+    splits: Splits
+    identity: dict[str, Json]
+    folder: Path
+    sources: dict[str, Checkpoint]
+
+    @classmethod
+    def each(cls, defense: Name, splits: Splits, card: DatasetCard, cache: Path) -> list[Checkpoint]:
+        """The checkpoints of a defense trained on these splits: one for each item of a list where one value is wanted."""
+        entry, call = DEFENSES.call(defense)
+        return [cls._of(entry, one, splits, card, cache) for one in entry.each(call)]
+
+    @classmethod
+    def of(cls, defense: Name, splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
+        """The checkpoint of a single defense."""
+        entry, call = DEFENSES.find(defense)
+        return cls._of(entry, call, splits, card, cache)
+
+    @classmethod
+    def _of(cls, entry: Entry, call: Call, splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
+        if int(call.options.get("seed", 0)) < 0:
+            raise UsageError(f"{entry.shown(call)}: a seed is a whole number of at least 0")
+        task = task_of(splits, card)
+        identity: dict[str, Json] = {
+            "defense": DEFENSES.identity(call, entry),
+            "data": splits.train.fingerprint if len(splits.train) else "",
+            "task": [list(task.shape), task.classes, task.epochs, task.crop, task.flip],
+            "engine": ENGINE,
+        }
+        sources = {name: cls.of(call.options[name], splits, card, cache) for name in entry.sources}
+        return cls(call, entry, task, splits, identity, cache / "weights" / f"{entry.name}-{digest(identity)}", sources)
+
+    @property
+    def seed(self) -> int:
+        return int(self.call.options.get("seed", 0))
+
+    def recipe(self) -> Recipe:
+        """The untrained recipe, its initial weights drawn from the defense's own seed.
+
+        A source that is not trained yet stands in with its initial weights: enough to see whether the recipe can be built.
+        """
+        given = {}
+        for name, source in self.sources.items():
+            trained, cpu = source.load(), torch.device("cpu")
+            given[name] = trained.attacked(cpu) if trained else frozen(source.recipe().model, cpu)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return build(self.entry, Call(self.call.name, self.call.options | given), self.task)
+
+    def rehearse(self) -> None:
+        """Build the recipe, and those of its sources, and pass an image through each, so that what does not fit comes first.
+
+        Raises:
+            UsageError: it cannot be built.
+            ModelError: its model raises, or does not return one logit for each class.
+        """
+        for source in self.sources.values():
+            source.rehearse()
+        model, image = self.recipe().model.eval(), self.splits.test.inputs(slice(0, 1))
+        with torch.no_grad():
+            checked_forward(model, image, self.task.classes, str(self.entry.shown(self.call)))
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the defense, or one that it wraps, is declared random."""
+        return any(card.stochastic for card in declared(self.call, self.entry))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether neither the defense nor one that it wraps is declared to have no slopes of its own."""
+        return all(card.differentiable for card in declared(self.call, self.entry))
+
+    def made_with(self) -> dict[str, str | None]:
+        """Digests of the sources' weights."""
+        return {name: source.weights() for name, source in self.sources.items()}
+
+    def weights(self) -> str | None:
+        """Digest of the trained weights; None where there are none yet."""
+        facts = self.facts()
+        return facts.sha256[:16] if facts else None
+
+    def facts(self) -> WeightFacts | None:
+        """What is written beside the weights, or None where there are none yet."""
+        try:
+            facts = WeightFacts(**json.loads((self.folder / "facts.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        return facts if (self.folder / "weights.safetensors").is_file() else None
+
+    def load(self, tell: Tell = lambda _: None) -> Trained | None:
+        """The trained defense from the cache; None where it is not there, or is damaged (which is told)."""
+        facts = self.facts()
+        if facts is None:
+            return None
+        from safetensors.torch import load_file
+
+        weights = self.folder / "weights.safetensors"
+        if file_digest(weights) != facts.sha256:
+            tell(f"the weights of {self.call} in {weights} are damaged (their hash is wrong); training again")
+            return None
+        if facts.sources != self.made_with():
+            tell(f"the weights of {self.call} were made with others of its sources; training again")
+            return None
+        recipe = self.recipe()
+        recipe.model.load_state_dict(load_file(weights))
+        log = self.folder / "log.jsonl"
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+        return Trained(self.call, recipe.model.eval(), facts.sha256[:16], lines, facts.seconds, self.stochastic)
+
+    def obtain(
+        self,
+        device: torch.device,
+        *,
+        tell: Tell = lambda _: None,
+        report: Callable[[Progress], None] = lambda _: None,
+        announce: Callable[[Recipe], None] = lambda _: None,
+    ) -> Trained:
+        """The trained defense: from the cache, or trained now.
+
+        Args:
+            tell: told what a person should know, in words.
+            report: told after each training step.
+            announce: told the recipe before a training begins.
+
+        Raises:
+            DataError: there is nothing to train on.
+            ModelError: the training failed.
+        """
+        found = self.load(tell)
+        if found:
+            return found
+        with lease(self.folder / "lease", waiting=tell):
+            return self.load() or self._train(device, report, announce)
+
+    def _train(
+        self, device: torch.device, report: Callable[[Progress], None], announce: Callable[[Recipe], None]
+    ) -> Trained:
+        from safetensors.torch import save_file
+
+        for source in self.sources.values():
+            source.obtain(device)
+        recipe = self.recipe()
+        trainable = any(p.requires_grad for p in recipe.model.parameters()) and recipe.schedule.steps > 0
+        if trainable and not len(self.splits.train):
+            raise DataError(
+                f"{self.call} must be trained, but {self.splits.source} has no training images; put them in a train/ folder beside the test images"
+            )
+        started = time.perf_counter()
+        if trainable:
+            self.splits.train.verify()
+            announce(recipe)
+            state = self.folder / f"state-{digest(self.made_with(), 8)}.safetensors"
+            train(
+                recipe,
+                self.splits.train,
+                self.splits.validation,
+                seed=self.seed,
+                device=device,
+                state=state,
+                log=self.folder / "log.jsonl",
+                report=report,
+            )
+        seconds = self._logged_seconds() or time.perf_counter() - started
+        tensors = {name: t.detach().cpu().contiguous().clone() for name, t in recipe.model.state_dict().items()}
+        with atomic_path(self.folder / "weights.safetensors") as temporary:
+            save_file(tensors, temporary)
+        facts = WeightFacts(
+            defense=str(self.call),
+            sha256=file_digest(self.folder / "weights.safetensors"),
+            seconds=round(seconds, 1),
+            parameters=sum(p.numel() for p in recipe.model.parameters()),
+            sources=self.made_with(),
+            identity=self.identity,
+            torch=torch.__version__,
+            device=device.type,
+        )
+        with atomic_path(self.folder / "facts.json") as temporary:
+            temporary.write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
+        for state in self.folder.glob("state-*.safetensors"):
+            state.unlink()
+        loaded = self.load()
+        if loaded is None:
+            raise ModelError(
+                f"the weights of {self.call} could not be read back from {self.folder}; is the disk sound?"
+            )
+        return loaded
+
+    def _logged_seconds(self) -> float:
+        log = self.folder / "log.jsonl"
+        return (
+            sum(json.loads(line)["seconds"] for line in log.read_text(encoding="utf-8").splitlines())
+            if log.exists()
+            else 0.0
+        )

@@ -1,0 +1,166 @@
+"""Every attack against models whose exact answer is known, and against a second library."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases import linear_case, wrapped
+from torch import Tensor
+
+from robench import ATTACKS
+from robench.attacking.norms import lengths, to_hyperplane
+from robench.running.subject import Subject
+
+
+def run(name: str, model: object, inputs: Tensor, labels: Tensor, **options: object) -> Tensor:
+    adversarial: Tensor = ATTACKS[name].function(model, inputs, labels, **options)
+    return adversarial
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd_linf", "pgd_l2", "mim", "apgd_linf", "apgd_l2"])
+def test_budget_attacks_succeed_just_above_the_exact_distance_and_fail_just_below(name: str) -> None:
+    model, inputs, labels = linear_case()
+    direction = model.layer.weight[0] - model.layer.weight[1]
+    gap = (model(inputs)[:, 0] - model(inputs)[:, 1]).abs()
+    exact = gap / (direction.norm() if name.endswith("l2") else direction.abs().sum())
+    for place in range(len(inputs)):
+        one, label = inputs[place : place + 1], labels[place : place + 1]
+        for factor, fooled in ((0.98, False), (1.02, True)):
+            adversarial = run(name, wrapped(model, 1), one, label, eps=float(factor * exact[place]))
+            assert bool(model(adversarial).argmax(1) != label) is fooled
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "within"),
+    [
+        ("cw_l2", "l2", 1.03),
+        ("ddn", "l2", 1.02),
+        ("deepfool", "l2", 1.03),
+        ("fab_l2", "l2", 1.02),
+        ("fab_linf", "linf", 1.02),
+        ("cw_linf", "linf", 1.25),
+        ("ead", "l1", 1.25),
+    ],
+)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_minimal_attacks_find_the_exact_distance_of_a_linear_model(
+    name: str, norm: str, within: float, targeted: bool
+) -> None:
+    model, inputs, labels = linear_case()
+    direction = model.layer.weight[0] - model.layer.weight[1]
+    gap = (model(inputs)[:, 0] - model(inputs)[:, 1]).abs()
+    dual = {"l1": direction.abs().amax(), "l2": direction.norm(), "linf": direction.abs().sum()}
+    exact = gap / dual[norm]
+    # CW-L∞ stops at one 256th; EAD and DDN take steps of one length, too long for images on the boundary.
+    far = exact > (0.01 if norm == "linf" or name == "cw_l2" else 0.05)
+    if norm == "l1":  # the exact perturbation is one pixel, which the box must leave room for
+        far &= exact < 0.3
+    assert int(far.sum()) >= 8
+    adversarial = run(name, wrapped(model, len(inputs)), inputs, labels, targets=1 - labels if targeted else None)
+    assert bool((model(adversarial).argmax(1) != labels).all())
+    ratio = (lengths(adversarial - inputs)[norm] / exact)[far]
+    assert float(ratio.min()) > 0.999
+    assert float(ratio.max()) < within
+
+
+def test_in_float64_results_are_equal_whatever_the_batch(
+    subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
+    from copy import deepcopy
+
+    inputs, labels, ids = attackable[0][:21].double(), attackable[1][:21], attackable[2][:21]
+    module = deepcopy(subject.module).double()
+    from robench import Classifier
+
+    whole = run("pgd_linf", Classifier(module, 10, ids), inputs, labels, eps=0.05, steps=10)
+    parts = [
+        run(
+            "pgd_linf", Classifier(module, 10, ids[i : i + 4]), inputs[i : i + 4], labels[i : i + 4], eps=0.05, steps=10
+        )
+        for i in range(0, 21, 4)
+    ]
+    assert float((whole - torch.cat(parts)).abs().max()) < 1e-9
+
+
+@pytest.mark.parametrize("name", ["pgd_linf", "pgd_l2"])
+def test_stopping_at_success_loses_no_success(
+    name: str, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
+    inputs, labels, ids = attackable
+    from robench import Classifier
+
+    eps = 0.08 if name == "pgd_linf" else 0.4
+    fooled = {}
+    for until in (True, False):
+        model = Classifier(subject.module, 10, ids)
+        adversarial = run(name, model, inputs, labels, eps=eps, until_success=until)
+        fooled[until] = (subject.module(adversarial).argmax(1) != labels).float().mean().item()
+        spent = int(model.backwards.sum())
+        if not until:
+            assert spent == 40 * len(inputs)
+    assert fooled[True] >= fooled[False]
+
+
+def test_targeted_cw_linf_hits_its_targets(subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]) -> None:
+    inputs, labels, ids = (part[:30] for part in attackable)
+    from robench import Classifier
+
+    targets = (labels + 3) % 10
+    adversarial = run("cw_linf", Classifier(subject.module, 10, ids), inputs, labels, targets=targets)
+    assert (subject.module(adversarial).argmax(1) == targets).float().mean() >= 0.9
+
+
+def test_rays_finds_the_exact_distance_where_the_corner_is_known() -> None:
+    model, inputs, labels = linear_case()
+    direction = model.layer.weight[0] - model.layer.weight[1]
+    exact = (model(inputs)[:, 0] - model(inputs)[:, 1]).abs() / direction.abs().sum()
+    far = exact > 0.02
+    adversarial = run("rays", wrapped(model, len(inputs)), inputs, labels, queries=2000)
+    ratio = (lengths(adversarial - inputs)["linf"] / exact)[far]
+    assert float(ratio.min()) > 0.999
+    assert float(ratio.max()) < 1.1
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_move_to_a_hyperplane_is_the_smallest_in_the_box(norm: str) -> None:
+    """Against a linear program (L∞) and the exact multiplier of the clipped normal (L2)."""
+    from scipy.optimize import brentq, linprog
+
+    generator = torch.Generator().manual_seed(1)
+    points = torch.rand(12, 1, 2, 3, generator=generator, dtype=torch.float64)
+    normal = torch.randn(12, 1, 2, 3, generator=generator, dtype=torch.float64)
+    distance = 0.8 * torch.randn(12, generator=generator, dtype=torch.float64)
+    move, compared = to_hyperplane(points, normal, distance, norm), 0
+    assert float((points + move).min()) >= -1e-12
+    assert float((points + move).max()) <= 1 + 1e-12
+    for x, w, d, m in zip(points.flatten(1), normal.flatten(1), distance, move.flatten(1), strict=True):
+        lowest = float(d + (torch.where(w * d.sign() > 0, -x, 1 - x) * w).sum())
+        reachable = lowest * float(d) <= 0
+        assert abs(float(d + (w * m).sum())) == pytest.approx(0 if reachable else abs(lowest), abs=1e-9)
+        if not reachable:
+            continue
+        if norm == "linf":
+            rows = torch.cat(
+                [torch.cat([torch.eye(6), -torch.ones(6, 1)], 1), torch.cat([-torch.eye(6), -torch.ones(6, 1)], 1)]
+            )
+            solved = linprog(
+                [0] * 6 + [1],
+                A_ub=rows.numpy(),
+                b_ub=[0] * 12,
+                A_eq=[[*w.tolist(), 0]],
+                b_eq=[-float(d)],
+                bounds=[*zip((-x).tolist(), (1 - x).tolist(), strict=True), (0, None)],
+            )
+            assert float(m.abs().max()) == pytest.approx(solved.fun, abs=1e-8)
+        else:
+
+            def left(multiplier: float, x: Tensor = x, w: Tensor = w, d: Tensor = d) -> float:
+                return float(d + (w * torch.minimum(torch.maximum(multiplier * w, -x), 1 - x)).sum())
+
+            if left(-1e6) * left(1e6) >= 0:
+                continue  # at the very corner
+            multiplier = brentq(left, -1e6, 1e6, xtol=1e-14)
+            exact = torch.minimum(torch.maximum(multiplier * w, -x), 1 - x)
+            assert float(m.norm()) == pytest.approx(float(exact.norm()), abs=1e-6)
+        compared += 1
+    assert compared >= 6

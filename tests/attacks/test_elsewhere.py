@@ -1,0 +1,85 @@
+"""Attacks and images that come from elsewhere, on robench's own judge and records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cases import split_of
+from conftest import SMALL, small_run
+from torch import Tensor, nn
+
+import robench
+from robench import DataError, ModelError, UsageError, evaluate
+from robench.running.subject import Subject
+
+
+def test_arts_attacks_are_called_by_their_names() -> None:
+    pgd = "art('ProjectedGradientDescent', eps=0.1, together=True, eps_step=0.0625, max_iter=4, num_random_init=0)"
+    ours = "pgd_linf(eps=0.1, steps=4, random_start=False, until_success=False)"
+    result, _ = small_run(attack=[pgd, ours], n=40)
+    told = result.summary()
+    assert told[0]["attack"] == pgd.replace("art('ProjectedGradientDescent'", "art(name='ProjectedGradientDescent'")
+    assert told[0]["asr"]["value"] == pytest.approx(told[1]["asr"]["value"], abs=0.06)
+    assert told[0]["forwards"] >= 4
+    wrong = robench.run(SMALL, "art('CarliniLInfMethod', targets='random', max_iter=5)", "digits", n=12).summary()[0]
+    assert wrong["asr"]["value"] < 0.2  # its success test ignores the target; the judge does not
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [("art('HopSkipJmp')", "did you mean 'HopSkipJump'"), ("art('DeepFool', max_itr=3)", "did you mean 'max_iter'")],
+)
+def test_what_art_does_not_have_is_said(call: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        small_run(attack=call, n=10)
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_images_made_elsewhere_are_judged_as_our_own(form: str, subject: Subject, tmp_path: Path) -> None:
+    made, _ = small_run(attack="pgd_linf(eps=0.1, steps=5)", n=40, keep_images=True)
+    kept = made.measured[0].unit.read(pixels=True).dropna(subset=["adversarial"])
+    ids = kept["image"].tolist()
+    pixels = np.stack([np.frombuffer(p, np.float32).reshape(1, 8, 8) for p in kept["adversarial"]])
+    path = tmp_path / "made"
+    if form == "file":
+        path = path.with_suffix(".npz")
+        np.savez(path, ids=ids, images=pixels)
+    else:
+        path.mkdir()
+        for name, image in zip(ids, pixels, strict=True):
+            np.save(path / f"{name}.npy", image)
+    judged, _ = small_run(attack=f"images(path='{path}')", n=40)
+    own, other = (r.records.set_index("image").sort_index() for r in (made, judged))
+    assert (own["success"] == other["success"]).all()
+    attacked = own["correct"]
+    assert np.allclose(own["linf"][attacked], other["linf"][attacked])
+    if form == "file":
+        np.savez(path, ids=ids, images=np.zeros_like(pixels))
+        again, said = small_run(attack=f"images(path='{path}')", n=40)
+        assert any("attack changed" in line for line in said)  # the file's contents are part of the cell's identity
+        assert (again.records["linf"] > 0.5).any()
+
+
+def test_arts_attacks_that_ask_for_answers_alone_need_no_slopes() -> None:
+    class Rounded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            rows = (x * 8).round().flatten(1)
+            return torch.stack([rows[:, :8].sum(1), rows[:, 8:].sum(1)], 1)
+
+    with pytest.raises(ModelError, match="zero everywhere"):
+        evaluate(Rounded(), "art('DeepFool', norm='l2')", split_of(20))
+    records = evaluate(Rounded(), "art('HopSkipJump', norm='l2', max_iter=1, max_eval=20, init_eval=5)", split_of(20))
+    assert len(records) == 20
+
+
+def test_images_that_are_not_there_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no"):
+        small_run(attack="images(path='nowhere.npz')", n=10)
+    with pytest.raises(DataError, match="without their ids"):
+        small_run(attack="images(path='made.npy')", n=10)
+    np.savez(tmp_path / "other.npz", ids=["x"], images=np.zeros((1, 1, 8, 8)))
+    with pytest.raises(UsageError, match="has none of these"):
+        small_run(attack=f"images(path='{tmp_path}/other.npz')", n=10)

@@ -1,0 +1,97 @@
+"""The command line: what people and machines are answered, and what a mistake is answered."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import small_run
+from typer.testing import CliRunner, Result
+
+import robench
+from robench import UsageError
+from robench.cli import app
+
+
+def cli(*arguments: str) -> Result:
+    """The command line within this process; importing torch anew for each call would take most of the time."""
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--defense", "kas", "--attack", "fgsm", "--dataset", "digits"], "did you mean 'ksa'"),
+        (["--defense", "vit", "--attack", "pgd_linf(eps=8/0)", "--dataset", "digits"], "divides by zero"),
+        (["--defense", "vit", "--attack", "fgsm", "--dataset", "digits", "--n", "9999"], "has 359 images"),
+        (["--defense", "vit(patch=3)", "--attack", "fgsm", "--dataset", "digits"], "patches that do"),
+        (["--defense", "ksa(layers=[9])", "--attack", "fgsm", "--dataset", "digits"], "6 attention layers"),
+        (["--defense", "ksa(k=40)", "--attack", "fgsm", "--dataset", "digits"], "leaves nothing out"),
+        (
+            ["--defense", "vit", "--attack", "fgsm", "--dataset", "digits", "--batch-size", "big"],
+            "neither a whole number",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(arguments: list[str], said: str) -> None:
+    done = cli("run", *arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("robench:")]) == 1
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
+    with pytest.raises(UsageError, match="broken.py cannot be loaded: ModuleNotFoundError"):
+        robench.DEFENSES["./broken.py"]
+
+
+def test_help_does_not_import_torch() -> None:
+    code = "import sys, robench.cli; from typer.main import get_command; get_command(robench.cli.app); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_commands_answer_for_people_and_for_machines() -> None:
+    assert "carlini" in cli("list", "attacks").stdout.lower()
+    assert json.loads(cli("list", "--json").stdout)["defenses"]
+    assert "k = 4  (a whole number at least 1)" in cli("show", "ksa").stdout
+    assert "did you mean 'ksa'" in cli("show", "kas").stderr
+    assert cli("doctor").exit_code == 0
+    assert cli("report").exit_code == 2
+    small_run()
+    for form in ("text", "markdown", "csv", "latex", "json"):
+        done = cli("report", "--format", form)
+        assert done.exit_code == 0, done.stderr
+        assert "pgd_linf" in done.stdout.replace("\\", "")
+    assert cli("report").stdout.strip() == "results/report.html"
+    page = Path("results/report.html").read_text()
+    assert "<caption>Robustness on digits</caption>" in page
+    assert not re.search(r'(src|href)="https?:', page)
+    assert "data:image/png" in page
+    assert "passes for an image" not in page, "there is but one attack"
+    small_run(attack="fgsm(eps=0.1)")
+    cli("report")
+    assert "passes for an image" in Path("results/report.html").read_text()
+
+
+def test_the_time_left_is_told_from_what_was_really_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from robench import console
+
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    task = console.Lines().work("attack", unit="image", total=256)
+    now[0] = 100.0
+    task.advance(32)
+    assert "32/256 images, 0.3/s, 700 s left" in capsys.readouterr().err
+    training = console.Lines().work("train", unit="step", total=1000)
+    training.update(501, 1000)  # resumed at step 500
+    now[0] = 200.0
+    training.update(600, 1000)
+    assert "600/1000 steps, 1.0/s, 400 s left" in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""Data sets: read once, mapped after that, and named when they are missing or damaged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import robench
+from robench import DataError
+from robench.data.loading import load_data
+from robench.places import Places
+
+real_data = pytest.mark.skipif(
+    "ROBENCH_DATA" not in os.environ, reason="needs real data: set ROBENCH_DATA to a folder with mnist/ and cifar10/"
+)
+
+
+def test_missing_data_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="was not found. Looked for.*ROBENCH_DATA"):
+        from robench.data.published import load_published
+
+        load_published(Places(tmp_path, tmp_path / "cache", tmp_path, download=False), "cifar10", "CIFAR10", 10)
+
+
+def test_a_truncated_parquet_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    for part in ("train", "test"):
+        (folder / f"{part}-00000-of-00001.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(DataError, match="truncated or damaged"):
+        load_data("mnist", Places(tmp_path, tmp_path / "cache", tmp_path, download=False))
+
+
+def test_a_folder_of_images_is_a_data_set(tmp_path: Path) -> None:
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for part, count in (("train", 12), ("test", 6)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "pets" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(random.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    data = load_data(f"folder(path='{tmp_path}/pets', size=16)", Places.of())
+    assert (len(data.splits.train) + len(data.splits.validation), len(data.splits.test)) == (24, 12)
+    assert data.splits.test.shape == (3, 16, 16)
+    (tmp_path / "pets" / "test" / "cat" / "0.png").write_bytes(b"not an image")
+    with pytest.raises(DataError, match="0.png is truncated or is not an image"):
+        load_data(f"folder(path='{tmp_path}/pets', size=16)", Places.of())
+
+
+@real_data
+@pytest.mark.parametrize(("name", "train", "shape"), [("mnist", 54_000, (1, 28, 28)), ("cifar10", 45_000, (3, 32, 32))])
+def test_published_files_are_decoded_once_and_mapped_after_that(
+    name: str, train: int, shape: tuple[int, int, int]
+) -> None:
+    first = load_data(name, Places.of())
+    again = load_data(name, Places.of())
+    assert len(first.splits.train) == train
+    assert len(first.splits.test) == 10_000
+    assert first.splits.test.shape == shape
+    assert isinstance(again.splits.train.images.base, np.memmap) or isinstance(again.splits.train.images, np.memmap)
+    assert again.fingerprint == first.fingerprint
+    assert sorted(np.bincount(first.splits.test.first(1000).targets().numpy())) == [100] * 10
+
+
+@real_data
+def test_a_small_run_on_mnist(tmp_path: Path) -> None:
+    (tmp_path / "brief.py").write_text(
+        "from dataclasses import replace\nimport robench\n\n\n@robench.defense()\n"
+        "def brief(task: robench.Task) -> robench.Recipe:\n"
+        '    """The standard ViT after 150 steps."""\n'
+        '    recipe = robench.recipe_of("vit(depth=2)", task)\n'
+        "    return replace(recipe, schedule=replace(recipe.schedule, steps=150))\n"
+    )
+    result = robench.run("./brief.py", "pgd_linf(steps=10)", "mnist", n=40, workers=1)
+    told = result.summary()
+    assert len(told) > 1  # a radius each of the data set's own
+    assert told[0]["clean_accuracy"]["value"] > 0.5
+    robust = [row["robust_accuracy"]["value"] for row in told]
+    assert robust == sorted(robust, reverse=True)
