@@ -104,7 +104,8 @@ class Unit:
                 tell(f"the manifest of {self.folder.name} was damaged ({problem}); it is written anew")
                 self._set_aside(path)
         facts = before.facts if before else replace(self.facts, created=time.time())
-        if parts and (before is None or before.identity != self.identity or set(before.parts) != set(parts)):
+        stale = before is None or before.identity != self.identity or set(before.parts) != set(parts)
+        if stale and (parts or before):
             Manifest(self.spec, self.identity, facts, parts).write(path)
 
     def stored(self) -> Unit:

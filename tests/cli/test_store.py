@@ -1,0 +1,105 @@
+"""`robench store`: what is there is listed, and cleared only when a person or --yes says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from measured import records, unit
+from typer.testing import CliRunner
+
+from robench.cli import app
+from robench.records.store import Store, Unit
+
+DAY = 86_400.0
+
+
+def cli(*arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["store", *arguments, "--store", "results"])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def stored(**changes: object) -> Unit:
+    made = unit(**changes)  # type: ignore[arg-type]
+    found = Store(Path("results")).unit(made.spec, made.identity, made.facts)
+    found.add(records([True, False]))
+    return found
+
+
+@pytest.fixture
+def two() -> tuple[Unit, Unit]:
+    """A row and an older one, measured with code that has changed since."""
+    older = stored(code="old", weights="a")
+    return older, stored(code="new", weights="b")
+
+
+def test_ls_says_what_is_current_and_what_is_older(two: tuple[Unit, Unit]) -> None:
+    older, current = two
+    code, out, _ = cli("ls")
+    assert code == 0
+    lines = {line.split()[0]: line.split()[1] for line in out.splitlines()[:-1]}
+    assert lines == {older.folder.name: "older", current.folder.name: "current"}
+    assert "vit under fgsm(eps=0.1) on digits" in out
+    assert out.splitlines()[-1].startswith("2 units, 4 rows")
+    plain = json.loads(cli("ls", "--json")[1])
+    assert [one["rows"] for one in plain] == [2, 2]
+
+
+def test_nothing_is_removed_without_a_word(two: tuple[Unit, Unit]) -> None:
+    code, _, err = cli("gc")
+    assert code == 2
+    assert "there is no terminal to ask: say --yes" in err
+    assert all(one.folder.exists() for one in two)
+
+
+def test_gc_removes_what_no_report_shows_and_rm_what_is_named(two: tuple[Unit, Unit]) -> None:
+    older, current = two
+    (Path("results") / "models").mkdir()
+    (Path("results") / "models" / "nobody.json").write_text("{}")
+    code, out, _ = cli("gc", "--yes")
+    assert code == 0
+    assert "removed 1 units" in out
+    assert "nobody.json" in out
+    assert (older.folder.exists(), current.folder.exists()) == (False, True)
+    assert cli("gc", "--yes")[1].startswith("nothing to remove")
+    assert "no unit is named 'vit-fgm-*'" in cli("rm", "vit-fgm-*", "--yes")[2]
+    assert cli("rm", "vit-fgsm-*", "--yes")[0] == 0
+    assert not current.folder.exists()
+
+
+def test_what_a_frozen_board_names_stays(two: tuple[Unit, Unit]) -> None:
+    older, current = two
+    boards = Path("results") / "boards"
+    boards.mkdir()
+    (boards / "paper.json").write_text(json.dumps({"units": [older.identity.digest()]}))
+    code, out, _ = cli("rm", "*", "--yes")
+    assert code == 0
+    assert "stays: a frozen board names it" in out
+    assert (older.folder.exists(), current.folder.exists()) == (True, False)
+    (boards / "paper.json").write_text("{")
+    code, _, err = cli("gc", "--yes")
+    assert code == 5
+    assert "cannot be read" in err and "nothing is removed" in err
+
+
+def test_a_unit_that_is_worked_on_stays(two: tuple[Unit, Unit]) -> None:
+    (two[0].folder / "lease").write_text("{}")
+    code, _, err = cli("gc", "--yes")
+    assert code == 5
+    assert "is being worked on" in err
+    assert two[0].folder.exists()
+
+
+def test_a_store_that_is_not_there_is_said() -> None:
+    code, _, err = cli("ls")
+    assert code == 2
+    assert "there is no store 'results'; name its folder with --store" in err
+
+
+def test_a_damaged_manifest_is_listed_and_cleared_by_gc(two: tuple[Unit, Unit]) -> None:
+    (two[1].folder / "manifest.json").write_text("{")
+    out = cli("ls")[1]
+    assert f"{two[1].folder.name}  damaged" in out
+    cli("gc", "--yes")
+    assert not two[1].folder.exists()

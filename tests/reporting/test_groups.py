@@ -1,0 +1,112 @@
+"""A row is an identity, not a text."""
+
+from __future__ import annotations
+
+from measured import measured, unit
+
+from robench.reporting.groups import grouped, newest
+from robench.reporting.result import Result
+
+HIT, MISS = [True, True, True, False], [False, False, False, True]
+DAY = 86_400.0
+NOVEMBER_24 = 1_764_000_000.0
+
+
+def rows_of(result: Result) -> dict[str, str]:
+    """Labels of the first table with the success rate that they show."""
+    (table, *_) = result.tables()
+    return {label: cells[1].text for label, cells in table.rows}
+
+
+def test_two_trainings_of_one_text_have_a_row_each_told_apart_by_weights_and_day() -> None:
+    first = measured(HIT, weights="a1b2c3d4", created=NOVEMBER_24)
+    second = measured(MISS, weights="e5f6a7b8", created=NOVEMBER_24 + DAY)
+    shown, older = newest([first, second])
+    assert older == []
+    assert rows_of(Result(shown)) == {
+        "vit · weights a1b2c3, 24 Nov": "75.0",
+        "vit · weights e5f6a7, 25 Nov": "25.0",
+    }
+
+
+def test_where_only_code_changed_the_newest_is_shown_and_the_older_counted() -> None:
+    before = measured(HIT, weights="a1", code="old", created=NOVEMBER_24)
+    after = measured(MISS, weights="b2", code="new", created=NOVEMBER_24 + DAY)
+    for order in ([before, after], [after, before]):
+        shown, older = newest(order)
+        assert (shown, older) == ([after], [before])
+    assert rows_of(Result([after])) == {"vit": "25.0"}
+
+
+def test_code_of_a_helper_that_changes_answers_but_neither_file_nor_weights_is_code_too() -> None:
+    before = measured(HIT, logits="l0", created=NOVEMBER_24)
+    after = measured(MISS, logits="l1", created=NOVEMBER_24 + DAY)
+    assert newest([before, after]) == ([after], [before])
+
+
+def test_an_engine_that_changed_is_code_that_changed() -> None:
+    before, after = measured(HIT, engine=1, created=NOVEMBER_24), measured(MISS, engine=2, created=NOVEMBER_24 + DAY)
+    object.__setattr__(before.unit.identity, "defense", {**before.unit.identity.defense, "engine": 0})  # type: ignore[dict-item]
+    assert newest([before, after]) == ([after], [before])
+
+
+def test_a_default_that_changed_is_another_defense_told_by_the_option() -> None:
+    first, second = measured(HIT, mu=1.0, weights="a1b2c3"), measured(MISS, mu=2.0, weights="d4e5f6")
+    shown, older = newest([first, second])
+    assert older == []
+    assert set(rows_of(Result(shown))) == {
+        "vit · mu=1, weights a1b2c3, 24 Nov",
+        "vit · mu=2, weights d4e5f6, 24 Nov",
+    }
+
+
+def test_units_of_one_model_share_a_row_whatever_their_number() -> None:
+    result = Result([measured(HIT), measured(MISS, attack="pgd_linf(eps=0.1)")])
+    (table, *_) = result.tables()
+    assert [label for label, _ in table.rows] == ["vit"]
+    assert [column.group for column in table.columns[1:3]] == ["fgsm", "pgd_linf"]
+
+
+def test_two_copies_of_a_data_set_have_tables_of_their_own_named_by_their_variants() -> None:
+    published = measured(HIT, dataset="cifar10", data="d1")
+    copy = measured(MISS, dataset="cifar10", data="d2", variant="JPEG-75 copy")
+    assert [group.name for group in grouped([published, copy])] == [
+        "cifar10 · fingerprint d1",
+        "cifar10 · JPEG-75 copy",
+    ]
+
+
+def test_two_seeds_of_the_attacks_have_tables_of_their_own() -> None:
+    assert [group.name for group in grouped([measured(HIT), measured(MISS, seed=1)])] == [
+        "digits · attack seed 0",
+        "digits · attack seed 1",
+    ]
+
+
+def test_an_attack_whose_code_changed_leaves_a_row_without_a_cell_and_says_so() -> None:
+    """A table never puts two versions of an attack into one column."""
+    before = measured(HIT, attack="mine", attack_code="old", created=NOVEMBER_24)
+    other = measured(HIT, defense="ksa", weights="k", attack="mine", attack_code="old", created=NOVEMBER_24)
+    after = measured(MISS, attack="mine", attack_code="new", created=NOVEMBER_24 + DAY)
+    shown, older = newest([before, other, after])
+    assert (shown, older) == ([after], [before, other])
+    both = Result([before, other, after])
+    (table, *_) = both.tables()
+    attacks = [column.group for column in table.columns if column.name.startswith("ASR")]
+    assert [name.partition(" · code ")[0] for name in attacks] == ["mine", "mine"]
+    assert len(set(attacks)) == 2
+
+
+def test_radii_of_one_attack_stand_side_by_side() -> None:
+    units = [measured(HIT, attack=f"fgsm(eps={eps})", eps=eps) for eps in (0.2, 0.1)]
+    (group,) = grouped([*units[:1], measured(HIT, attack="cw_l2", eps=None, norm="l2", goal="minimal"), *units[1:]])
+    assert [(threat.label, threat.eps) for threat in group.threats] == [("fgsm", 0.1), ("fgsm", 0.2), ("cw_l2", None)]
+
+
+def test_the_names_of_a_model_and_of_a_threat_hold_what_they_should() -> None:
+    base = unit().identity
+    for change in ({"weights": "x"}, {"logits": "x"}, {"data": "x"}, {"code": "x"}, {"mu": 3.0}, {"subset": [1]}):
+        assert unit(**change).identity.model != base.model, change
+    for change in ({"attack_code": "x"}, {"precision": "bfloat16"}, {"engine": 2}):
+        assert unit(**change).identity.model == base.model, change
+        assert unit(**change).identity.threat != base.threat, change
