@@ -1,8 +1,9 @@
 # Two commands: `make demo` shows what robench does, `make test` checks that it does it.
 PYTHON ?= python3
+PYTEST = .venv/bin/python -m pytest -q --durations=15
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test fast lint paper speed clean
+.PHONY: demo test slow fast lint golden paper speed clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -18,15 +19,27 @@ demo: .venv/installed
 	  --attack fgsm --attack "pgd_linf(steps=20)" \
 	  --attack "cw_l2(targets='random', search_steps=4, initial_c=1.0)" --attack "cw_linf(targets='random', steps=40)"
 
+# Lint, types and all tests but the slow ones: 10 minutes at most on two quiet cores.
 test: .venv/installed lint
-	.venv/bin/python -m pytest -q -n auto
+	$(PYTEST) -n auto -m "not slow"
 
+# Whole matrices of entries and contracts, processes that are killed, wheels. CI runs this after `make test`.
+slow: .venv/installed
+	$(PYTEST) -n auto -m slow
+
+# What needs no training: while one works.
 fast: .venv/installed
-	.venv/bin/python -m pytest -q -n auto -m "not slow"
+	$(PYTEST) -n auto -m "not slow" tests/attacking tests/cli tests/data tests/entries tests/records tests/reporting \
+	  tests/attacks/test_closed_form.py tests/attacks/test_alone.py tests/test_structure.py tests/test_golden.py
 
 lint: .venv/installed
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+# Put the golden numbers down anew, after ENGINE was raised (see tests/golden.py).
+golden: .venv/installed
+	.venv/bin/python -W ignore tests/golden.py
 
 # The KSA paper's comparison on CIFAR-10 (set ROBENCH_DATA to where its files are, or let it be downloaded).
 paper: .venv/installed

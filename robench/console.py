@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Any, Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Work(Protocol):
@@ -48,6 +51,7 @@ class Lines:
         self.every = every
 
     def say(self, message: str) -> None:
+        log.info(message)
         print(message, file=sys.stderr, flush=True)
 
     def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
@@ -115,6 +119,7 @@ class Bars:
         self._open = 0
 
     def say(self, message: str) -> None:
+        log.info(message)
         self._console.print(message, highlight=False, markup=False)
 
     def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:

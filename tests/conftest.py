@@ -25,6 +25,20 @@ from robench.running.rows import rows_of
 from robench.running.settings import Settings
 from robench.running.subject import Subject
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is run for every entry, representatives of each kind stay; the others are slow.
+
+    `@pytest.mark.matrix(name={"pgd_linf", "cw_l2"})` keeps the cases whose parameter `name` is one of these.
+    """
+    for item in items:
+        for mark in item.iter_markers("matrix"):
+            given = getattr(item, "callspec", None)
+            values = {name: given.params[name] for name in mark.kwargs} if given else {}
+            if any(str(values[name]) not in kept for name, kept in mark.kwargs.items()):
+                item.add_marker(pytest.mark.slow)
+
+
 SMALL = "vit(depth=2, epochs=12)"
 """A ViT that learns the digits in a few seconds."""
 PGD = "pgd_linf(eps=0.1, steps=5)"

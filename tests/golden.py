@@ -1,4 +1,4 @@
-"""Numbers that must not change while `robench.hashing.ENGINE` stays: python tests/golden.py --write puts them down.
+"""Numbers that must not change while `robench.hashing.ENGINE` stays: python tests/golden.py puts them down.
 
 Exact: random draws, image ids, pinned subsets, targets, initial weights. Attacks in float64 on a small network are
 rounded to 1e-7. All under the versions of constraints.txt; other versions may draw other initial weights.
@@ -105,7 +105,10 @@ def values() -> dict[str, Any]:
     for rule in ("random", "least_likely", "next", "all"):
         chosen = resolve_targets(rule, labels, logits, robench.Draws(3, [str(i) for i in range(6)]))
         found[f"targets {rule}"] = chosen.tolist()
-    small, large = task_of(splits, robench.DATASETS["digits"].card), robench.Task((3, 224, 224), 10, 1000, (0.5,) * 3, (0.2,) * 3)
+    small, large = (
+        task_of(splits, robench.DATASETS["digits"].card),
+        robench.Task((3, 224, 224), 10, 1000, (0.5,) * 3, (0.2,) * 3),
+    )
     for call in DEFENSES:
         found[f"weights {call}"] = initial_weights(call, large if "224" in call else small)
     model, inputs, labels = network()

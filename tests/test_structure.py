@@ -51,9 +51,7 @@ def imports(path: Path, *, lazy: bool = True) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    within = {
-        inner for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for inner in ast.walk(node)
-    }
+    within = {inner for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if node in typing_only or (not lazy and node in within):
             continue

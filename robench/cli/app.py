@@ -44,6 +44,7 @@ def _start_logging(verbose: bool, log: Path | None) -> None:
     logger = logging.getLogger("robench")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
+        handler.close()
     if verbose:
         logger.addHandler(logging.StreamHandler())
     if log:
@@ -54,7 +55,7 @@ def _start_logging(verbose: bool, log: Path | None) -> None:
             raise UsageError(f"--log {log} cannot be written: {error.strerror}; choose another file") from error
     for handler in logger.handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger.setLevel(logging.DEBUG if logger.handlers else logging.WARNING)
+    logger.setLevel(logging.DEBUG if logger.handlers else logging.CRITICAL)
 
 
 @contextmanager
@@ -63,6 +64,7 @@ def clean_exit() -> Iterator[None]:
     try:
         yield
     except RobenchError as error:
+        logging.getLogger("robench").error("%s: %s", type(error).__name__, error)
         print(f"robench: {error}", file=sys.stderr)
         raise typer.Exit(error.exit_status) from None
     except KeyboardInterrupt:

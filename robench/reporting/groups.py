@@ -185,12 +185,14 @@ def _told_apart(
 
 
 def _training(rivals: list[list[Measured]], own: list[Measured]) -> str:
-    """Options that differ although the text is the same, such as a default that has changed; else weights and their day."""
+    """Options that differ although the text is the same, such as a default that has changed; weights, or answers; the day."""
     options = [dict(_leaves(without_code(row[0].unit.identity.defense))) for row in rivals]
     differing = [name for name in options[0] if len({digest(each.get(name)) for each in options}) > 1]
-    mine = dict(_leaves(without_code(own[0].unit.identity.defense)))
-    said = [f"{name}={_brief(mine.get(name))}" for name in differing]
-    return ", ".join([*said, f"weights {own[0].unit.identity.weights[:6]}", _day(own)])
+    values = dict(_leaves(without_code(own[0].unit.identity.defense)))
+    said = [f"{name}={_brief(values.get(name))}" for name in differing]
+    mine = own[0].unit.identity
+    same = len({row[0].unit.identity.weights for row in rivals}) == 1
+    return ", ".join([*said, f"answers {mine.logits[:6]}" if same else f"weights {mine.weights[:6]}", _day(own)])
 
 
 def _code(rivals: list[list[Measured]], own: list[Measured]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from robench.training.checkpoints import Trained
 from robench.training.duration import training_seconds
 from robench.training.recipe import Progress, Recipe
 
+log = logging.getLogger(__name__)
 PICTURES = 8
 """The adversarial pixels of so many images are always kept, for the report's pictures."""
 
@@ -34,8 +37,10 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
     device, store = settings.torch_device(), Store(places.store)
     store.check()
     measured: list[Measured] = []
+    log.info("store %s, cache %s, data %s, device %s", places.store, places.cache, places.data, device)
     for row in rows:
         trained = obtain(row, settings, reporter)
+        log.info("%s on %s: weights %s in %s", row.name, row.data.name, trained.weights, row.checkpoint.folder)
         subject = row.subject(trained, device, settings.precision).with_clean_logits()
         _write_card(row, trained, subject, store)
         preflight(subject, gradients=any(c.knowledge == "white-box" for c in row.conditions))
@@ -117,6 +122,7 @@ def _measure(measurement: Measurement, settings: Settings, store: Store, reporte
                 if why:
                     reporter.say(f"{measurement.label} is run again: {why}")
                 split.select(missing).verify()
+                started = time.perf_counter()
                 batch = best_batch(subject)[0] if settings.batch_size == "auto" else settings.batch_size
                 work = reporter.work(measurement.label, unit="image", total=len(split), done=len(split) - len(missing))
                 try:
@@ -133,6 +139,10 @@ def _measure(measurement: Measurement, settings: Settings, store: Store, reporte
                     )
                 finally:
                     work.close()
+                seconds = time.perf_counter() - started
+                log.info("%s: %d images in batches of %d, %.1f s", measurement.label, len(missing), batch, seconds)
+    else:
+        log.info("%s: in the store, %s", measurement.label, unit.folder)
     records = unit.read()
     return Measured(unit.stored(), records[records["image"].isin(ids)].reset_index(drop=True))
 

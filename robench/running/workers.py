@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from robench.running.conditions import Condition
 from robench.running.shards import attack_shard
 from robench.running.subject import Subject
 
+log = logging.getLogger(__name__)
 SHARD_SECONDS = 20.0
 """A shard is sized to take about this long, so that a killed run loses little."""
 SMALLEST_SHARD = 32
@@ -106,6 +108,7 @@ def complete(
                     unit.add(frame)
                     pace.seconds, pace.images = pace.seconds + seconds, pace.images + size
                     done(size)
+                    log.debug("%s: a shard of %d images in %.2f s", condition.text, size, seconds)
         except BaseException:
             stop.set()
             raise

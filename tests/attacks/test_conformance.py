@@ -74,6 +74,7 @@ def test_fgsm_and_pgd_succeed_as_often_as_arts(victim: Victim) -> None:
         assert (fooled(subject, ours, labels) == fooled(subject, other, labels)).float().mean() >= 0.99
 
 
+@pytest.mark.matrix(victim={"cnn"})
 @pytest.mark.parametrize("targeted", [False, True])
 def test_cw_l2_is_as_near_as_foolbox_at_the_same_budget(targeted: bool, victim: Victim) -> None:
     subject, images = victim
@@ -103,6 +104,7 @@ def size_and_success(subject: Subject, images: Images, adversarial: Tensor, norm
     return lengths(adversarial - images[0])[norm], fooled(subject, adversarial, images[1])
 
 
+@pytest.mark.matrix(victim={"cnn", "robust"})
 @pytest.mark.parametrize(("name", "norm"), [("ddn", "l2"), ("deepfool", "l2"), ("ead", "l1")])
 def test_minimal_attacks_are_as_near_as_foolboxs(name: str, norm: str, victim: Victim) -> None:
     subject, images = victim
@@ -172,6 +174,7 @@ def reference(subject: Subject, images: Images, attacks: list[str], norm: str, e
     return adversarial
 
 
+@pytest.mark.matrix(victim={"cnn"})
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize(
     ("name", "theirs", "options", "square"),

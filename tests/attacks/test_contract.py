@@ -24,6 +24,19 @@ ALONE = [
     if all(not o.required or o.name == "eps" or o.kind == "defenses" for o in ATTACKS[name].options.values())
 ]
 """Attacks that need to be told nothing but a radius and, where they transfer, a source: here the attacked model itself."""
+KINDS = {
+    "pgd_linf",
+    "apgd_l2",
+    "autoattack",
+    "square_linf",
+    "cw_l2",
+    "ddn",
+    "rays",
+    "patch_pgd",
+    "patch_noise",
+    "transfer",
+}
+"""One attack of each kind, whose contracts are in `make test`; those of all are in `make slow`."""
 NEAR, FAR = {"linf": 0.05, "l2": 0.3, "l1": 1.0}, {"linf": 0.5, "l2": 3.0, "l1": 20.0}
 """Radii on the digits: one at which some of the images fall, and one at which an undefended model is broken."""
 DESCENTS = {"steps", "queries"}
@@ -82,6 +95,7 @@ def test_it_stays_in_its_threat_model_and_leaves_its_inputs_alone(
     assert torch.equal(adversarial, attacked(condition, subject, (inputs, labels, ids), targets)), "another result"
 
 
+@pytest.mark.matrix(name=KINDS)
 @pytest.mark.parametrize(("size", "workers"), [(1, 1), (7, 2)])
 @pytest.mark.parametrize("name", ALONE)
 def test_results_do_not_depend_on_the_batch_nor_on_the_workers(
@@ -113,6 +127,7 @@ def test_all_iterative_attacks_with_gradients_or_scores_claim_to_be_complete_and
     assert all(card.monotone and (card.complete or card.confined) for card in iterative)
 
 
+@pytest.mark.matrix(name=KINDS)
 @pytest.mark.parametrize("name", [n for n in ALONE if ATTACKS[n].card.complete])
 def test_it_breaks_an_undefended_model_at_a_generous_budget(name: str, subject: Subject, attackable: Images) -> None:
     generous = {"queries": 1000} if "queries" in ATTACKS[name].options else {}
@@ -121,6 +136,7 @@ def test_it_breaks_an_undefended_model_at_a_generous_budget(name: str, subject: 
     )  # type: ignore[arg-type]
 
 
+@pytest.mark.matrix(name=KINDS)
 @pytest.mark.parametrize("name", [n for n in ALONE if ATTACKS[n].card.monotone and "eps" in ATTACKS[n].options])
 def test_its_success_does_not_fall_as_the_radius_grows(name: str, subject: Subject, attackable: Images) -> None:
     images: Images = tuple(part[:50] for part in attackable)  # type: ignore[assignment]
@@ -132,6 +148,7 @@ def test_its_success_does_not_fall_as_the_radius_grows(name: str, subject: Subje
     assert rates[-1] > rates[0]
 
 
+@pytest.mark.matrix(name=KINDS)
 @pytest.mark.parametrize("name", [n for n in ALONE if ATTACKS[n].card.monotone and DESCENTS & set(ATTACKS[n].options)])
 def test_more_steps_do_not_make_it_weaker(name: str, subject: Subject, attackable: Images) -> None:
     images: Images = tuple(part[:50] for part in attackable)  # type: ignore[assignment]
@@ -151,6 +168,7 @@ def test_more_steps_do_not_make_it_weaker(name: str, subject: Subject, attackabl
     assert reached[1] >= reached[0] - 0.02, reached
 
 
+@pytest.mark.matrix(name=KINDS)
 @pytest.mark.parametrize(("classes", "channels", "side"), [(2, 3, 8), (3, 1, 12), (1000, 3, 16), (5, 3, 224)])
 @pytest.mark.parametrize("name", ALONE)
 def test_any_number_of_classes_and_any_size_of_image_will_do(name: str, classes: int, channels: int, side: int) -> None:

@@ -128,6 +128,7 @@ def test_a_round_doubles_the_images_by_a_step_along_the_slope_of_the_answered_cl
     assert np.abs(back.pixels(slice(64, 72)) - turned).max() <= 1, "the fourth step goes the other way"
 
 
+@pytest.mark.slow
 def test_a_mixed_transfer_makes_its_substitute_once_and_counts_its_questions(shared_cache: Path) -> None:
     options = "eps=0.15, mode='mixed', share=0.1, source=carlini(width=8, lr=0.003)"
     result, said = small_run(attack=[f"transfer({options})", f"transfer({options}, targets='random')"])

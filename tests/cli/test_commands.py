@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import small_run
+from conftest import PGD, SMALL, small_run
 from typer.testing import CliRunner, Result
 
 import robench
@@ -95,3 +95,25 @@ def test_the_time_left_is_told_from_what_was_really_done(
     now[0] = 200.0
     training.update(600, 1000)
     assert "600/1000 steps, 1.0/s, 400 s left" in capsys.readouterr().err
+
+
+def test_a_log_says_what_was_done_with_the_time_of_day() -> None:
+    run = ["run", "--defense", SMALL, "--attack", PGD, "--dataset", "digits", "--n", "20", "--workers", "1"]
+    assert cli("--log", "logs/run.log", *run).exit_code == 0
+    text = Path("logs/run.log").read_text()
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ INFO robench\.running\.harness: store results, ", text)
+    assert f"{SMALL} under {PGD} on digits: 20 images in batches of" in text
+    assert "DEBUG robench.running.workers: pgd_linf(eps=0.1, steps=5): a shard of" in text
+    assert cli("--log", "logs/run.log", *run).exit_code == 0
+    assert "on digits: in the store, results/records/vit-pgd_linf-" in Path("logs/run.log").read_text()
+    said = cli("--verbose", "run", "--defense", "kas", "--attack", "fgsm", "--dataset", "digits").stderr
+    assert "ERROR robench: UsageError: no defense is named 'kas'" in said
+    assert "INFO" not in cli(*run).stderr
+    assert "cannot be written" in cli("--log", "/proc/nowhere/run.log", "list").stderr
+
+
+def test_windows_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    done = cli("list")
+    assert done.exit_code == 2
+    assert "does not run on Windows" in done.stderr

@@ -192,6 +192,15 @@ def test_the_divergence_of_augmix_is_that_of_jensen_and_shannon() -> None:
     assert float(divergence([sure, sure, other])) == pytest.approx(third, rel=1e-4)
 
 
+@pytest.mark.matrix(
+    defense={
+        f"madry(model={TINY}, eps=0.05, steps=3)",
+        f"rspc(model={TINY})",
+        f"noise(model={TINY})",
+        f"distill(model={TINY}, teacher=carlini(epochs=1, width=4))",
+        "wide_resnet(width=1, depth=10, epochs=1)",
+    }
+)
 @pytest.mark.parametrize(
     "defense",
     [

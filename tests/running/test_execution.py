@@ -100,6 +100,7 @@ def _distances(layer: Linear, split: Split) -> list[float]:
     return ((logits[:, 0] - logits[:, 1]).abs() / slope).tolist()  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_a_declared_random_defense_runs_from_a_file() -> None:
     Path("noisy.py").write_text(
         "import torch\nfrom torch import nn\nfrom dataclasses import replace\n"
@@ -138,6 +139,7 @@ def test_a_step_without_a_slope_can_be_given_one() -> None:
     assert records.loc[records["correct"], "success"].mean() > 0.9
 
 
+@pytest.mark.matrix(declared={""})
 @pytest.mark.parametrize("declared", ["differentiable=False", ""])
 def test_a_defense_that_is_not_differentiable_is_marked(declared: str) -> None:
     Path("rounded.py").write_text(

@@ -84,6 +84,7 @@ def test_a_full_disk_is_one_message_and_loses_nothing(monkeypatch: pytest.Monkey
     assert len(small_run(n=60)[0].records) == 60
 
 
+@pytest.mark.slow
 def test_two_processes_on_the_same_cell_do_its_work_once(shared_cache: Path) -> None:
     small_run(n=1, attack="fgsm(eps=0.1)")
     command = robench_run("--defense", SMALL, "--attack", PGD, "--dataset", "digits", "--n", "60")
