@@ -3,13 +3,13 @@ PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest -q --durations=15
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test slow fast lint golden paper speed clean
+.PHONY: demo test slow fast lint golden paper speed docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet uv
-	$(PIP_INSTALL) -e '.[art,robustbench,dev]'
+	$(PIP_INSTALL) -e '.[art,robustbench,docs,dev]'
 	touch $@
 
 # ViT and KSA-ViT, trained now on handwritten digits, under FGSM, PGD and targeted CW; then the table and the report.
@@ -50,6 +50,10 @@ paper: .venv/installed
 speed: .venv/installed
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/training.py
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/attacks.py
+
+# The pages, with warnings as errors; they are in build/docs.
+docs: .venv/installed
+	.venv/bin/sphinx-build -q -W --keep-going -b html docs build/docs
 
 clean:
 	rm -rf .venv build *.egg-info results .mypy_cache .ruff_cache .pytest_cache

@@ -24,7 +24,7 @@ from robench import (
 )
 
 FIRST_STEP = 0.3
-"""Share of the way to the boundary that a first step goes; 0.1 to 0.5 make no difference above 1 % (CONTRIBUTING.md)."""
+"""Share of the way to the boundary that a first step goes; 0.1 to 0.5 make no difference above 1 % (docs/measurements/attacks.md)."""
 
 
 @attack(
@@ -54,7 +54,7 @@ def cw_l2(
 ) -> Tensor:
     """Carlini & Wagner's L2 attack: smallest ‖δ‖² + c·f, with a binary search over c for each image.
 
-    The authors' own budget is steps=10000; what fewer steps cost is in CONTRIBUTING.md.
+    The authors' own budget is steps=10000; what fewer steps cost is in docs/measurements/attacks.md.
 
     Args:
         inputs: images in [0, 1], (N, C, H, W).

@@ -57,7 +57,7 @@ def cw_linf(
     Each image has its own τ and c, and they are all in one batch: after a success it goes on from the image found, with
     τ = 0.9·min(τ, ‖δ‖∞), until τ < 1/256; after `steps` steps without one c grows by `c_factor`, until it passes `largest_c`.
 
-    The authors' own budget is steps=1000; what fewer steps cost is in CONTRIBUTING.md.
+    The authors' own budget is steps=1000; what three times the steps gain is in docs/measurements/attack-budgets.md.
 
     Args:
         inputs: images in [0, 1], (N, C, H, W).

@@ -49,7 +49,7 @@ def ddn(
         inputs: images in [0, 1], (N, C, H, W).
         targets: classes to be taken for, (N,); None to leave the label.
         initial_norm: radius of the first sphere, for every image; None: the distance to the boundary, as the slope at
-            each image has it (what it changes: CONTRIBUTING.md). The authors' is 1.
+            each image has it (what it changes: docs/measurements/attacks.md). The authors' is 1.
         gamma: share by which the sphere shrinks or grows.
         lr: length of the first step, in radii of the first sphere; a cosine takes it to a hundredth.
 

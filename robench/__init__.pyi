@@ -1,21 +1,42 @@
 """The names of `robench`, each where it is defined. `__init__.py` reads this list; there is no other."""
 
+# ruff: noqa: I001 (grouped by use, not by the alphabet)
+
 # Running: what a researcher calls
 from robench.api import evaluate as evaluate
 from robench.api import load as load
 from robench.api import run as run
+from robench.api import Loaded as Loaded
+from robench.places import Places as Places
+from robench.reporting.result import Result as Result
+
+# Entries: what is registered, how an entry is written, how its options are checked
+from robench.entries.registry import ATTACKS as ATTACKS
+from robench.entries.registry import DATASETS as DATASETS
+from robench.entries.registry import DEFENSES as DEFENSES
+from robench.entries.cards import attack as attack
+from robench.entries.cards import dataset as dataset
+from robench.entries.cards import defense as defense
+from robench.entries.calls import Call as Call
+from robench.entries.calls import parse as parse
+from robench.entries.cards import Knowledge as Knowledge
+from robench.entries.cards import Norm as Norm
+from robench.entries.options import Above0 as Above0
+from robench.entries.options import AttackCall as AttackCall
+from robench.entries.options import Bounds as Bounds
+from robench.entries.options import FilePath as FilePath
+from robench.entries.options import NotNegative as NotNegative
+from robench.entries.options import Positive as Positive
+from robench.entries.options import PositiveShare as PositiveShare
+from robench.entries.options import Radius as Radius
+from robench.entries.options import Share as Share
+from robench.entries.options import Source as Source
+from robench.entries.registry import white_box_attack as white_box_attack
 
 # For attacks: the counted model, losses and margins, norms and projections, descents, patches, Carlini & Wagner's parts
-from robench.attacking.carlini import BoxVariable as BoxVariable
-from robench.attacking.carlini import RowAdam as RowAdam
-from robench.attacking.carlini import from_box as from_box
-from robench.attacking.carlini import to_box as to_box
 from robench.attacking.classifier import Classifier as Classifier
-from robench.attacking.classifier import held_still as held_still
-from robench.attacking.corruptions import CORRUPTIONS as CORRUPTIONS
-from robench.attacking.corruptions import CorruptionName as CorruptionName
-from robench.attacking.descent import descend as descend
 from robench.attacking.draws import Draws as Draws
+from robench.attacking.classifier import held_still as held_still
 from robench.attacking.losses import STOP_MARGIN as STOP_MARGIN
 from robench.attacking.losses import cross_entropy as cross_entropy
 from robench.attacking.losses import dlr as dlr
@@ -31,37 +52,50 @@ from robench.attacking.norms import lengths as lengths
 from robench.attacking.norms import one_a_row as one_a_row
 from robench.attacking.norms import rowwise as rowwise
 from robench.attacking.norms import to_hyperplane as to_hyperplane
+from robench.attacking.descent import descend as descend
 from robench.attacking.patches import patch_mask as patch_mask
+from robench.attacking.corruptions import CORRUPTIONS as CORRUPTIONS
+from robench.attacking.corruptions import CorruptionName as CorruptionName
+from robench.attacking.carlini import BoxVariable as BoxVariable
+from robench.attacking.carlini import RowAdam as RowAdam
+from robench.attacking.carlini import from_box as from_box
+from robench.attacking.carlini import to_box as to_box
+
+# For defenses: recipes and objectives, the adversary of a training, attention and features, stand-in slopes
+from robench.training.recipe import Task as Task
+from robench.training.recipe import Recipe as Recipe
+from robench.training.recipe import Schedule as Schedule
+from robench.training.recipe import Objective as Objective
+from robench.training.recipe import WrappedObjective as WrappedObjective
+from robench.training.recipe import Batch as Batch
+from robench.training.recipe import Progress as Progress
+from robench.training.recipe import Layers as Layers
+from robench.training.recipe import classification_loss as classification_loss
+from robench.training.recipe import layer_indices as layer_indices
+from robench.training.loop import learning_rate as learning_rate
+from robench.training.building import recipe_of as recipe_of
+from robench.training.recipe import steps_per_epoch as steps_per_epoch
+from robench.training.adversary import Adversary as Adversary
+from robench.models.vit import Attention as Attention
+from robench.models.vit import AttentionMap as AttentionMap
+from robench.models.vit import Normalize as Normalize
+from robench.models.vit import attentions as attentions
+from robench.models.vit import build_vit as build_vit
+from robench.models.vit import keep_largest as keep_largest
+from robench.models.vit import suitable_patch as suitable_patch
+from robench.models.vit import watched as watched
+from robench.models.blocks import block_outputs as block_outputs
+from robench.models.blocks import blocks_of as blocks_of
+from robench.models.blocks import patch_of as patch_of
+from robench.models.standins import straight_through as straight_through
+from robench.models.registered import timm_library as timm_library
 
 # For data sets: images with labels, and where they are found
-from robench.data.published import load_folder as load_folder
-from robench.data.published import load_published as load_published
 from robench.data.splits import Split as Split
 from robench.data.splits import Splits as Splits
 from robench.data.splits import hold_out as hold_out
-
-# Entries: what is registered, how an entry is written, how its options are checked
-from robench.entries.calls import Call as Call
-from robench.entries.calls import parse as parse
-from robench.entries.cards import Knowledge as Knowledge
-from robench.entries.cards import Norm as Norm
-from robench.entries.cards import attack as attack
-from robench.entries.cards import dataset as dataset
-from robench.entries.cards import defense as defense
-from robench.entries.options import Above0 as Above0
-from robench.entries.options import AttackCall as AttackCall
-from robench.entries.options import Bounds as Bounds
-from robench.entries.options import FilePath as FilePath
-from robench.entries.options import NotNegative as NotNegative
-from robench.entries.options import Positive as Positive
-from robench.entries.options import PositiveShare as PositiveShare
-from robench.entries.options import Radius as Radius
-from robench.entries.options import Share as Share
-from robench.entries.options import Source as Source
-from robench.entries.registry import ATTACKS as ATTACKS
-from robench.entries.registry import DATASETS as DATASETS
-from robench.entries.registry import DEFENSES as DEFENSES
-from robench.entries.registry import white_box_attack as white_box_attack
+from robench.data.published import load_folder as load_folder
+from robench.data.published import load_published as load_published
 
 # For all: errors that are one clear message, content hashes
 from robench.errors import AttackError as AttackError
@@ -72,36 +106,5 @@ from robench.errors import StoreError as StoreError
 from robench.errors import UsageError as UsageError
 from robench.errors import did_you_mean as did_you_mean
 from robench.hashing import digest as digest
-
-# For defenses: recipes and objectives, the adversary of a training, attention and features, stand-in slopes
-from robench.models.blocks import block_outputs as block_outputs
-from robench.models.blocks import blocks_of as blocks_of
-from robench.models.blocks import patch_of as patch_of
-from robench.models.registered import timm_library as timm_library
-from robench.models.standins import straight_through as straight_through
-from robench.models.vit import Attention as Attention
-from robench.models.vit import AttentionMap as AttentionMap
-from robench.models.vit import Normalize as Normalize
-from robench.models.vit import attentions as attentions
-from robench.models.vit import build_vit as build_vit
-from robench.models.vit import keep_largest as keep_largest
-from robench.models.vit import suitable_patch as suitable_patch
-from robench.models.vit import watched as watched
-from robench.places import Places as Places
-from robench.reporting.result import Result as Result
-from robench.training.adversary import Adversary as Adversary
-from robench.training.building import recipe_of as recipe_of
-from robench.training.loop import learning_rate as learning_rate
-from robench.training.recipe import Batch as Batch
-from robench.training.recipe import Layers as Layers
-from robench.training.recipe import Objective as Objective
-from robench.training.recipe import Progress as Progress
-from robench.training.recipe import Recipe as Recipe
-from robench.training.recipe import Schedule as Schedule
-from robench.training.recipe import Task as Task
-from robench.training.recipe import WrappedObjective as WrappedObjective
-from robench.training.recipe import classification_loss as classification_loss
-from robench.training.recipe import layer_indices as layer_indices
-from robench.training.recipe import steps_per_epoch as steps_per_epoch
 
 __version__: str
