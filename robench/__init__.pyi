@@ -31,7 +31,7 @@ from robench.entries.options import PositiveShare as PositiveShare
 from robench.entries.options import Radius as Radius
 from robench.entries.options import Share as Share
 from robench.entries.options import Source as Source
-from robench.entries.registry import white_box_attack as white_box_attack
+from robench.entries.white_box import white_box_attack as white_box_attack
 
 # For attacks: the counted model, losses and margins, norms and projections, descents, patches, Carlini & Wagner's parts
 from robench.attacking.classifier import Classifier as Classifier

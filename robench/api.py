@@ -37,6 +37,11 @@ class Loaded(NamedTuple):
         images: float32 in [0, 1], (N, C, H, W).
         labels: int64, (N,).
         names: of the classes, in their order; empty where the data set has none.
+
+    Example:
+        >>> images, labels, names = load("digits", n=20)
+        >>> images.shape, names[:3]
+        (torch.Size([20, 1, 8, 8]), ('0', '1', '2'))
     """
 
     images: Tensor

@@ -45,7 +45,12 @@ class AttackError(RobenchError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known one, or all of them."""
+    """The end of a sentence about an unknown name: the nearest known one, or all of them.
+
+    Example:
+        >>> did_you_mean('kas', ['ksa', 'vit'])
+        "; did you mean 'ksa'?"
+    """
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

@@ -21,7 +21,12 @@ ENGINE = 1
 
 
 def digest(value: Any, length: int = 16) -> str:
-    """Hexadecimal digest of anything that JSON can say; keys are sorted, so that their order does not matter."""
+    """Hexadecimal digest of anything that JSON can say; keys are sorted, so that their order does not matter.
+
+    Example:
+        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+        True
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 

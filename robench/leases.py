@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import socket
 import threading
 import time
@@ -16,10 +17,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from robench.errors import StoreError
+from robench.errors import StoreError, UsageError
 
 HEARTBEAT = 5.0
 STALE = 60.0
+
+
+def refuse_windows() -> None:
+    """Refuse to run where looking whether another process lives may end it.
+
+    Raises:
+        UsageError: on Windows.
+    """
+    if platform.system() == "Windows":
+        raise UsageError(
+            "robench does not run on Windows: looking whether another process still lives may end it there. Use Linux or WSL"
+        )
 
 
 @contextmanager
@@ -29,6 +42,7 @@ def lease(path: Path, *, waiting: Callable[[str], None] = lambda _: None, poll: 
     Args:
         waiting: told once, in words, who holds it.
     """
+    refuse_windows()
     waited = False
     while not _create(path):
         holder = _holder(path)

@@ -29,6 +29,10 @@ class Places:
         cache: weights, decoded data and downloads.
         store: records.
         download: whether a missing data set may be downloaded.
+
+    Example:
+        >>> Places.of(data="photos", store="results", cache="kept").store
+        PosixPath('results')
     """
 
     data: Path | None

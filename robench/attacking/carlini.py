@@ -18,12 +18,22 @@ INSIDE = 0.999999
 
 
 def to_box(point: Tensor, variable: BoxVariable) -> Tensor:
-    """Pixels in [0, 1] from real numbers."""
+    """Pixels in [0, 1] from real numbers.
+
+    Example:
+        >>> to_box(torch.tensor([0.0, 100.0]), "tanh")
+        tensor([0.5000, 1.0000])
+    """
     return (1 + (torch.sin(point) if variable == "sine" else torch.tanh(point))) / 2
 
 
 def from_box(inputs: Tensor, variable: BoxVariable) -> Tensor:
-    """Real numbers that `to_box` takes to these pixels, to within 5e-7."""
+    """Real numbers that `to_box` takes to these pixels, to within 5e-7.
+
+    Example:
+        >>> to_box(from_box(torch.tensor([0.25]), "sine"), "sine")
+        tensor([0.2500])
+    """
     centred = (2 * inputs - 1) * INSIDE
     return torch.asin(centred) if variable == "sine" else torch.atanh(centred)
 
@@ -34,6 +44,13 @@ class RowAdam:
     Args:
         like: the tensor to optimise, (N, ...).
         lr: learning rate.
+
+    Example:
+        >>> point = torch.zeros(2, 3)
+        >>> adam = RowAdam(point, lr=0.1)
+        >>> adam.step(torch.ones(2, 3))
+        tensor([[0.1000, 0.1000, 0.1000],
+                [0.1000, 0.1000, 0.1000]])
     """
 
     def __init__(self, like: Tensor, lr: float) -> None:

@@ -79,6 +79,14 @@ class Classifier:
 
     Args:
         half: make the passes in bfloat16.
+
+    Example:
+        >>> model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 3, ["first", "second"], seed=0)
+        >>> probe = torch.rand(2, 1, 2, 2).requires_grad_()
+        >>> model.gradient(probe, cross_entropy(model(probe), torch.tensor([0, 1]), None)).shape
+        torch.Size([2, 1, 2, 2])
+        >>> model.forwards, model.backwards
+        (tensor([1, 1]), tensor([1, 1]))
     """
 
     def __init__(
@@ -162,7 +170,16 @@ def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype = torch.f
 
 @contextmanager
 def held_still(module: nn.Module) -> Iterator[None]:
-    """The module in eval mode, its parameters without gradients; every part of it as it was, afterwards."""
+    """The module in eval mode, its parameters without gradients; every part of it as it was, afterwards.
+
+    Example:
+        >>> net = nn.Linear(2, 2).train()
+        >>> with held_still(net):
+        ...     net.training, net.weight.requires_grad
+        (False, False)
+        >>> net.training, net.weight.requires_grad
+        (True, True)
+    """
     modes = [(part, part.training) for part in module.modules()]
     learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
     module.eval()

@@ -45,6 +45,14 @@ def descend(
         until_success: leave an image alone once it is fooled; not done where the model is random.
         slack: further steps on an image that was found fooled.
         loss: to climb instead.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+        >>> model, inputs = Classifier(net, 3, ["a", "b"]), torch.rand(2, 1, 2, 2)
+        >>> signs = lambda gradient, images, rows: 0.05 * gradient.sign()
+        >>> found = descend(model, inputs, net(inputs).argmax(1), None, eps=0.1, norm="linf", steps=5, step=signs)
+        >>> bool(((found - inputs).abs() <= 0.1 + 1e-6).all())
+        True
     """
     until_success = until_success and not model.random
     adversarial = inputs.clone()

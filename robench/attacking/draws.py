@@ -35,6 +35,11 @@ class Draws:
     Args:
         seed: the attack's seed.
         ids: image ids; row r of every draw belongs to ids[r].
+
+    Example:
+        >>> one, other = Draws(0, ["a", "b"]), Draws(0, ["b"])
+        >>> torch.equal(one.uniform("start", 0, None, (3,))[1:], other.uniform("start", 0, None, (3,)))
+        True
     """
 
     def __init__(self, seed: int, ids: Sequence[str]) -> None:

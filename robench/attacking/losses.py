@@ -37,7 +37,12 @@ def goal_margin(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tenso
 
 
 def reached(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """Where the goal is reached, safely enough that the judge will agree, bool, (N,)."""
+    """Where the goal is reached, safely enough that the judge will agree, bool, (N,).
+
+    Example:
+        >>> reached(torch.tensor([[2.0, 5.0], [5.0, 2.0]]), torch.tensor([1, 1]), None)
+        tensor([False,  True])
+    """
     return goal_margin(logits, labels, targets) > STOP_MARGIN
 
 
@@ -45,6 +50,12 @@ def linear_distance(model: Classifier, inputs: Tensor, labels: Tensor, targets: 
     """How far away in L2 the goal lies, as the slope of its margin at the image has it, (N,): a first guess.
 
     Costs a forward and a backward pass.
+
+    Example:
+        >>> net = nn.Linear(2, 2, bias=False)
+        >>> net.weight.data = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+        >>> linear_distance(Classifier(net, 2, ["a"]), torch.tensor([[0.3, 0.5]]), torch.tensor([0]), None)
+        tensor([0.3001])
     """
     probe = inputs.clone().requires_grad_()
     found = goal_margin(model(probe), labels, targets)
@@ -53,12 +64,22 @@ def linear_distance(model: Classifier, inputs: Tensor, labels: Tensor, targets: 
 
 
 def picked(values: Tensor | None, rows: Tensor) -> Tensor | None:
-    """These rows of a tensor that may be absent, as targets may."""
+    """These rows of a tensor that may be absent, as targets may.
+
+    Example:
+        >>> picked(torch.tensor([7, 8, 9]), torch.tensor([2, 0])), picked(None, torch.tensor([0]))
+        (tensor([9, 7]), None)
+    """
     return None if values is None else values[rows]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """Cross-entropy of the label, or minus that of the target."""
+    """Cross-entropy of the label, or minus that of the target.
+
+    Example:
+        >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]), None)
+        tensor([1.3863])
+    """
     if targets is None:
         return F.cross_entropy(logits, labels, reduction="none")
     return -F.cross_entropy(logits, targets, reduction="none")
@@ -68,6 +89,10 @@ def dlr(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """Difference of logits ratio (Croce & Hein, 2020, equations 6 and 7): a margin that the logits' scale cannot hide.
 
     The ratio needs three classes, the targeted one four; with fewer it is the margin itself.
+
+    Example:
+        >>> dlr(torch.tensor([[4.0, 2.0, 0.0]]), torch.tensor([0]), None)
+        tensor([-0.5000])
     """
     needed = 3 if targets is None else 4
     if logits.shape[1] < needed:
@@ -82,6 +107,11 @@ def dlr(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
 
 
 def runners_up(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    """The classes with the largest logits besides the label, (N, min(count, classes − 1)), the largest first."""
+    """The classes with the largest logits besides the label, (N, min(count, classes − 1)), the largest first.
+
+    Example:
+        >>> runners_up(torch.tensor([[5.0, 1.0, 3.0]]), torch.tensor([0]), 2)
+        tensor([[2, 1]])
+    """
     others = logits.scatter(1, labels[:, None], -torch.inf)
     return others.topk(min(count, logits.shape[1] - 1), dim=1).indices

@@ -10,6 +10,10 @@ def lengths(delta: Tensor) -> dict[str, Tensor]:
     """L0, L1, L2 and L∞ of each perturbation, float64, (N,); for pixels in [0, 1].
 
     L0 counts the elements (pixel and channel) that change by more than half a grey level, |δ| > 1/510.
+
+    Example:
+        >>> {name: size.item() for name, size in lengths(torch.tensor([[3.0, -4.0]])).items()}
+        {'l0': 2.0, 'l1': 7.0, 'l2': 5.0, 'linf': 4.0}
     """
     flat = delta.double().flatten(1).abs()
     return {
@@ -31,12 +35,22 @@ def rowwise(values: Tensor, like: Tensor) -> Tensor:
 
 
 def one_a_row(like: Tensor, value: float) -> Tensor:
-    """The same number for every row, (N,), of the inputs' type and on their device."""
+    """The same number for every row, (N,), of the inputs' type and on their device.
+
+    Example:
+        >>> one_a_row(torch.rand(3, 1, 8, 8), 2.0)
+        tensor([2., 2., 2.])
+    """
     return like.new_full((len(like),), value)
 
 
 def l2(delta: Tensor) -> Tensor:
-    """L2 norm of each row of (N, ...), differentiable away from 0."""
+    """L2 norm of each row of (N, ...), differentiable away from 0.
+
+    Example:
+        >>> l2(torch.tensor([[3.0, 4.0]]))
+        tensor([5.])
+    """
     return delta.flatten(1).square().sum(1).sqrt()
 
 
@@ -58,14 +72,24 @@ def scale_to_l1(delta: Tensor, radius: float) -> Tensor:
 
 
 def into_ball(delta: Tensor, radius: float, norm: str) -> Tensor:
-    """Each perturbation, or the nearest point of the ball of this radius where it lies outside."""
+    """Each perturbation, or the nearest point of the ball of this radius where it lies outside.
+
+    Example:
+        >>> into_ball(torch.tensor([[3.0, 4.0]]), 1.0, "l2")
+        tensor([[0.6000, 0.8000]])
+    """
     if norm == "linf":
         return delta.clamp(-radius, radius)
     return (scale_to_l2 if norm == "l2" else scale_to_l1)(delta, radius)
 
 
 def length(delta: Tensor, norm: str) -> Tensor:
-    """L∞ or L2 norm of each row, (N,), in the precision of the perturbation: for an attack's own use, not the judge's."""
+    """L∞ or L2 norm of each row, (N,), in the precision of the perturbation: for an attack's own use, not the judge's.
+
+    Example:
+        >>> length(torch.tensor([[3.0, -4.0]]), "linf")
+        tensor([4.])
+    """
     return delta.flatten(1).abs().amax(1) if norm == "linf" else l2(delta)
 
 
@@ -82,6 +106,10 @@ def to_hyperplane(points: Tensor, normal: Tensor, distance: Tensor, norm: str) -
 
     Returns:
         The moves, shaped like the points.
+
+    Example:
+        >>> to_hyperplane(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]), torch.tensor([0.2]), "l2")
+        tensor([[-0.2000, -0.0000]])
     """
     flat, slope = points.flatten(1), normal.flatten(1) * rowwise(distance.sign(), normal.flatten(1))
     size = slope.abs()

@@ -24,6 +24,10 @@ def patch_mask(draws: Draws, shape: torch.Size | tuple[int, ...], patch: int | N
     Args:
         shape: of a batch or of an image, (..., H, W).
         share: of the patches, in (0, 1].
+
+    Example:
+        >>> patch_mask(Draws(0, ["a"]), (1, 1, 8, 8), 2, 0.25).sum()
+        tensor(16)
     """
     if len(shape) < 3:
         raise UsageError(f"patches are cut out of images, (N, C, H, W), but the inputs are of shape {tuple(shape)}")

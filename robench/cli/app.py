@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 
 from robench.errors import RobenchError, UsageError
+from robench.leases import refuse_windows
 
 app = typer.Typer(
     help="How robust is this defense, really, under this threat model?",
@@ -33,10 +33,7 @@ def everywhere(
 ) -> None:
     """How robust is this defense, really, under this threat model?"""
     with clean_exit():
-        if platform.system() == "Windows":
-            raise UsageError(
-                "robench does not run on Windows: looking whether another process still lives may end it there. Use Linux or WSL"
-            )
+        refuse_windows()
         _start_logging(verbose, log)
 
 

@@ -32,6 +32,9 @@ def load_published(places: Places, name: str, torchvision_name: str, names: Sequ
 
     Raises:
         DataError: it was found nowhere, or a file of it cannot be read.
+
+    Example:
+        splits = load_published(places, "kmnist", "KMNIST", ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"])
     """
     roots = [root for base in (places.data, places.cache / "data") if base for root in (base / name, base)]
     looked: list[str] = []
@@ -55,6 +58,9 @@ def load_folder(places: Places, path: Path, size: int) -> Splits:
     """An ImageFolder: `train/CLASS/*.jpg` and `test/` (or `val/`) beside it, or the class folders alone as a test split.
 
     Images are resized to `size` on their shorter side and cropped to the centre, size x size, RGB.
+
+    Example:
+        splits = load_folder(places, Path("photos"), size=224)
     """
     if not path.is_dir():
         raise DataError(

@@ -27,6 +27,12 @@ class Split:
         labels: int64, (N,).
         ids: (N,), from the decoded pixels (see `hashing.pixel_ids`).
         rows: the rows of `images` that belong to this split, in its order.
+
+    Example:
+        >>> import numpy as np
+        >>> split = Split.of("mine", np.zeros((4, 3, 8, 8), dtype=np.uint8), np.array([0, 1, 0, 1]))
+        >>> split.first(2).targets()
+        tensor([0, 1])
     """
 
     name: str
@@ -140,6 +146,11 @@ class Splits:
         classes: how many there are.
         source: where the images were found.
         names: of the classes, in their order; empty where they have none.
+
+    Example:
+        >>> splits = DATASETS["digits"].function(Places.of())
+        >>> len(splits.train), len(splits.validation), len(splits.test), splits.classes
+        (1294, 144, 359, 10)
     """
 
     train: Split
@@ -151,7 +162,13 @@ class Splits:
 
 
 def hold_out(split: Split, share: float, name: str) -> tuple[Split, Split]:
-    """Cut a class-balanced, pinned share off a split: (the rest, the part held out)."""
+    """Cut a class-balanced, pinned share off a split: (the rest, the part held out).
+
+    Example:
+        >>> rest, test = hold_out(DATASETS["digits"].function(Places.of()).train, 0.5, "test")
+        >>> len(rest), len(test)
+        (647, 647)
+    """
     order = split.pinned_order()
     size = round(share * len(split))
     return split.select(np.sort(order[size:])), split.select(order[:size], name)

@@ -16,7 +16,12 @@ _FILE = re.compile(r"^(?P<name>[^(\s]*\.py(?:::\w+)?)\s*(?P<rest>\(.*)?$", re.DO
 
 @dataclass(frozen=True)
 class Call:
-    """The name of an entry and the options given to it; options may hold further calls."""
+    """The name of an entry and the options given to it; options may hold further calls.
+
+    Example:
+        >>> str(Call("pgd_linf", {"eps": 8 / 255, "steps": 40}))
+        'pgd_linf(eps=8/255, steps=40)'
+    """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -66,6 +71,10 @@ def parse(text: str) -> Call:
 
     Raises:
         UsageError: with the text and what is wrong in it.
+
+    Example:
+        >>> parse("madry(model=ksa(k=4), eps=8/255)").options["model"]
+        Call(name='ksa', options={'k': 4})
     """
     text = text.strip()
     file = _FILE.match(text)

@@ -110,6 +110,12 @@ def attack(
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
 
     The arguments are those of `AttackCard`.
+
+    Example:
+        >>> @attack(norm="linf", goal="budget", knowledge="none")
+        ... def brighter(model: Classifier, inputs: Tensor, labels: Tensor, *, eps: Radius) -> Tensor:
+        ...     '''Adds eps to every pixel.'''
+        ...     return (inputs + eps).clamp(0, 1)
     """
     return _marker(
         AttackCard(
@@ -121,12 +127,28 @@ def attack(
 def defense(
     *, paper: str = "", stochastic: bool = False, differentiable: bool = True
 ) -> Callable[[Function], Function]:
-    """Make a function a defense: `(task, *, options) -> Recipe`."""
+    """Make a function a defense: `(task, *, options) -> Recipe`.
+
+    Example:
+        >>> @defense(paper="mine")
+        ... def linear(task: Task, *, seed: int = 0) -> Recipe:
+        ...     '''One linear layer.'''
+        ...     channels, height, width = task.shape
+        ...     model = nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, task.classes))
+        ...     return Recipe(model, Schedule(steps=200, lr=0.02))
+    """
     return _marker(DefenseCard(paper, stochastic, differentiable))
 
 
 def dataset(**facts: Any) -> Callable[[Function], Function]:
-    """Make a function a data set: `(places, *, options) -> Splits`. The facts are those of `DatasetCard`."""
+    """Make a function a data set: `(places, *, options) -> Splits`. The facts are those of `DatasetCard`.
+
+    Example:
+        >>> @dataset(epochs=5, eps={"linf": [0.1, 0.2]})
+        ... def mine(places: Places) -> Splits:
+        ...     '''My images.'''
+        ...     return DATASETS["digits"].function(places)
+    """
     known = [f.name for f in fields(DatasetCard)]
     for name in facts:
         if name not in known:

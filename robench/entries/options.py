@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The range of a number, as an annotation: `Annotated[int, Bounds(1)]`."""
+    """The range of a number, as an annotation: `Annotated[int, Bounds(1)]`.
+
+    Example:
+        >>> 0 in Bounds(1), str(Bounds(0, 1))
+        (False, 'at least 0 and at most 1')
+    """
 
     low: float
     high: float = math.inf

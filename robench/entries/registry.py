@@ -283,17 +283,3 @@ DEFENSES = Registry("defense", DefenseCard, Entry)
 ATTACKS = Registry("attack", AttackCard, AttackEntry)
 DATASETS = Registry("dataset", DatasetCard, Entry)
 REGISTRIES: dict[str, Registry[Any]] = {"defenses": DEFENSES, "attacks": ATTACKS, "datasets": DATASETS}
-
-
-def white_box_attack(call: Call, user: str) -> AttackEntry:
-    """The attack that a training, or another attack, runs by itself.
-
-    Raises:
-        UsageError: it is unknown, follows no gradients, or needs more than a model; `user` says who wants to run it.
-    """
-    entry = ATTACKS[call.name]
-    if entry.card.knowledge != "white-box" or entry.sources:
-        raise UsageError(
-            f"{user} runs a white-box attack on a single model; {entry.name} is not one (`robench list attacks`)"
-        )
-    return entry

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:
-    """Transformer blocks in their order: what has attention in every `blocks` list, as timm names it (empty for other models)."""
+    """Transformer blocks in their order: what has attention in every `blocks` list, as timm names it (empty for other models).
+
+    Example:
+        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
+        >>> len(blocks_of(net))
+        3
+    """
     lists = [module for name, module in model.named_modules() if name.rpartition(".")[2] == "blocks"]
     return [
         block for found in lists for block in _flat(found) if any("attn" in name for name, _ in block.named_modules())
@@ -27,7 +33,12 @@ def _flat(modules: nn.Module) -> Iterator[nn.Module]:
 
 
 def patch_of(model: nn.Module) -> int | None:
-    """Side in pixels of the patches that a model cuts images into; None where it has no patch embedding."""
+    """Side in pixels of the patches that a model cuts images into; None where it has no patch embedding.
+
+    Example:
+        >>> patch_of(build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=1, heads=2, mlp=32))
+        2
+    """
     for module in model.modules():
         for name in ("patch_embed", "patch_embeds", "pixel_embed"):
             embed = getattr(module, name, None)
@@ -50,7 +61,15 @@ def _side(embed: Any) -> int | None:
 
 @contextmanager
 def block_outputs(blocks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collect what the blocks return in the latest forward pass within: for each (N, ...); other than tensors are left out."""
+    """Collect what the blocks return in the latest forward pass within: for each (N, ...); other than tensors are left out.
+
+    Example:
+        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
+        >>> with block_outputs(blocks_of(net)) as features:
+        ...     _ = net(torch.rand(2, 1, 8, 8))
+        >>> len(features), features[0].shape
+        (3, torch.Size([2, 17, 16]))
+    """
     seen: list[Tensor] = []
 
     def keep(module: nn.Module, given: Any, result: Any) -> None:

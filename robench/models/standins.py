@@ -17,6 +17,12 @@ def straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
 
     A defense that rounds, cuts or compresses uses it in its forward pass, so that a white-box attack sees past the step:
     `straight_through(jpeg(x), x)`.
+
+    Example:
+        >>> x = torch.tensor([0.3], requires_grad=True)
+        >>> straight_through(x.round(), x).backward()
+        >>> x.grad
+        tensor([1.])
     """
     uses = _uses.get()
     if uses is not None:

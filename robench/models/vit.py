@@ -50,7 +50,12 @@ MAPS = {
 
 
 def keep_largest(weights: Tensor, k: int) -> Tensor:
-    """[w]_K of the KSA paper, eq. (6): the K largest entries of each row, zero elsewhere (weights are not negative)."""
+    """[w]_K of the KSA paper, eq. (6): the K largest entries of each row, zero elsewhere (weights are not negative).
+
+    Example:
+        >>> keep_largest(torch.tensor([0.1, 0.5, 0.4]), 2)
+        tensor([0.0000, 0.5000, 0.4000])
+    """
     if k >= weights.shape[-1]:
         return weights
     kept = weights.topk(k, dim=-1, sorted=False)
@@ -63,6 +68,10 @@ class Attention(nn.Module):
     Attributes:
         hard_k: keep only the K largest weights of each row at inference, renormalised. Gradients pass straight through
             the cut (BPDA; Athalye, Carlini & Wagner, 2018): blocking them would only hide the model from an attack.
+
+    Example:
+        >>> Attention(dim=16, heads=2, attention="linear")(torch.rand(3, 5, 16)).shape
+        torch.Size([3, 5, 16])
     """
 
     def __init__(self, dim: int, heads: int, attention: AttentionMap) -> None:
@@ -91,7 +100,12 @@ class Attention(nn.Module):
 
 
 class Normalize(nn.Module):
-    """Images in [0, 1] to zero mean and unit variance per channel, as a layer, so that it is inside what is attacked."""
+    """Images in [0, 1] to zero mean and unit variance per channel, as a layer, so that it is inside what is attacked.
+
+    Example:
+        >>> Normalize([0.5], [0.25])(torch.ones(1, 1, 1, 1)).item()
+        2.0
+    """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -106,7 +120,12 @@ class Normalize(nn.Module):
 
 
 def suitable_patch(shape: tuple[int, int, int]) -> int:
-    """The papers' patch: a quarter of a small image's side, 16 pixels from 96 on."""
+    """The papers' patch: a quarter of a small image's side, 16 pixels from 96 on.
+
+    Example:
+        >>> suitable_patch((3, 32, 32)), suitable_patch((3, 224, 224))
+        (8, 16)
+    """
     side = min(shape[1:])
     return 16 if side >= 96 else max(1, side // 4)
 
@@ -132,6 +151,11 @@ def build_vit(
 
     Raises:
         UsageError: the patch does not divide the image, or the heads the width.
+
+    Example:
+        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
+        >>> net(torch.rand(2, 1, 8, 8)).shape
+        torch.Size([2, 10])
     """
     from timm.models.vision_transformer import VisionTransformer
 
@@ -162,7 +186,13 @@ def build_vit(
 
 
 def attentions(model: nn.Module) -> list[Attention]:
-    """The attention modules of a model that robench built, first layer first (empty for other models)."""
+    """The attention modules of a model that robench built, first layer first (empty for other models).
+
+    Example:
+        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
+        >>> len(attentions(net))
+        3
+    """
     return [module for module in model.modules() if isinstance(module, Attention)]
 
 
@@ -171,6 +201,13 @@ def watched(layers: Sequence[Attention]) -> Iterator[list[Tensor]]:
     """Collect the attention weights of every forward pass within: one (N, heads, tokens, tokens) a layer, in order.
 
     The weights are those before any hard top-K, so that what training made is what is seen.
+
+    Example:
+        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
+        >>> with watched(attentions(net)) as weights:
+        ...     _ = net(torch.rand(2, 1, 8, 8))
+        >>> len(weights), weights[0].shape
+        (3, torch.Size([2, 2, 17, 17]))
     """
     seen: list[Tensor] = []
     for layer in layers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,10 @@ def _drawn(lines: Sequence[Line], *, drawstyle: str = "default", **axis: Any) ->
         axes.grid(alpha=0.25, linewidth=0.6)
         figure.legend(frameon=False, fontsize=8, loc="outside right upper")
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        with warnings.catch_warnings():
+            # The text is drawn by whoever shows the page, with fonts of its own.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            figure.savefig(out, format="svg", metadata={"Date": None})
         plt.close(figure)
     text = out.getvalue()
     return text[text.index("<svg") :]

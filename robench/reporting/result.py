@@ -35,6 +35,11 @@ class Result:
 
     Attributes:
         cards: of the models, by their names.
+
+    Example:
+        result = robench.run("vit", ["fgsm(eps=0.1)", "cw_l2"], "digits", n=100)
+        print(result.table())
+        result.records.groupby("attack")["success"].mean()
     """
 
     measured: list[Measured]

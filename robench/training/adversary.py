@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from robench.attacking.classifier import Classifier, held_still
 from robench.data.splits import Split
 from robench.entries.calls import Call
-from robench.entries.registry import ATTACKS, white_box_attack
+from robench.entries.registry import ATTACKS
+from robench.entries.white_box import white_box_attack
 from robench.training.recipe import Batch, Progress
 
 SELECTION_IMAGES = 512
@@ -29,6 +30,13 @@ class Adversary:
 
     Raises:
         UsageError: the attack is unknown, needs more than a model, or follows no gradients.
+
+    Example:
+        >>> adversary = Adversary(Call("pgd_linf", {"eps": 0.1, "steps": 3}), classes=10)
+        >>> batch = Batch(torch.rand(4, 1, 8, 8), torch.arange(4), torch.arange(4))
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        >>> adversary(net, batch, Progress(step=0, steps=100, epoch=0)).shape
+        torch.Size([4, 1, 8, 8])
     """
 
     def __init__(self, attack: Call, classes: int) -> None:

@@ -37,6 +37,11 @@ def recipe_of(model: str | Call, task: Task) -> Recipe:
     """The recipe of another defense, for defenses that wrap one.
 
     Its initial weights are drawn from the sum of its own seed and the outer one, so that either changes them.
+
+    Example:
+        >>> task = Task((1, 8, 8), 10, 1000, (0.5,), (0.2,))
+        >>> recipe_of("vit(depth=2)", task).model(torch.rand(2, 1, 8, 8)).shape
+        torch.Size([2, 10])
     """
     entry, call = DEFENSES.find(model)
     with torch.random.fork_rng(devices=[]):

@@ -160,7 +160,13 @@ def optimizer_of(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Linear warm-up to `lr`, then what the schedule's decay says."""
+    """Linear warm-up to `lr`, then what the schedule's decay says.
+
+    Example:
+        >>> schedule = Schedule(steps=100, lr=0.1, warmup=0.1)
+        >>> [round(learning_rate(schedule, step), 3) for step in (0, 9, 55, 99)]
+        [0.01, 0.1, 0.05, 0.0]
+    """
     warm = max(1, round(schedule.warmup * schedule.steps))
     if step < warm:
         return schedule.lr * (step + 1) / warm

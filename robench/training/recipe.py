@@ -25,6 +25,10 @@ class Task:
         crop: padding in pixels for random crops, 0 for none.
         flip: whether a mirrored image is still one of its class.
         held_out: images of the validation split.
+
+    Example:
+        >>> Task(shape=(3, 32, 32), classes=10, train_size=45_000, mean=(0.5,) * 3, std=(0.25,) * 3).flip
+        False
     """
 
     shape: tuple[int, int, int]
@@ -43,6 +47,10 @@ class Progress(NamedTuple):
 
     Attributes:
         seed: of the training.
+
+    Example:
+        >>> Progress(step=5, steps=100, epoch=0, seed=2).draws
+        2000011
     """
 
     step: int
@@ -64,6 +72,10 @@ class Batch(NamedTuple):
         labels: (N,).
         ids: places of the images in the split.
         soft: probabilities of the classes to learn, (N, classes), where labels are mixed or smoothed.
+
+    Example:
+        >>> Batch(torch.rand(4, 1, 8, 8), torch.arange(4), torch.arange(4)).part(slice(0, 2)).labels
+        tensor([0, 1])
     """
 
     inputs: Tensor
@@ -87,6 +99,11 @@ class Objective:
 
     One is made for each training and may keep state. A subclass that owns an adversary (a module that ascends while
     the model descends) gets its gradients from the same backward pass and steps it in `after_step`.
+
+    Example:
+        >>> class Smooth(Objective):
+        ...     def loss(self, model, batch, progress):
+        ...         return nn.functional.cross_entropy(model(batch.inputs), batch.labels, label_smoothing=0.1)
     """
 
     def to(self, device: torch.device) -> None:
@@ -116,12 +133,26 @@ class Objective:
 
 
 def classification_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Mean cross-entropy of logits, (N, classes), to a batch's labels, or to its soft ones."""
+    """Mean cross-entropy of logits, (N, classes), to a batch's labels, or to its soft ones.
+
+    Example:
+        >>> batch = Batch(torch.rand(1, 1, 2, 2), torch.tensor([0]), torch.arange(1), soft=torch.tensor([[0.5, 0.5]]))
+        >>> classification_loss(torch.zeros(1, 2), batch)
+        tensor(0.6931)
+    """
     return F.cross_entropy(logits, batch.labels if batch.soft is None else batch.soft)
 
 
 class WrappedObjective(Objective):
-    """An objective around another, to which it passes on all that it does not do itself."""
+    """An objective around another, to which it passes on all that it does not do itself.
+
+    Example:
+        >>> class Darker(WrappedObjective):
+        ...     def loss(self, model, batch, progress):
+        ...         return self.base.loss(model, batch._replace(inputs=batch.inputs / 2), progress)
+        >>> Darker(Objective()).report()
+        {}
+    """
 
     def __init__(self, base: Objective) -> None:
         self.base = base
@@ -173,6 +204,10 @@ class Schedule:
         accumulate: parts that a batch is passed through the model in, where it does not fit at once.
         average: decay of a moving average of the weights, which is what is kept; 0: none.
         half: pass in bfloat16 on a GPU.
+
+    Example:
+        >>> Schedule(steps=400, batch_size=128).epochs(train_size=1280)
+        40
     """
 
     steps: int
@@ -205,7 +240,12 @@ class Schedule:
 
 
 def steps_per_epoch(train_size: int, batch_size: int) -> int:
-    """Minibatches in an epoch; a last partial one is left out unless it is the only one."""
+    """Minibatches in an epoch; a last partial one is left out unless it is the only one.
+
+    Example:
+        >>> steps_per_epoch(1000, 128)
+        7
+    """
     return max(1, train_size // batch_size)
 
 
@@ -216,6 +256,11 @@ class Recipe:
     Attributes:
         selection: an attack; the weights of the epoch whose validation accuracy under it is highest are kept (robust
             overfitting: Rice, Wong & Kolter, 2020). None: those of the last epoch.
+
+    Example:
+        >>> recipe = Recipe(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), Schedule(steps=400, lr=3e-3))
+        >>> recipe.selection is None
+        True
     """
 
     model: nn.Module
@@ -228,5 +273,10 @@ Layers = list[int] | Literal["all"]
 
 
 def layer_indices(layers: Layers, depth: int) -> Sequence[int]:
-    """Zero-based indices of layers that are counted from 1, as the papers count them."""
+    """Zero-based indices of layers that are counted from 1, as the papers count them.
+
+    Example:
+        >>> list(layer_indices([1, 3], 6)), list(layer_indices("all", 3))
+        ([0, 2], [0, 1, 2])
+    """
     return range(depth) if layers == "all" else [layer - 1 for layer in layers]

@@ -117,3 +117,5 @@ def test_windows_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     done = cli("list")
     assert done.exit_code == 2
     assert "does not run on Windows" in done.stderr
+    with pytest.raises(UsageError, match="does not run on Windows"):
+        small_run()

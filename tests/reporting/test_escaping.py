@@ -1,0 +1,82 @@
+"""What is shown may come from a file or a person: nothing in it acts on the output that it stands in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from measured import facts, measured
+
+from robench import Call, parse
+from robench.records.manifest import Spec
+from robench.records.store import Measured, Unit
+from robench.reporting.escaping import figure, latex, markdown, one_line
+from robench.reporting.pages import render
+from robench.reporting.result import Result
+
+ODD = [
+    "it's",
+    'a "b"',
+    "x$y^2~z",
+    "C:\\new\\test",
+    "{k}",
+    "a|b",
+    "a\nb",
+    "<b>&amp;",
+    "\x1b[31mred",
+    "\u202eabc",
+    "ü 字",
+    "[a](http://b)",
+]
+
+
+COMMANDS = {
+    *("begin", "end", "centering", "caption", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn", "textbf"),
+    *("textbackslash", "textasciicircum", "textasciitilde", "textless", "textgreater", "textbar", "textquotedbl"),
+    *("uparrow", "downarrow", "infty", "leq", "pm", "varepsilon", "cdot"),
+}
+"""Those of the table itself, and those that stand for a character."""
+
+
+def test_latex_has_no_command_of_the_text() -> None:
+    assert latex(r"\input{x}") == r"\textbackslash{}input\{x\}"
+    assert latex("x$y^2~z_1&2%3#4") == r"x\$y\textasciicircum{}2\textasciitilde{}z\_1\&2\%3\#4"
+    assert latex("L∞ ≤ ε ± 1 – ↑") == r"L$\infty$ $\leq$ $\varepsilon$ $\pm$ 1 -- $\uparrow$"
+
+
+def test_markdown_has_no_cell_no_html_and_no_link_of_the_text() -> None:
+    assert markdown("a|b\n<script>*`") == "a\\|b\\n&lt;script&gt;\\*\\`".replace("\\n", "\\\\n")
+    assert "](" not in markdown("[a](http://b)")
+
+
+def test_a_line_stays_a_line_and_moves_no_cursor() -> None:
+    assert one_line("a\nb\x1b[31m\u202e") == "a\\nb\\x1b[31m\\u202e"
+
+
+def test_a_figure_has_no_mathematics_of_the_text() -> None:
+    assert figure("a_{$") == r"a_{\$"
+    assert figure("a\\b") == "a\\b"
+
+
+@pytest.mark.parametrize("tag", ODD)
+def test_an_odd_name_is_shown_in_every_format_and_reads_back_as_the_same_call(tag: str) -> None:
+    one = measured([True, False, True])
+    call = Call("own", {"tag": tag})
+    spec = Spec(call, Call("fgsm", {"eps": 0.1, "name": tag}), Call("folder", {"path": tag}), 0)
+    unit = Unit(one.unit.folder, spec, one.unit.identity, facts(class_names=[tag], source=tag, variant=tag))
+    result = Result([Measured(unit, one.records)])
+    assert parse(str(call)) == call
+    (row,) = [line for line in render(result, "markdown").splitlines() if line.startswith("| own(")]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 4
+    assert "\x1b" not in render(result, "text")
+    assert "\u202e" not in render(result, "text")
+    label = next(csv.reader(io.StringIO(render(result, "csv").split("\n", 1)[1])))[0]
+    assert label == str(call)
+    tex = render(result, "latex")
+    assert not re.search(r"(?<!\\)\$", re.sub(r"\$\\\w+\$", "", tex)), "mathematics"
+    assert set(re.findall(r"\\([a-zA-Z]+)", tex)) <= COMMANDS
+    page = render(result, "html")
+    assert "<b>" not in page
+    assert result.summary()[0]["defense"] == str(call)
