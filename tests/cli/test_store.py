@@ -9,8 +9,10 @@ import pytest
 from measured import records, unit
 from typer.testing import CliRunner
 
+from robench import StoreError
 from robench.cli import app
 from robench.records.store import Store, Unit
+from robench.reporting.holdings import discard, holdings
 
 DAY = 86_400.0
 
@@ -77,6 +79,8 @@ def test_what_a_frozen_board_names_stays(two: tuple[Unit, Unit]) -> None:
     assert code == 0
     assert "stays: a frozen board names it" in out
     assert (older.folder.exists(), current.folder.exists()) == (True, False)
+    with pytest.raises(StoreError, match="named by a frozen board"):
+        discard(Path("results"), holdings(Path("results"))[0])
     (boards / "paper.json").write_text("{")
     code, _, err = cli("gc", "--yes")
     assert code == 5
