@@ -147,6 +147,9 @@ def evaluate(
         raise ModelError(
             f"evaluate was given a {type(model).__name__}; give a torch.nn.Module that maps images in [0, 1] to logits"
         )
+    if not isinstance(split, Split) or not len(split):
+        given = "an empty split" if isinstance(split, Split) else f"a {type(split).__name__}"
+        raise UsageError(f"evaluate was given {given}; give images with labels: robench.Split.of(name, images, labels)")
     asked: list[Condition] = conditions(attack, DatasetCard())
     if len(asked) != 1:
         raise UsageError(f"evaluate runs one condition at a time; {attack!r} names {len(asked)}: give a single eps")

@@ -96,9 +96,9 @@ class Split:
 
     def first(self, n: int | None) -> Split:
         """The pinned subset of n images (all for None)."""
-        if n is not None and not 1 <= n <= len(self):
+        if n is not None and not (isinstance(n, int) and 1 <= n <= len(self)):
             raise UsageError(
-                f"n={n} was asked for, but the {self.name} split has {len(self)} images; n may be 1 to {len(self)}"
+                f"n={n!r} was asked for, but the {self.name} split has {len(self)} images; n may be 1 to {len(self)}"
             )
         return self.select(self.pinned_order()[:n])
 

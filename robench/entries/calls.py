@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from robench.errors import UsageError
@@ -146,6 +147,8 @@ def written(value: Any) -> str:
 
 def written_float(value: float) -> str:
     """8/255 for the float that 8/255 is, else the shortest decimal."""
+    if not isfinite(value):
+        return str(value)
     steps = round(value * 255)
     if len(repr(value)) > 8 and 0 < steps < 255 and float(Fraction(steps, 255)) == value:
         return f"{steps}/255"

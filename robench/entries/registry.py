@@ -211,6 +211,8 @@ class Registry(Generic[E]):
         if callable(what):
             entry = self._entry(what, getattr(what, "__module__", "?"))
             return entry, Call(entry.name)
+        if not isinstance(what, str | Call):
+            raise UsageError(f"{what!r} names no {self.kind}; give the text of a call, or a decorated function")
         call = parse(what) if isinstance(what, str) else what
         return self[call.name], call
 

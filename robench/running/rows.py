@@ -11,6 +11,7 @@ import torch
 from robench.attacking.patches import realised_share
 from robench.data.loading import Data, load_data
 from robench.entries.calls import Call, Name
+from robench.errors import UsageError
 from robench.hashing import ENGINE
 from robench.places import Places
 from robench.records.manifest import Facts, Identity, Spec, model_digest
@@ -131,6 +132,8 @@ def rows_of(
     defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
 ) -> list[Row]:
     """Everything that was asked for, checked: names, options, data, the size of the subset, that each recipe can be built."""
+    if not defenses or not datasets:
+        raise UsageError("nothing was asked for: name at least one defense and one data set")
     found = []
     for dataset in datasets:
         data = load_data(dataset, places, settings.n)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
 from robench.errors import UsageError
 from robench.running.subject import Precision
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,31 @@ class Settings:
 
     n: int | None = None
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     workers: int | None = None
     batch_size: int | Literal["auto"] = "auto"
     keep_images: bool = False
     precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        """Check what Python callers may give.
+
+        Raises:
+            UsageError: naming the setting, what was given and what is wanted.
+        """
+        whole = {"seed": (self.seed, None), "workers": (self.workers, 1), "batch_size": (self.batch_size, 1)}
+        for name, (value, least) in whole.items():
+            usual = {"workers": None, "batch_size": "auto"}.get(name, 0)
+            if value != usual and not (isinstance(value, int) and (least is None or value >= least)):
+                raise UsageError(
+                    f"{name}={value!r}: a whole number{'' if least is None else ' of at least 1'} is wanted"
+                )
+        for name, given, known in (
+            ("device", self.device, get_args(Device)),
+            ("precision", self.precision, get_args(Precision)),
+        ):
+            if given not in known:
+                raise UsageError(f"{name}={given!r}: one of {', '.join(map(repr, known))} is wanted")
 
     def torch_device(self) -> torch.device:
         """The device that is meant.

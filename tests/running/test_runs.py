@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from conftest import PGD, SMALL, small_run
 
 import robench
@@ -141,3 +144,36 @@ def test_a_list_where_a_defense_wants_one_value_is_a_row_each() -> None:
     assert len({one.unit.identity.weights for one in result.measured}) == 4
     with pytest.raises(UsageError, match="wanted a whole number"):
         small_run(defense="distill(teacher=vit(seed=[0, 1]))")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n": "5"}, "n='5' was asked for"),
+        ({"n": 2.5}, "n=2.5 was asked for"),
+        ({"defense": None}, "None names no defense"),
+        ({"dataset": 3}, "3 names no dataset"),
+        ({"defense": []}, "name at least one defense and one data set"),
+        ({"attack": "pgd_linf(eps=[0.1, 1e400])"}, "wanted a number at least 0"),
+        ({"seed": "x"}, "seed='x': a whole number is wanted"),
+        ({"workers": 0}, "workers=0: a whole number of at least 1"),
+        ({"batch_size": 0}, "batch_size=0: a whole number of at least 1"),
+        ({"device": "gpu"}, "device='gpu': one of 'auto', 'cpu', 'cuda'"),
+        ({"precision": "float16"}, "precision='float16': one of 'float32', 'bfloat16'"),
+    ],
+)
+def test_what_python_callers_get_wrong_is_one_message(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        small_run(**changes)
+
+
+def test_evaluate_says_what_it_wants_to_be_given() -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    with pytest.raises(UsageError, match="was given a Tensor; give images with labels"):
+        robench.evaluate(net, "fgsm(eps=0.1)", torch.rand(3, 1, 8, 8))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="an empty split"):
+        robench.evaluate(
+            net,
+            "fgsm(eps=0.1)",
+            robench.DATASETS["digits"].function(Places.of()).test.select(np.array([], dtype=np.int64)),
+        )
