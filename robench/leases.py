@@ -68,6 +68,12 @@ def lease(path: Path, *, waiting: Callable[[str], None] = lambda _: None, poll: 
         path.unlink(missing_ok=True)
 
 
+def held(path: Path) -> bool:
+    """Whether a living process holds the lease at `path`."""
+    holder = _holder(path)
+    return holder is not None and not _gone(path, holder)
+
+
 def _create(path: Path) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from robench import parse
+from robench import Call, parse
+from robench.records.cards import ModelCard
 from robench.records.manifest import Facts, Identity, Spec
 from robench.records.schema import frame_of
 from robench.records.store import Measured, Unit
@@ -21,7 +22,8 @@ def identity(defense: str = "vit", attack: str = "fgsm(eps=0.1)", **changes: Any
         "data": "train",
         "engine": 1,
     }
-    threat = {"name": attack, "options": {}, "card": [], "source": changes.pop("attack_code", "a77ac")}
+    call = parse(attack)
+    threat = {"name": call.name, "options": call.options, "card": [], "source": changes.pop("attack_code", "a77ac")}
     plain: dict[str, Any] = {
         "data": "dada00",
         "subset": None,
@@ -88,3 +90,23 @@ def unit(folder: Path = Path("nowhere"), defense: str = "vit", attack: str = "fg
 
 def measured(success: list[bool], **changes: Any) -> Measured:
     return Measured(unit(**changes), records(success))
+
+
+def card(**changes: object) -> ModelCard:
+    plain: dict[str, object] = {
+        "model": "m0",
+        "defense": Call("vit"),
+        "dataset": Call("digits"),
+        "weights": "w",
+        "data": "d",
+        "images": 10,
+        "seconds": 1.0,
+        "epochs": 2,
+        "parameters": 3,
+        "macs": 4,
+        "attention": [[0.5, 1.0]],
+        "attention_cosines": [0.9],
+        "feature_distances": [0.1],
+        "approximate_slopes": False,
+    }
+    return ModelCard(**{**plain, **changes})  # type: ignore[arg-type]

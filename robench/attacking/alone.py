@@ -58,9 +58,20 @@ def attack_alone(
         classes = count_classes(model, inputs, "the model")
         with torch.no_grad():
             logits = checked_forward(model, inputs, classes, "the model")
+        _in_range(labels, classes, "labels", name)
         if "targets" in options:
             options = {**options, "targets": _targets(options["targets"], labels, logits, Draws(seed, ids), name)}
-        return attack(Classifier(model, classes, ids, seed=seed), inputs, labels, **options).detach()
+            if options["targets"] is not None:
+                _in_range(options["targets"], classes, "targets", name)
+        with torch.enable_grad():
+            return attack(Classifier(model, classes, ids, seed=seed), inputs, labels, **options).detach()
+
+
+def _in_range(chosen: Tensor, classes: int, what: str, name: str) -> None:
+    if bool(((chosen < 0) | (chosen >= classes)).any()):
+        raise UsageError(
+            f"{name} was given {what} from {chosen.min()} to {chosen.max()}; the model has classes 0 to {classes - 1}"
+        )
 
 
 def _checked(inputs: Tensor, labels: Tensor, name: str) -> tuple[Tensor, Tensor]:
@@ -85,6 +96,10 @@ def _checked(inputs: Tensor, labels: Tensor, name: str) -> tuple[Tensor, Tensor]
 
 
 def _targets(targets: Any, labels: Tensor, logits: Tensor, draws: Draws, name: str) -> Tensor | None:
+    if targets is not None and not isinstance(targets, str | Tensor):
+        raise UsageError(
+            f"{name} was given targets as a {type(targets).__name__}; a tensor of classes, (N,), or a rule is wanted"
+        )
     if targets is None or isinstance(targets, Tensor):
         if isinstance(targets, Tensor) and targets.shape != labels.shape:
             raise UsageError(

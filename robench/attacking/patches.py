@@ -22,14 +22,14 @@ def patch_mask(draws: Draws, shape: torch.Size | tuple[int, ...], patch: int | N
     be cut off.
 
     Args:
-        shape: of a batch or of an image, (..., H, W).
+        shape: of a batch of images, (N, C, H, W).
         share: of the patches, in (0, 1].
 
     Example:
         >>> patch_mask(Draws(0, ["a"]), (1, 1, 8, 8), 2, 0.25).sum()
         tensor(16)
     """
-    if len(shape) < 3:
+    if len(shape) != 4:
         raise UsageError(f"patches are cut out of images, (N, C, H, W), but the inputs are of shape {tuple(shape)}")
     height, width = shape[-2:]
     side = patch_side(shape, patch)

@@ -51,5 +51,5 @@ DataOption = Annotated[Path | None, typer.Option(help="Folder of data sets; ROBE
 StoreOption = Annotated[Path, typer.Option(help="Folder of records.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 KeepImagesOption = Annotated[
-    bool, typer.Option(help="Keep all adversarial images in the records (the first 8 always are).")
+    bool, typer.Option(help="Keep all adversarial images in the records (those of the first 8 images always are).")
 ]

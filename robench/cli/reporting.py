@@ -41,6 +41,8 @@ def report(
 
         root = store.expanduser()
         result, notes = stored(root, dataset or [], everything=everything)
+        if form in (Format.csv, Format.latex):  # which have no place for them
+            print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if out is None and form is not Format.html:
             print(render(result, form.value, notes, color=sys.stdout.isatty() and form is Format.text))
             return

@@ -26,9 +26,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where
 def ls(store: StoreOption = Path("results"), as_json: JsonOption = False) -> None:
     """List the units: what was asked for, rows, bytes, the day, and which are older, damaged or frozen."""
     with clean_exit():
-        from robench.reporting.holdings import holdings
-
-        found = holdings(store.expanduser())
+        found = _holdings(store.expanduser())
         if as_json:
             print(json.dumps([holding._asdict() for holding in found], indent=1))
             return
@@ -48,41 +46,51 @@ def rm(
 ) -> None:
     """Remove units. A unit that a frozen board names stays."""
     with clean_exit():
-        from robench.reporting.holdings import holdings, named
+        from robench.reporting.holdings import named
 
         root = store.expanduser()
-        _clear(root, named(holdings(root), names), yes)
+        _clear(root, named(_holdings(root), names), [], yes)
 
 
 @store_app.command(epilog="robench store gc --yes")
 def gc(store: StoreOption = Path("results"), yes: YesOption = False) -> None:
     """Remove what no report shows: units measured with code that has changed since, damaged ones, cards of no unit."""
     with clean_exit():
-        from robench.reporting.holdings import holdings, sweep
+        from robench.reporting.holdings import leftovers
 
         root = store.expanduser()
-        _clear(root, [h for h in holdings(root) if h.state in ("older", "damaged")], yes)
-        for path in sweep(root):
-            print(f"removed {path}")
+        chosen = [holding for holding in _holdings(root) if holding.state in ("older", "damaged")]
+        _clear(root, chosen, leftovers(root, [h for h in chosen if not h.frozen]), yes)
 
 
-def _clear(root: Path, chosen: list[Holding], yes: bool) -> None:
-    from robench.reporting.holdings import discard
+def _holdings(root: Path) -> list[Holding]:
+    from robench.reporting.holdings import holdings
+
+    return holdings(root, lambda note: print(f"note: {note}", file=sys.stderr))
+
+
+def _clear(root: Path, chosen: list[Holding], files: list[Path], yes: bool) -> None:
+    """Remove units and files, if a person or --yes says so."""
+    from robench.reporting.holdings import discard, sweep
 
     going = [holding for holding in chosen if not holding.frozen]
     for holding in chosen:
         print(f"{_line(holding)}{'  stays: a frozen board names it' if holding.frozen else ''}")
-    if not going:
+    for path in files:
+        print(path)
+    if not going and not files:
         print("nothing to remove")
         return
+    what = f"{len(going)} units and {len(files)} other files"
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"{len(going)} units would be removed; there is no terminal to ask: say --yes")
-        if not typer.confirm(f"Remove {len(going)} units, {sum(h.bytes for h in going) / 1e6:,.1f} MB?"):
+            raise UsageError(f"{what} would be removed; there is no terminal to ask: say --yes")
+        if not typer.confirm(f"Remove {what}, {sum(h.bytes for h in going) / 1e6:,.1f} MB?"):
             return
     for holding in going:
         discard(root, holding)
-    print(f"removed {len(going)} units")
+    sweep(files)
+    print(f"removed {what}")
 
 
 def _line(holding: Holding) -> str:

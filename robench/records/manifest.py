@@ -200,6 +200,8 @@ def read_signed(path: Path) -> dict[str, Any]:
         raise Damaged(f"it cannot be read ({error})") from error
     if not isinstance(content, dict):
         raise Damaged("it holds something else")
+    if "schema" not in content and path.name != "manifest.json":
+        raise Damaged("it does not say which schema it is of")
     if (version := content.get("schema", 1)) != SCHEMA:
         store = path.parents[2] if path.name == "manifest.json" else path.parents[1]
         raise StoreError(

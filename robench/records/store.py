@@ -14,6 +14,7 @@ reads changes nothing: it says what is damaged and leaves it. A run that replace
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -29,7 +30,7 @@ from robench.files import atomic_path
 from robench.hashing import file_digest
 from robench.leases import lease
 from robench.records.cards import ModelCard
-from robench.records.manifest import Damaged, Facts, Identity, Manifest, Part, Spec
+from robench.records.manifest import Damaged, Facts, Identity, Manifest, Part, Spec, read_signed
 from robench.records.schema import KEY, WITHOUT_PIXELS, empty, to_arrow, to_frame
 
 Tell = Callable[[str], None]
@@ -107,6 +108,11 @@ class Unit:
         stale = before is None or before.identity != self.identity or set(before.parts) != set(parts)
         if stale and (parts or before):
             Manifest(self.spec, self.identity, facts, parts).write(path)
+
+    def refresh(self) -> None:
+        """Count as measured now: what it was measured with is in use again. For who holds the lease."""
+        manifest = self._manifest()
+        replace(manifest, facts=replace(manifest.facts, created=time.time())).write(self.folder / "manifest.json")
 
     def stored(self) -> Unit:
         """The same with the facts that are stored, the day of its creation among them."""
@@ -205,12 +211,19 @@ class Store:
         Raises:
             StoreError: the store is of another version.
         """
-        for path in self.root.glob("records/*/manifest.json"):
+        for path in [*self.root.glob("records/*/manifest.json"), *self.root.glob("models/*.json")]:
             try:
-                Manifest.read(path)
+                read_signed(path)
                 return
             except Damaged:
                 continue
+
+    def replaced(self, unit: Unit) -> bool:
+        """Whether a newer unit stands for the same spec, so that a report may take this one for the older."""
+        stored = unit.stored().facts.created
+        return any(
+            u.spec == unit.spec and u.identity != unit.identity and u.facts.created > stored for u in self.units()
+        )
 
     def why_again(self, unit: Unit) -> str | None:
         """Which part of the identity differs from the newest other unit of the same spec; None if there is none."""
@@ -251,7 +264,10 @@ class Store:
         names: set[str] = set()
         for path in self.root.glob("boards/*.json"):
             try:
-                names |= set(json.loads(path.read_text(encoding="utf-8"))["units"])
+                units = json.loads(path.read_text(encoding="utf-8"))["units"]
+                if not isinstance(units, list) or not all(re.fullmatch("[0-9a-f]{16}", str(u)) for u in units):
+                    raise ValueError('"units" must be a list of identities, the 16 digits that end the names of units')
+                names |= set(units)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise StoreError(
                     f"the board {path} cannot be read ({error}); nothing is removed before it is mended"

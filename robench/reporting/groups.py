@@ -102,15 +102,26 @@ def grouped(measured: Sequence[Measured]) -> list[Group]:
 
 
 def newest(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
-    """(what is shown, what is older): of models and of attacks that differ in nothing but their code the newest counts."""
+    """(what is shown, what is older): of what differs in nothing but its code the newest counts.
+
+    An attack's older code counts where a model was not attacked with the newer one: it has a column of its own.
+    """
     late_first = sorted(measured, key=lambda one: -one.unit.facts.created)
     models = _current(late_first, lambda i: i.model, lambda i: i.defense, lambda i: i.weights + i.data + str(i.subset))
-    threats = _current(late_first, lambda i: i.threat, lambda i: i.attack, lambda i: i.precision)
+    attacked: dict[str, list[Measured]] = {}
+    for one in late_first:
+        attacked.setdefault(digest([one.unit.identity.model, one.unit.identity.seed]), []).append(one)
+    threats = {
+        (one.unit.identity.model, threat)
+        for own in attacked.values()
+        for threat in _current(own, lambda i: i.threat, lambda i: i.attack, lambda i: i.precision)
+        for one in own[:1]
+    }
     shown: list[Measured] = []
     older: list[Measured] = []
     for one in measured:
         identity = one.unit.identity
-        fresh = identity.model in models and identity.threat in threats
+        fresh = identity.model in models and (identity.model, identity.threat) in threats
         (shown if fresh else older).append(one)
     return shown, older
 
@@ -153,9 +164,12 @@ def _group(name: str, units: list[Measured]) -> Group:
         columns.setdefault(one.unit.identity.threat, one)
     labels = _told_apart(list(rows.values()), lambda row: str(row[0].unit.spec.defense), _training)
     attacks = [_without_eps(one.unit.spec.attack) for one in columns.values()]
-    whole = _told_apart([[one] for one in columns.values()], lambda c: str(c[0].unit.spec.attack), _code)
+    versions: dict[str, set[str]] = {}
+    for attack, one in zip(attacks, columns.values(), strict=True):
+        versions.setdefault(str(attack), set()).add(_version(one))
     suffixes = [
-        label.removeprefix(str(one.unit.spec.attack)) for label, one in zip(whole, columns.values(), strict=True)
+        f" · code {_version(one)[:6]}, {_day([one])}" if len(versions[str(attack)]) > 1 else ""
+        for attack, one in zip(attacks, columns.values(), strict=True)
     ]
     threats = [
         Threat(key, str(attack), suffix, one)
@@ -195,8 +209,13 @@ def _training(rivals: list[list[Measured]], own: list[Measured]) -> str:
     return ", ".join([*said, f"answers {mine.logits[:6]}" if same else f"weights {mine.weights[:6]}", _day(own)])
 
 
-def _code(rivals: list[list[Measured]], own: list[Measured]) -> str:
-    return f"code {own[0].unit.identity.threat[:6]}, {_day(own)}"
+def _version(one: Measured) -> str:
+    """Names an attack at whatever radius: what it was resolved to and its code, without its eps."""
+    attack = one.unit.identity.attack
+    options = attack.get("options") if isinstance(attack, dict) else None
+    if isinstance(attack, dict) and isinstance(options, dict):
+        attack = {**attack, "options": {name: value for name, value in options.items() if name != "eps"}}
+    return digest([attack, one.unit.identity.engine])
 
 
 def _copy(rivals: list[list[Measured]], own: list[Measured]) -> str:

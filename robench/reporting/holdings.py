@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from robench.errors import StoreError, UsageError, did_you_mean
-from robench.records.store import Measured, Store
+from robench.leases import held
+from robench.records.store import Measured, Store, Tell
 from robench.reporting.escaping import one_line
 from robench.reporting.groups import newest
 
@@ -35,19 +36,19 @@ class Holding(NamedTuple):
     day: str
 
 
-def holdings(root: Path) -> list[Holding]:
-    """All units of a store, the oldest first.
+def holdings(root: Path, tell: Tell = lambda _: None) -> list[Holding]:
+    """All units of a store, the oldest first; what is damaged is told.
 
     Raises:
         StoreError: the store is of another version, or a board cannot be read.
         UsageError: there is no store.
     """
-    if not root.is_dir():
-        raise UsageError(f"there is no store {str(root)!r}; name its folder with --store")
+    if not (root / "records").is_dir():
+        raise UsageError(f"there is no store {str(root)!r} (it has no records/); name its folder with --store")
     store = Store(root)
     frozen = store.frozen()
-    units = sorted(store.units(), key=lambda unit: unit.facts.created)
-    measured = [Measured(unit, unit.read()) for unit in units]
+    units = sorted(store.units(tell), key=lambda unit: unit.facts.created)
+    measured = [Measured(unit, unit.read(tell)) for unit in units]
     older = {one.unit.folder for one in newest(measured)[1]}
     found = [
         Holding(
@@ -90,30 +91,39 @@ def discard(root: Path, holding: Holding) -> None:
     folder = root / "records" / holding.name
     if folder.name[-16:] in Store(root).frozen():
         raise StoreError(f"{folder.name} is named by a frozen board in {root / 'boards'}; it stays")
-    if (folder / "lease").exists():
-        raise StoreError(f"{folder.name} is being worked on, or its holder died: run it again, then remove it")
+    if held(folder / "lease"):
+        raise StoreError(f"{folder.name} is being worked on; wait for it, or stop that process")
     try:
         shutil.rmtree(folder)
     except OSError as error:
         raise StoreError(f"cannot remove {folder}: {error.strerror or error}") from error
 
 
-def sweep(root: Path) -> Iterator[Path]:
-    """Remove what belongs to no unit: model cards, what runs set aside as damaged, leftovers of killed writers."""
-    store = Store(root)
-    models = {unit.identity.model for unit in store.units()}
-    yield from _removed(path for path in root.glob("models/*.json") if path.stem not in models)
-    yield from _removed(path for path in root.glob("damaged/*/*"))
-    yield from _removed(path for path in root.glob("records/*/.*.part"))
+def leftovers(root: Path, going: Sequence[Holding] = ()) -> list[Path]:
+    """Files that belong to no unit: model cards, what runs set aside as damaged, what killed writers left.
+
+    Args:
+        going: units that are about to be removed. A card stays while the manifest of any unit is damaged: it may be its.
+    """
+    store, names, notes = Store(root), {holding.name for holding in going}, list[str]()
+    models = {unit.identity.model for unit in store.units(notes.append) if unit.folder.name not in names}
+    cards = store.cards().items() if not notes else ()
+    found = [root / "models" / f"{name}.json" for name, _ in cards if name not in models]
+    found += [path for path in root.glob("damaged/*/*") if path.is_file()]
+    return found + [path for path in root.glob("records/*/.*.part") if not held(path.parent / "lease")]
 
 
-def _removed(paths: Iterator[Path]) -> Iterator[Path]:
-    for path in list(paths):
+def sweep(paths: Sequence[Path]) -> None:
+    """Remove files.
+
+    Raises:
+        StoreError: one cannot be removed.
+    """
+    for path in paths:
         try:
-            path.unlink()
+            path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"cannot remove {path}: {error.strerror or error}") from error
-        yield path
 
 
 def _size(folder: Path) -> int:

@@ -13,6 +13,7 @@ from robench.entries.modules import built_in_folder
 from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.records.store import Measured, Store
+from robench.reporting import escaping
 from robench.reporting.figures import Triple, curves, efforts, triple
 from robench.reporting.groups import Group, newest
 from robench.reporting.result import Result, cells_of, tables_of
@@ -70,7 +71,8 @@ def render(result: Result, form: str, notes: Sequence[str] = (), *, color: bool 
     tables = result.tables()
     if form == "text":
         return "\n\n".join([*(table.text(color=color) for table in tables), *(f"note: {note}" for note in notes)])
-    parts = {"markdown": [table.markdown() for table in tables], "csv": [table.csv() for table in tables]}
+    said = [escaping.markdown(f"Note: {note}") for note in notes]
+    parts = {"markdown": [*(table.markdown() for table in tables), *said], "csv": [table.csv() for table in tables]}
     return "\n\n".join(parts.get(form) or [table.latex() for table in tables]) + "\n"
 
 

@@ -25,7 +25,7 @@ from robench.reporting.metrics import (
     target_rates,
 )
 from robench.reporting.robustness import robustness_table
-from robench.reporting.seeds import over_seeds
+from robench.reporting.seeds import over_seeds, training_of
 from robench.reporting.tables import Table
 
 
@@ -89,7 +89,8 @@ class Result:
 def tables_of(group: Group, cards: Mapping[str, ModelCard]) -> list[Table]:
     """The tables of one group."""
     robustness = robustness_table(group, cards)
-    averaged = over_seeds(robustness, [group.of(model)[0].unit.spec.defense for model in group.defenses])
+    units = [group.of(model)[0].unit for model in group.defenses]
+    averaged = over_seeds(robustness, [training_of(unit.spec.defense, unit.identity) for unit in units])
     return [table for table in (robustness, averaged, norms_on_common(group)) if table]
 
 

@@ -5,24 +5,57 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from robench.entries.calls import Call
+from robench.hashing import digest
+from robench.records.manifest import Identity
 from robench.reporting.tables import Cell, Column, Table
 
 
-def over_seeds(table: Table, defenses: Sequence[Call]) -> Table | None:
+@dataclass(frozen=True)
+class Training:
+    """What a row was trained from.
+
+    Attributes:
+        call: the defense as a person writes it.
+        seed: of the training.
+        recipe: names all else that it was made from, its code included.
+    """
+
+    call: Call
+    seed: int
+    recipe: str
+
+
+def training_of(call: Call, identity: Identity) -> Training:
+    """The training of a row, from the identity of one of its units."""
+    made_from = identity.defense
+    entry = made_from.get("defense") if isinstance(made_from, dict) else None
+    options = entry.get("options") if isinstance(entry, dict) else None
+    if not isinstance(made_from, dict) or not isinstance(entry, dict) or not isinstance(options, dict):
+        return Training(call, 0, identity.model)
+    rest = {**made_from, "defense": {**entry, "options": {n: v for n, v in options.items() if n != "seed"}}}
+    seed = options.get("seed")
+    return Training(call, seed if isinstance(seed, int) else 0, digest([rest, identity.data, identity.subset]))
+
+
+def over_seeds(table: Table, trainings: Sequence[Training]) -> Table | None:
     """Mean ± sample standard deviation over training seeds; None where no defense was trained with several.
 
     Args:
-        defenses: of the table's rows.
+        trainings: of the table's rows.
 
     Marked in each column: the best mean, and those whose difference from it Welch's t-test (5 %) does not find.
     """
     groups: dict[str, list[list[Cell]]] = {}
-    for call, (_, cells) in zip(defenses, table.rows, strict=True):
-        groups.setdefault(str(_without_seed(call)), []).append(cells)
-    several = {name: rows for name, rows in groups.items() if len(rows) > 1}
+    names: dict[str, str] = {}
+    seeds: dict[str, set[int]] = {}
+    for training, (_, cells) in zip(trainings, table.rows, strict=True):
+        groups.setdefault(training.recipe, []).append(cells)
+        names[training.recipe] = str(_without_seed(training.call))
+        seeds.setdefault(training.recipe, set()).add(training.seed)
+    several = {names[recipe]: rows for recipe, rows in groups.items() if len(rows) == len(seeds[recipe]) > 1}
     if not several:
         return None
     columns = [

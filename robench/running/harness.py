@@ -143,6 +143,9 @@ def _measure(measurement: Measurement, settings: Settings, store: Store, reporte
                 log.info("%s: %d images in batches of %d, %.1f s", measurement.label, len(missing), batch, seconds)
     else:
         log.info("%s: in the store, %s", measurement.label, unit.folder)
+        if store.replaced(unit):
+            with unit.lease(reporter.say):
+                unit.refresh()
     records = unit.read()
     return Measured(unit.stored(), records[records["image"].isin(ids)].reset_index(drop=True))
 

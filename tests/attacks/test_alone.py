@@ -83,6 +83,17 @@ def test_targets_are_classes_or_a_rule() -> None:
         (torch.rand(4, 1, 4, 4), torch.arange(3), {"eps": 0.1}, "one whole number for each of the 4 inputs"),
         (torch.rand(0, 1, 4, 4), torch.arange(0), {"eps": 0.1}, "was given inputs none"),
         (torch.rand(4, 1, 4, 4), torch.arange(4) % 3, {"eps": 0.1, "targets": torch.arange(2)}, "targets of shape"),
+        (
+            torch.rand(4, 1, 4, 4),
+            torch.arange(4) - 1,
+            {"eps": 0.1},
+            "labels from -1 to 2; the model has classes 0 to 2",
+        ),
+        (torch.rand(4, 1, 4, 4), torch.arange(4), {"eps": 0.1}, "labels from 0 to 3"),
+        (torch.rand(4, 1, 4, 4), torch.arange(4) % 3, {"eps": 0.1, "targets": torch.arange(4)}, "targets from 0 to 3"),
+        (torch.rand(4, 1, 4, 4), torch.arange(4) % 3, {"eps": 0.1, "targets": [0, 1, 2, 0]}, "targets as a list"),
+        (torch.rand(4, 1, 4, 4), torch.arange(4) % 3, {"eps": float("inf")}, "eps=inf given to pgd_linf"),
+        (torch.rand(4, 1, 4, 4), torch.arange(4) % 3, {"eps": float("nan")}, "eps=nan given to pgd_linf"),
     ],
 )
 def test_what_cannot_be_attacked_is_said(inputs: Tensor, labels: Tensor, options: dict[str, object], said: str) -> None:
@@ -139,10 +150,11 @@ def test_tabular_rows_and_tokens_are_attacked_as_images_are(name: str, shape: tu
 
 
 @pytest.mark.parametrize("name", ["square_linf", "square_l2", "patch_noise", "patch_pgd"])
-def test_attacks_on_squares_and_patches_say_that_they_want_images(name: str) -> None:
+@pytest.mark.parametrize("shape", [(12,), (3, 4)])
+def test_attacks_on_squares_and_patches_say_that_they_want_images(name: str, shape: tuple[int, ...]) -> None:
     options = {"eps": 0.3} if "eps" in ATTACKS[name].options else {}
     with pytest.raises(UsageError, match=r"of images, \(N, C, H, W\)"):
-        ATTACKS[name](small_net(features=12), torch.rand(3, 12), torch.zeros(3, dtype=torch.int64), **options)
+        ATTACKS[name](small_net(features=12), torch.rand(3, *shape), torch.zeros(3, dtype=torch.int64), **options)
 
 
 def test_every_attack_on_a_trained_model_leaves_it_alone(subject: Subject) -> None:
@@ -153,3 +165,10 @@ def test_every_attack_on_a_trained_model_leaves_it_alone(subject: Subject) -> No
         preset = {"preset": "quick"} if "quick" in ATTACKS[name].card.presets else {}
         assert ATTACKS[name](subject.module, inputs, labels, **options, **preset).shape == inputs.shape
     assert all(torch.equal(tensor, before[name]) for name, tensor in subject.module.state_dict().items())
+
+
+def test_gradients_are_taken_where_the_caller_takes_none() -> None:
+    net, inputs, labels = small_net().eval(), torch.rand(4, 1, 4, 4), torch.arange(4) % 3
+    with torch.no_grad():
+        found = ATTACKS["fgsm"](net, inputs, labels, eps=0.1)
+    assert torch.equal(found, ATTACKS["fgsm"](net, inputs, labels, eps=0.1))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from measured import records, unit
+from measured import card, records, unit
 from typer.testing import CliRunner
 
 from robench import StoreError
@@ -58,11 +62,13 @@ def test_nothing_is_removed_without_a_word(two: tuple[Unit, Unit]) -> None:
 def test_gc_removes_what_no_report_shows_and_rm_what_is_named(two: tuple[Unit, Unit]) -> None:
     older, current = two
     (Path("results") / "models").mkdir()
-    (Path("results") / "models" / "nobody.json").write_text("{}")
+    card().write(Path("results") / "models" / "m0.json")
+    (Path("results") / "models" / "mine.json").write_text("{}")
     code, out, _ = cli("gc", "--yes")
     assert code == 0
-    assert "removed 1 units" in out
-    assert "nobody.json" in out
+    assert "removed 1 units and 1 other files" in out
+    assert (Path("results") / "models" / "mine.json").exists(), "no card of robench's"
+    assert not (Path("results") / "models" / "m0.json").exists()
     assert (older.folder.exists(), current.folder.exists()) == (False, True)
     assert cli("gc", "--yes")[1].startswith("nothing to remove")
     assert "no unit is named 'vit-fgm-*'" in cli("rm", "vit-fgm-*", "--yes")[2]
@@ -88,17 +94,51 @@ def test_what_a_frozen_board_names_stays(two: tuple[Unit, Unit]) -> None:
 
 
 def test_a_unit_that_is_worked_on_stays(two: tuple[Unit, Unit]) -> None:
-    (two[0].folder / "lease").write_text("{}")
+    (two[0].folder / "lease").write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
     code, _, err = cli("gc", "--yes")
     assert code == 5
     assert "is being worked on" in err
     assert two[0].folder.exists()
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    (two[0].folder / "lease").write_text(json.dumps({"host": socket.gethostname(), "pid": int(dead.stdout)}))
+    assert cli("gc", "--yes")[0] == 0
+    assert not two[0].folder.exists()
+
+
+def test_gc_removes_no_file_without_a_word(two: tuple[Unit, Unit]) -> None:
+    cli("gc", "--yes")
+    path = Path("results") / "damaged" / "unit" / "1-part.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    code, _, err = cli("gc")
+    assert (code, path.exists()) == (2, True)
+    assert "0 units and 1 other files would be removed" in err
+    assert cli("gc", "--yes")[0] == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("units", ["1bcb216f850c5c1f", ["vit-fgsm-1bcb216f850c5c1f"]])
+def test_a_board_that_names_no_identities_stops_all_removal(units: object, two: tuple[Unit, Unit]) -> None:
+    boards = Path("results") / "boards"
+    boards.mkdir()
+    (boards / "b.json").write_text(json.dumps({"units": units}))
+    code, _, err = cli("rm", "*", "--yes")
+    assert code == 5
+    assert "must be a list of identities" in err
+    assert all(one.folder.exists() for one in two)
+
+
+def test_ls_tells_what_is_damaged(two: tuple[Unit, Unit]) -> None:
+    next(two[0].folder.glob("part-*")).write_bytes(b"")
+    assert "is damaged (its hash is wrong)" in cli("ls")[2]
 
 
 def test_a_store_that_is_not_there_is_said() -> None:
     code, _, err = cli("ls")
     assert code == 2
-    assert "there is no store 'results'; name its folder with --store" in err
+    assert "there is no store 'results' (it has no records/); name its folder with --store" in err
 
 
 def test_a_damaged_manifest_is_listed_and_cleared_by_gc(two: tuple[Unit, Unit]) -> None:

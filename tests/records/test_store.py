@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from measured import identity, measured, records, unit
+from measured import card, identity, measured, records, unit
 
 from robench import StoreError, parse
 from robench.entries.calls import Call, call_from_json, call_to_json
-from robench.records.cards import ModelCard
 from robench.records.manifest import Manifest, Spec
 from robench.records.schema import FIELDS, SCHEMA, adversarial_pixels, clean_pixels
 from robench.records.store import Store, Unit
@@ -142,26 +141,6 @@ def test_a_store_of_schema_1_is_told_so_in_one_line(tmp_path: Path) -> None:
             act()
         assert "\n" not in str(raised.value)
         assert str(tmp_path / "results") in str(raised.value)
-
-
-def card(**changes: object) -> ModelCard:
-    plain: dict[str, object] = {
-        "model": "m0",
-        "defense": Call("vit"),
-        "dataset": Call("digits"),
-        "weights": "w",
-        "data": "d",
-        "images": 10,
-        "seconds": 1.0,
-        "epochs": 2,
-        "parameters": 3,
-        "macs": 4,
-        "attention": [[0.5, 1.0]],
-        "attention_cosines": [0.9],
-        "feature_distances": [0.1],
-        "approximate_slopes": False,
-    }
-    return ModelCard(**{**plain, **changes})  # type: ignore[arg-type]
 
 
 def test_a_card_of_fewer_images_is_replaced_by_one_of_more_and_not_the_other_way(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from measured import measured, unit
 
+from robench.records.store import Measured
 from robench.reporting.groups import grouped, newest
 from robench.reporting.result import Result
 
@@ -88,8 +89,7 @@ def test_an_attack_whose_code_changed_leaves_a_row_without_a_cell_and_says_so() 
     before = measured(HIT, attack="mine", attack_code="old", created=NOVEMBER_24)
     other = measured(HIT, defense="ksa", weights="k", attack="mine", attack_code="old", created=NOVEMBER_24)
     after = measured(MISS, attack="mine", attack_code="new", created=NOVEMBER_24 + DAY)
-    shown, older = newest([before, other, after])
-    assert (shown, older) == ([after], [before, other])
+    assert newest([before, other, after]) == ([other, after], [before]), "ksa was not attacked with the new code"
     both = Result([before, other, after])
     (table, *_) = both.tables()
     attacks = [column.group for column in table.columns if column.name.startswith("ASR")]
@@ -110,3 +110,32 @@ def test_the_names_of_a_model_and_of_a_threat_hold_what_they_should() -> None:
     for change in ({"attack_code": "x"}, {"precision": "bfloat16"}, {"engine": 2}):
         assert unit(**change).identity.model == base.model, change
         assert unit(**change).identity.threat != base.threat, change
+
+
+def test_two_radii_of_two_versions_of_an_attack_are_not_under_one_header() -> None:
+    units = [
+        measured(HIT, attack=f"mine(eps={eps})", eps=eps, attack_code=code)
+        for eps, code in ((0.1, "new"), (0.2, "old"))
+    ]
+    for one in units:
+        object.__setattr__(one.unit.identity, "attack", {**one.unit.identity.attack, "name": "mine"})  # type: ignore[dict-item]
+    (group,) = grouped(units)
+    assert len({threat.label for threat in group.threats}) == 2
+    assert all(" · code " in threat.label for threat in group.threats)
+
+
+def test_only_trainings_that_differ_in_their_seed_alone_are_averaged() -> None:
+    def row(seed: int, **changes: object) -> Measured:
+        one = measured(HIT, weights=f"w{seed}{changes}", **changes)
+        made_from = one.unit.identity.defense
+        entry = {**made_from["defense"], "options": {**made_from["defense"]["options"], "seed": seed}}  # type: ignore[call-overload,index,dict-item]
+        object.__setattr__(one.unit.identity, "defense", {**made_from, "defense": entry})  # type: ignore[dict-item]
+        return one
+
+    def titles(*rows: Measured) -> list[str]:
+        return [table.title for table in Result(list(rows)).tables()]
+
+    averaged = "Robustness on digits, over training seeds"
+    assert averaged in titles(row(0), row(1))
+    assert averaged not in titles(row(0), row(0, mu=2.0)), "a default that changed"
+    assert averaged not in titles(row(0), row(1, code="other")), "code that changed"

@@ -20,7 +20,7 @@ from robench.reporting.metrics import (
     target_rates,
     worst_case,
 )
-from robench.reporting.seeds import over_seeds
+from robench.reporting.seeds import Training, over_seeds
 from robench.reporting.statistics import clustered, paired_ratio_difference, wilson
 from robench.reporting.tables import Column, Table
 
@@ -149,11 +149,12 @@ def test_rows_that_differ_only_in_their_seed_are_averaged() -> None:
             calls, [pair for values in shares.values() for pair in enumerate(values)], strict=True
         )
     ]
-    averaged = over_seeds(Table("T", columns, rows), calls)
+    trainings = [Training(call, call.options.get("seed", 0), call.name) for call in calls]
+    averaged = over_seeds(Table("T", columns, rows), trainings)
     assert averaged is not None
     assert [name for name, _ in averaged.rows] == ["vit (3 seeds)", "ksa(k=4) (3 seeds)"]
     (vit, ksa) = (cells for _, cells in averaged.rows)
     assert [cell.text for cell in vit] == ["71.0 ± 1.0", "1.000 ± 0.000"]
     assert (vit[0].best, ksa[0].best) == (True, True)
     assert (vit[1].best, ksa[1].best) == (True, False)
-    assert over_seeds(Table("T", columns, rows[:1]), calls[:1]) is None
+    assert over_seeds(Table("T", columns, rows[:1]), trainings[:1]) is None

@@ -125,3 +125,16 @@ def test_class_names_and_clean_images_are_in_the_store() -> None:
     assert len(kept)
     assert kept["clean"].notna().all()
     assert {len(pixels) for pixels in kept["clean"]} == {64}
+
+
+def test_code_that_came_back_is_what_is_shown() -> None:
+    """From one version of a file to another and back: the unit that is in use again is no older one."""
+    weights = []
+    for steps in ("5", "9", "5"):
+        Path("mine.py").write_text(DEFENSE.replace("STEPS", steps))
+        result, _ = small_run(defense="./mine.py", attack="fgsm(eps=0.1)", n=20)
+        weights.append(result.summary()[0]["weights"])
+    assert weights[0] == weights[2] != weights[1]
+    shown, notes = stored(Path("results"))
+    assert [one.unit.identity.weights for one in shown.measured] == [weights[2]]
+    assert len(notes) == 1
