@@ -23,6 +23,7 @@ from robench import (
     Recipe,
     Share,
     Task,
+    Wrapped,
     WrappedObjective,
     defense,
     recipe_of,
@@ -85,7 +86,7 @@ def seeded(number: int) -> Iterator[None]:
 def augmented(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     randaugment: Annotated[int, Bounds(0, 30)] = 9,
     mixup: NotNegative = 0.8,
     cutmix: NotNegative = 1.0,

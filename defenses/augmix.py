@@ -20,6 +20,7 @@ from robench import (
     Progress,
     Recipe,
     Task,
+    Wrapped,
     WrappedObjective,
     defense,
     recipe_of,
@@ -60,7 +61,7 @@ def jensen_shannon(answers: list[Tensor]) -> Tensor:
 def augmix(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     severity: Annotated[int, Bounds(1, 10)] = 3,
     width: Positive = 3,
     alpha: Above0 = 1.0,

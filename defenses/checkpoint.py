@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robench import Call, DataError, FilePath, Recipe, Task, UsageError, defense, recipe_of
+from robench import DataError, FilePath, Recipe, Task, UsageError, Wrapped, defense, recipe_of
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "ema")
 """Under which keys training scripts keep the weights."""
 
 
 @defense(paper="")
-def checkpoint(task: Task, *, path: FilePath, arch: Call, strip: str = "") -> Recipe:
+def checkpoint(task: Task, *, path: FilePath, arch: Wrapped, strip: str = "") -> Recipe:
     """Weights from a file in any architecture: `checkpoint(path='weights.safetensors', arch=vit(depth=12))`.
 
     Args:

@@ -20,6 +20,7 @@ from robench import (
     Source,
     Task,
     UsageError,
+    Wrapped,
     WrappedObjective,
     classification_loss,
     defense,
@@ -79,7 +80,7 @@ def distill(
     task: Task,
     *,
     teacher: Source,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     form: Form = "soft",
     alpha: Share | None = None,
     temperature: Above0 | None = None,
@@ -104,7 +105,7 @@ def distill(
 
 
 @defense(paper="arXiv:1511.04508")
-def tempered(task: Task, *, model: Call = VIT, temperature: Above0 = 100.0, seed: int = 0) -> Recipe:
+def tempered(task: Task, *, model: Wrapped = VIT, temperature: Above0 = 100.0, seed: int = 0) -> Recipe:
     """Trained at a high softmax temperature and used at 1: the teacher of defensive distillation.
 
     Its logits are large, so that softmax and cross-entropy saturate in float32: attacks that follow them stand still. Such

@@ -20,6 +20,7 @@ from robench import (
     Recipe,
     Task,
     UsageError,
+    Wrapped,
     WrappedObjective,
     defense,
     recipe_of,
@@ -51,7 +52,7 @@ class Friendly(WrappedObjective):
 def fat(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     eps: Radius = 8 / 255,
     steps: Positive = 10,
     step_size: Above0 | None = None,

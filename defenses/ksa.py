@@ -18,6 +18,7 @@ from robench import (
     Call,
     Layers,
     Objective,
+    Passes,
     Positive,
     Progress,
     Recipe,
@@ -105,7 +106,7 @@ def ksa(
     attention: AttentionMap = "linear",
     target: Target = "paper",
     hard_top_k: bool = False,
-    model: Call = VIT,
+    model: Annotated[Call, Passes("attention")] = VIT,
     seed: int = 0,
 ) -> Recipe:
     """K-sparse attention: a penalty pulls every row of attention towards its K largest weights.
@@ -120,7 +121,7 @@ def ksa(
         target: "paper" divides the K largest by their sum; "projection" is the exact projection.
         hard_top_k: also cut all but the K largest weights at inference. This is another defense than the paper's;
             attacks see through the cut, straight through to the soft weights.
-        model: the architecture and its schedule; "attention" is passed on unless it is given there.
+        model: the architecture and its schedule; "attention" is passed on to it.
         seed: of the initial weights, the order of the images and their augmentation.
     """
     recipe = recipe_of(Call(model.name, {"attention": attention, **model.options}), task)

@@ -21,6 +21,7 @@ from robench import (
     Share,
     Task,
     UsageError,
+    Wrapped,
     WrappedObjective,
     defense,
     recipe_of,
@@ -79,7 +80,7 @@ def against_pgd(
 def madry(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     norm: Ball = "linf",
     eps: Radius | None = None,
     steps: Positive = 7,
@@ -106,7 +107,7 @@ def madry(
 def half_half(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     norm: Ball = "linf",
     eps: Radius | None = None,
     steps: Positive = 7,

@@ -19,6 +19,7 @@ from robench import (
     Progress,
     Recipe,
     Task,
+    Wrapped,
     WrappedObjective,
     defense,
     patch_mask,
@@ -54,7 +55,7 @@ class Noisy(WrappedObjective):
 def noise(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     kind: Noise = "gaussian",
     deviation: Above0 = 0.1,
     share: PositiveShare = 0.1,

@@ -22,6 +22,7 @@ from robench import (
     Schedule,
     Task,
     UsageError,
+    Wrapped,
     WrappedObjective,
     block_outputs,
     blocks_of,
@@ -171,7 +172,7 @@ class Aligned(WrappedObjective):
 def rspc(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     form: Form = "authors",
     weight: NotNegative = 0.005,
     share: PositiveShare = 0.1,

@@ -19,6 +19,7 @@ from robench import (
     Radius,
     Recipe,
     Task,
+    Wrapped,
     WrappedObjective,
     defense,
     descend,
@@ -73,7 +74,7 @@ def divergences(there: Tensor, here: Tensor) -> Tensor:
 def trades(
     task: Task,
     *,
-    model: Call = VIT,
+    model: Wrapped = VIT,
     eps: Radius = 8 / 255,
     steps: Positive = 10,
     step_size: Above0 | None = None,

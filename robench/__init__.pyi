@@ -26,11 +26,13 @@ from robench.entries.options import AttackCall as AttackCall
 from robench.entries.options import Bounds as Bounds
 from robench.entries.options import FilePath as FilePath
 from robench.entries.options import NotNegative as NotNegative
+from robench.entries.options import Passes as Passes
 from robench.entries.options import Positive as Positive
 from robench.entries.options import PositiveShare as PositiveShare
 from robench.entries.options import Radius as Radius
 from robench.entries.options import Share as Share
 from robench.entries.options import Source as Source
+from robench.entries.options import Wrapped as Wrapped
 from robench.entries.white_box import white_box_attack as white_box_attack
 
 # For attacks: the counted model, losses and margins, norms and projections, descents, patches, Carlini & Wagner's parts

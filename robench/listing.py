@@ -8,7 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from robench.entries.calls import Call, parse, written
-from robench.entries.registry import DEFENSES, REGISTRIES, Entry
+from robench.entries.entry import Entry
+from robench.entries.registry import DEFENSES, REGISTRIES
 from robench.errors import RobenchError, UsageError, did_you_mean
 
 

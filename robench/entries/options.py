@@ -7,7 +7,7 @@ import math
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from robench.entries.calls import Call, parse, written
 from robench.errors import UsageError, did_you_mean
@@ -44,6 +44,25 @@ class Nested:
     name: str
 
 
+@dataclass(frozen=True)
+class Passes:
+    """Says of an option that holds a nested call what of it is filled in by the entry around it: only these of its own options.
+
+    A nested call that is marked is known by what is built: an option that is given there as it would be anyway is left
+    out, and one that is passed on is the outer entry's. Without this mark an entry may do with the nested call what it
+    likes, and all that is given there stays in its name.
+
+    Example:
+        >>> Passes("attention").names
+        ('attention',)
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
 Positive = Annotated[int, Bounds(1)]
 """A whole number of at least 1."""
 Above0 = Annotated[float, Bounds(0, open_low=True)]
@@ -56,8 +75,10 @@ PositiveShare = Annotated[float, Bounds(0, 1, open_low=True)]
 """A share of a whole that is not nothing."""
 Radius = Annotated[float, Bounds(0)]
 """A perturbation's size, for pixels in [0, 1]."""
-AttackCall = Annotated[Call, Nested("attacks")]
-"""A nested attack."""
+Wrapped = Annotated[Call, Passes()]
+"""A nested defense that is built as it is written."""
+AttackCall = Annotated[Call, Nested("attacks"), Passes()]
+"""A nested attack, of which the entry around it gives the radius and the targets, if any."""
 FilePath = Annotated[str, Nested("file")]
 """A file or folder whose contents are part of what an entry depends on."""
 if TYPE_CHECKING:
@@ -81,6 +102,11 @@ class Option:
     def kind(self) -> str | None:
         """Which registry its nested calls belong to (None: the entry's own)."""
         return _kind(self.annotation)
+
+    @property
+    def passes(self) -> Passes | None:
+        """What is passed on to its nested calls; None where that is not known."""
+        return Passes() if self.kind == "defenses" else _marked(self.annotation, Passes)
 
     def accepts(self, value: Any) -> bool:
         """Whether a value fits the annotation."""
@@ -165,10 +191,20 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
-def _kind(annotation: Any) -> str | None:
+Mark = TypeVar("Mark")
+
+
+def _marked(annotation: Any, mark: type[Mark]) -> Mark | None:
+    """What an annotation, or one within it, is marked with."""
+    arguments = get_args(annotation)
     if get_origin(annotation) is Annotated:
-        return next((note.name for note in get_args(annotation)[1:] if isinstance(note, Nested)), None)
-    return next((kind for kind in map(_kind, get_args(annotation)) if kind), None)
+        return next((note for note in arguments[1:] if isinstance(note, mark)), None)
+    return next((found for part in arguments if (found := _marked(part, mark)) is not None), None)
+
+
+def _kind(annotation: Any) -> str | None:
+    nested = _marked(annotation, Nested)
+    return nested.name if nested else None
 
 
 def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:

@@ -8,142 +8,18 @@ on the function, and a registry finds the marks in the files that it loads.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib.metadata import entry_points
-from itertools import product
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from robench.entries.calls import Call, Json, Name, parse
 from robench.entries.cards import AttackCard, Card, DatasetCard, DefenseCard
+from robench.entries.entry import AttackEntry, Entry
 from robench.entries.modules import built_in_folder, run_file
-from robench.entries.options import Option, TargetRule, checked, options_of
 from robench.errors import UsageError, did_you_mean
-from robench.hashing import contents_digest, digest, source_digest
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A registered function and the facts printed about it."""
-
-    name: str
-    function: Callable[..., Any]
-    card: Any
-    origin: str
-
-    @property
-    def summary(self) -> str:
-        """First line of the docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
-
-    @property
-    def options(self) -> dict[str, Option]:
-        return options_of(self.function)
-
-    @property
-    def sources(self) -> list[str]:
-        """The options that name defenses which must be trained before this entry is called."""
-        return [option.name for option in self.options.values() if option.kind == "defenses"]
-
-    def resolve(self, given: dict[str, Any], *, partial: bool = False) -> dict[str, Any]:
-        """The options of a call, checked, with defaults filled in; `partial`: those without a default may be missing."""
-        extra = {"targets": TargetRule | None} if "targets" in self.options else None
-        presets = getattr(self.card, "presets", {})
-        if presets and "preset" in given:
-            if not isinstance(given["preset"], str) or given["preset"] not in presets:
-                raise UsageError(
-                    f"{self.name} has no preset {given['preset']!r}{did_you_mean(str(given['preset']), presets)}"
-                )
-            given = {**presets[given["preset"]], **{n: v for n, v in given.items() if n != "preset"}}
-        resolved = checked(self.function, given, self.name, extra, partial=partial)
-        check = getattr(self.card, "check", None)
-        if check and not partial:
-            check(resolved)
-        return resolved
-
-    def each(self, call: Call) -> list[Call]:
-        """The resolved calls that are meant: one for each item of a list that is given where one value is wanted."""
-        lists = {
-            name: value
-            for name, value in call.options.items()
-            if isinstance(value, list) and value and name in self.options and not self.options[name].accepts(value)
-        }
-        return [
-            Call(call.name, self.resolve(call.options | dict(zip(lists, values, strict=True))))
-            for values in product(*lists.values())
-        ]
-
-    def options_within(self, call: Call, **given: Any) -> dict[str, Any]:
-        """The options of a call that another entry makes, which gives those that it can, such as its own radius."""
-        return self.resolve(call.options, partial=True) | {n: v for n, v in given.items() if n in self.options}
-
-    def shown(self, call: Call) -> Call:
-        """A resolved call as a person writes it: without the options that are at their defaults, a preset by its name."""
-        known = self.options
-        kept = {
-            name: self._short(name, value)
-            for name, value in call.options.items()
-            if name not in known or known[name].required or known[name].default != value
-        }
-        for preset, options in getattr(self.card, "presets", {}).items():
-            if options and all(call.options[name] == value for name, value in options.items()):
-                kept = {"preset": preset} | {name: value for name, value in kept.items() if name not in options}
-                break
-        return Call(call.name, kept)
-
-    def _short(self, option: str, value: Any) -> Any:
-        """A nested call without its defaults too."""
-        if not isinstance(value, Call):
-            return value
-        kind = self.options[option].kind if option in self.options else None
-        registry = REGISTRIES[kind] if kind else next(r for r in REGISTRIES.values() if r.holds(self.card))
-        entry, call = registry.call(value)
-        return entry.shown(Call(call.name, entry.resolve(call.options, partial=True)))
-
-    def source(self) -> str:
-        """Digest of the syntax tree of the entry's file."""
-        return source_digest(self.function)
-
-
-class AttackEntry(Entry):
-    """An attack: an entry that can be called with a model and inputs."""
-
-    def __call__(self, model: nn.Module, inputs: Tensor, labels: Tensor, *, seed: int = 0, **options: Any) -> Tensor:
-        """Adversarial inputs, shaped like `inputs`, without the harness: nothing is judged, recorded or stored.
-
-        Args:
-            model: any module that maps inputs in [0, 1] to logits, (N, classes); it comes back in the state it was in.
-            inputs: in [0, 1], (N, ...): images (N, C, H, W), or anything else for attacks that do not cut squares out of it.
-            labels: int64, (N,).
-            seed: of the attack's random numbers. They belong to the inputs, as in a run: the same images, the same numbers.
-            options: those of the attack, `eps` among them where it has one; `targets` takes classes, (N,), or a rule such as
-                "random"; a `source` takes a module.
-
-        Raises:
-            UsageError: an option, the inputs or the labels cannot be used.
-            ModelError: the model does not return finite logits.
-
-        Example:
-            adversarial = robench.ATTACKS["pgd_linf"](net, images, labels, eps=8 / 255)
-        """
-        from robench.attacking.alone import attack_alone
-
-        for name in self.sources:
-            if isinstance(options.get(name), str | Call | None):
-                raise UsageError(
-                    f"{self.name} needs {name}=…, the torch.nn.Module that is attacked in the model's place"
-                )
-        held = {name: value for name, value in options.items() if name in [*self.sources, "targets"]}
-        tensors = {name: value for name, value in held.items() if not isinstance(value, str | None)}
-        written = options | {name: None if name == "targets" else Call(name) for name in tensors}
-        resolved = self.resolve(written) | tensors
-        return attack_alone(self.function, resolved, model, inputs, labels, name=self.name, seed=seed)
-
+from robench.hashing import contents_digest, digest
 
 E = TypeVar("E", bound=Entry)
 
@@ -216,8 +92,16 @@ class Registry(Generic[E]):
         call = parse(what) if isinstance(what, str) else what
         return self[call.name], call
 
+    def nested(self, kind: str | None, call: Call) -> tuple[Entry, Call]:
+        """The entry of a call in an option of this kind; None: of one of this registry's entries."""
+        registry: Registry[Any] = REGISTRIES[kind] if kind else self
+        return registry.call(call)
+
     def identity(self, call: Call, entry: Entry | None = None) -> dict[str, Json]:
-        """All that a resolved call depends on: its options and its source, those of nested entries included."""
+        """All that a resolved call depends on: its options and its source, those of nested entries included.
+
+        Of a nested call that is also which options were given: the entry around it may fill in the others.
+        """
         entry = entry or self[call.name]
         kinds = {option.name: option.kind for option in entry.options.values()}
         options = {name: self._plain(value, kinds.get(name)) for name, value in call.options.items()}
@@ -234,8 +118,8 @@ class Registry(Generic[E]):
             return plain
         registry = REGISTRIES[kind] if kind else self
         entry, call = registry.call(value)
-        identity: dict[str, Json] = registry.identity(Call(call.name, entry.resolve(call.options, partial=True)), entry)
-        return identity
+        identity = registry.identity(Call(call.name, entry.resolve(call.options, partial=True)), entry)
+        return {**identity, "given": [*sorted(call.options)]}
 
     def _from_file(self, name: str) -> E:
         file, _, wanted = name.partition("::")
@@ -265,7 +149,7 @@ class Registry(Generic[E]):
             raise UsageError(
                 f"{name!r} from {origin} is not a {self.kind}; put @robench.{self.kind}(...) above the function"
             )
-        return self._entry_type(function.__name__, function, card, origin)
+        return self._entry_type(function.__name__, function, card, origin, self.nested)
 
     def _marked(self, module: ModuleType, origin: str) -> list[E]:
         own = [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from robench.entries.calls import Call
-from robench.entries.registry import ATTACKS, AttackEntry
+from robench.entries.entry import AttackEntry
+from robench.entries.registry import ATTACKS
 from robench.errors import UsageError
 
 

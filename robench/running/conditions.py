@@ -7,7 +7,8 @@ from typing import Any
 
 from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import AttackCard, DatasetCard, Goal, Knowledge, Norm
-from robench.entries.registry import ATTACKS, AttackEntry
+from robench.entries.entry import AttackEntry
+from robench.entries.registry import ATTACKS
 from robench.errors import UsageError
 
 

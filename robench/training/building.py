@@ -7,7 +7,8 @@ import torch
 from robench.data.splits import Splits
 from robench.entries.calls import Call
 from robench.entries.cards import DatasetCard, DefenseCard
-from robench.entries.registry import DEFENSES, Entry
+from robench.entries.entry import Entry
+from robench.entries.registry import DEFENSES
 from robench.errors import DataError, UsageError
 from robench.training.recipe import Recipe, Task
 

@@ -21,7 +21,8 @@ from robench.attacking.expectation import Expectation
 from robench.data.splits import Splits
 from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import DatasetCard
-from robench.entries.registry import DEFENSES, Entry
+from robench.entries.entry import Entry
+from robench.entries.registry import DEFENSES
 from robench.errors import DataError, ModelError, UsageError
 from robench.files import atomic_path
 from robench.hashing import ENGINE, digest, file_digest
