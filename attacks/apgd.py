@@ -18,7 +18,6 @@ from robench import (
     l2,
     length,
     picked,
-    reached,
     rowwise,
     runners_up,
 )
@@ -169,17 +168,18 @@ def _climb(
     point = project(inputs + eps * noise / rowwise(size, noise), rows)
     result, hit = point.clone(), torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
     size = torch.full_like(size, 2 * eps)
+    losses = torch.full_like(size, -torch.inf, dtype=torch.float64)  # float32 would hide the rises of small logits
     before = best = point
     best_gradient = torch.zeros_like(point)
-    best_loss, previous = torch.full_like(size, -torch.inf), torch.full_like(size, torch.inf)
+    best_loss, previous = losses, -losses
     best_at_look, rises, reduced = best_loss.clone(), torch.zeros_like(size), torch.ones_like(hit)
     look, shrink, least = max(int(0.22 * steps), 1), max(int(0.03 * steps), 1), max(int(0.06 * steps), 1)
     since = 0
     for step in range(steps + 1):
         probe = point.clone().requires_grad_()
         logits = model(probe, rows)
-        value = (cross_entropy if loss == "ce" else dlr)(logits, labels[rows], picked(aims, rows))
-        going = ~reached(logits.detach(), labels[rows], picked(targets, rows))
+        value = (cross_entropy if loss == "ce" else dlr)(logits.double(), labels[rows], picked(aims, rows))
+        going = ~model.reached(logits.detach(), labels[rows], picked(targets, rows), rows)
         last = step == steps or not going.any()
         gradient = torch.zeros_like(point) if last else model.gradient(probe, value)
         value = value.detach()

@@ -12,10 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robench import Classifier, Knowledge, Norm, Positive, Radius, UsageError, attack, did_you_mean, digest
+from robench import (
+    Classifier,
+    Knowledge,
+    Norm,
+    Positive,
+    Radius,
+    UsageError,
+    attack,
+    did_you_mean,
+    digest,
+    inside,
+    into_ball,
+    lengths,
+    picked,
+    rowwise,
+)
 
 _ONE_AT_A_TIME = threading.Lock()
 """ART draws from numpy's global random state, and seeds are put there."""
+FURTHER = [1e-5 * 4**k for k in range(6)]
+"""Shares by which a perturbation is lengthened that ends so near to the boundary that last bits decide on which side."""
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -51,6 +68,10 @@ def art(
 ) -> Tensor:
     """Any evasion attack of ART by the name of its class: art("DeepFool", norm="l2", max_iter=50).
 
+    An image that ART leaves beyond the boundary by less than the judge asks for (its DeepFool does) is moved on along its
+    own perturbation, by 1 % at most. Where its last image fails, or without eps is not the nearest that it asked about and
+    that reached the goal, that one is taken.
+
     Args:
         inputs: images in [0, 1], (N, C, H, W).
         name: of a class in art.attacks.evasion; further options are that class's own.
@@ -65,11 +86,11 @@ def art(
     offered = {"eps": eps, "targeted": targets is not None, "verbose": False, "summary_writer": False}
     given = options | {option: value for option, value in offered.items() if option in accepted and value is not None}
     parts = [torch.arange(len(inputs))] if together else [torch.tensor([row]) for row in range(len(inputs))]
-    goal = labels if targets is None else targets
     found = inputs.clone()
     with _ONE_AT_A_TIME:
         for rows in parts:
-            found[rows] = _generate(kind, given, model.of(rows), inputs[rows], goal[rows])
+            asked = _Asked(model.of(rows), inputs[rows], labels[rows], picked(targets, rows), norm, eps)
+            found[rows] = asked.mended(_generate(kind, given, asked))
     return found
 
 
@@ -109,16 +130,66 @@ def boundary(
     return art(model, inputs, labels, name="BoundaryAttack", norm="l2", targets=targets, max_iter=steps)
 
 
-class _Counted(nn.Module):
-    """The classifier as ART sees it: any number of queries about its images, in float32, counted for each."""
+class _Asked(nn.Module):
+    """The classifier as ART sees it: any number of queries about its images, in float32, counted for each.
 
-    def __init__(self, model: Classifier) -> None:
+    Of a single image it remembers the nearest query that reached the goal.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        inputs: Tensor,
+        labels: Tensor,
+        targets: Tensor | None,
+        norm: str,
+        eps: float | None,
+    ) -> None:
         super().__init__()
-        self._model = model
+        self.model, self.inputs, self.labels, self.targets = model, inputs, labels, targets
+        self.norm, self.eps = norm, eps
+        self._nearest, self._size = inputs.clone(), torch.inf
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = torch.arange(len(x)) % len(self._model.ids)
-        return self._model(x.float(), rows)
+        rows = torch.arange(len(x)) % len(self.inputs)
+        logits = self.model(x.float(), rows)
+        if len(self.inputs) == 1:
+            self._remember(x.detach().to(self.inputs), self._won(x.detach().to(self.inputs), logits.detach(), rows))
+        return logits
+
+    def _won(self, x: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
+        """Where the goal is reached inside the box and the ball, bool, (N,)."""
+        won = self.model.reached(logits, self.labels[rows], picked(self.targets, rows), rows)
+        won &= ((x >= 0) & (x <= 1)).flatten(1).all(1)
+        return won if self.eps is None else won & inside(x, self.inputs[rows], self.norm, self.eps)
+
+    def _remember(self, x: Tensor, won: Tensor) -> None:
+        sizes = lengths(x.double() - self.inputs.double())[self.norm].masked_fill(~won, torch.inf)
+        best = int(sizes.argmin())
+        if sizes[best] < self._size:
+            self._nearest, self._size = x[best : best + 1].clone(), float(sizes[best])
+
+    @torch.no_grad()
+    def mended(self, found: Tensor) -> Tensor:
+        """What ART found, moved on where it stands on the boundary; or the nearest query that reached the goal."""
+        rows = torch.arange(len(found))
+        logits = self.model(found, rows)
+        left = ~self._won(found, logits, rows)
+        goal = self.labels if self.targets is None else self.targets
+        beyond = (logits.argmax(1) == goal) == (self.targets is not None)
+        for share in FURTHER:
+            rows = (left & beyond).nonzero().squeeze(1)
+            if not len(rows):
+                break
+            delta = (1 + share) * (found[rows] - self.inputs[rows])
+            delta = delta if self.eps is None or self.norm == "l0" else into_ball(delta, self.eps, self.norm)
+            moved = (self.inputs[rows] + delta).clamp(0, 1)
+            won = self._won(moved, self.model(moved, rows.cpu()), rows.cpu())
+            found[rows[won]] = moved[won]
+            left[rows[won]] = False
+        size = lengths(found.double() - self.inputs.double())[self.norm]
+        lost = (self._size < size) if self.eps is None else torch.zeros_like(left)
+        return torch.where(rowwise((left | lost) & (self._size < torch.inf), found), self._nearest, found)
 
 
 def _class_of(name: str) -> type:
@@ -135,8 +206,10 @@ def _class_of(name: str) -> type:
     return kind
 
 
-def _generate(kind: type, options: dict[str, Any], model: Classifier, inputs: Tensor, goal: Tensor) -> Tensor:
+def _generate(kind: type, options: dict[str, Any], asked: _Asked) -> Tensor:
     """One call of ART, its random numbers those of the first image."""
+    model, inputs = asked.model, asked.inputs
+    goal = asked.labels if asked.targets is None else asked.targets
     from art.estimators.classification import PyTorchClassifier
 
     seed = int(digest([model.seed, model.ids[0]], 8), 16)
@@ -158,7 +231,7 @@ def _generate(kind: type, options: dict[str, Any], model: Classifier, inputs: Te
             warnings.simplefilter("ignore")
             torch.manual_seed(seed)
             classifier = PyTorchClassifier(
-                _Counted(model),
+                asked,
                 nn.CrossEntropyLoss(),
                 tuple(inputs.shape[1:]),
                 model.classes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import ATTACKS, AttackCall, Call, Classifier, Radius, attack, lengths, reached
+from robench import ATTACKS, AttackCall, Call, Classifier, Radius, attack, inside
 
 
 def standard(norm: str) -> list[Call]:
@@ -77,8 +77,8 @@ def _one_after_another(
         options = entry.options_within(part, eps=eps, enough=eps)
         found = entry.function(model.of(left), inputs[left], labels[left], **options)
         with torch.no_grad():
-            hit = reached(model(found, left), labels[left], None)
-        hit &= lengths(found - inputs[left])[norm] <= eps * (1 + 1e-6)
+            hit = model.reached(model(found, left), labels[left], None, left)
+        hit &= inside(found, inputs[left], norm, eps)
         result[left[hit]] = found[hit]
         left = left[~hit]
         if not len(left):

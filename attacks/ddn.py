@@ -17,7 +17,6 @@ from robench import (
     l2,
     linear_distance,
     one_a_row,
-    reached,
     rowwise,
 )
 
@@ -66,7 +65,7 @@ def ddn(
     for step in range(steps + 1):
         point = (inputs + delta).requires_grad_()
         logits = model(point)
-        hit, size = reached(logits.detach(), labels, targets), l2(delta)
+        hit, size = model.reached(logits.detach(), labels, targets), l2(delta)
         better = hit & (size < nearest)
         best = torch.where(rowwise(better, best), point.detach(), best)
         nearest = torch.where(better, size, nearest)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from robench import Classifier, NotNegative, Positive, attack, l2, picked, reached, rowwise, runners_up
+from robench import Bounds, Classifier, NotNegative, Positive, attack, l2, picked, rowwise, runners_up
 
 
 @attack(
@@ -23,7 +25,7 @@ def deepfool(
     *,
     targets: Tensor | None = None,
     steps: Positive = 50,
-    candidates: Positive = 10,
+    candidates: Annotated[int, Bounds(2)] = 10,
     overshoot: NotNegative = 0.02,
 ) -> Tensor:
     """DeepFool: steps to the nearest of the linearised boundaries until the label is left. Quick, not the nearest.
@@ -44,7 +46,7 @@ def deepfool(
     for step in range(steps + 1):
         point = (inputs[rows] + (1 + overshoot) * total[rows]).clamp(0, 1).requires_grad_()
         logits = model(point, rows)
-        going = ~reached(logits.detach(), labels[rows], picked(targets, rows))
+        going = ~model.reached(logits.detach(), labels[rows], picked(targets, rows), rows)
         found[rows[~going]] = point.detach()[~going]
         if step == steps or not going.any():
             break
@@ -58,7 +60,7 @@ def deepfool(
             distance = gap.detach().abs() / length
             closer = distance < nearest
             nearest = torch.where(closer, distance, nearest)
-            step_there = slope * rowwise((distance + 1e-4 / length) / length, slope)
+            step_there = slope * rowwise((distance + model.stop_margin(length, rows) / length) / length, slope)
             move = torch.where(rowwise(closer, move), step_there, move)
         total[rows] += move
         rows = rows[going]

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from robench import (
-    STOP_MARGIN,
     Above0,
     Classifier,
     NotNegative,
@@ -18,6 +17,7 @@ from robench import (
     one_a_row,
     picked,
     rowwise,
+    weight_scale,
 )
 
 
@@ -53,24 +53,25 @@ def ead(
         targets: classes to be taken for, (N,); None to leave the label.
         search_steps: values of c tried for an image; it grows tenfold until one succeeds.
         steps: of the descent for each c.
+        initial_c: for logits whose spread is 10; where theirs is another, in inverse proportion to it.
         lr: of the first step; it falls with the square root of the steps that are left.
         beta: weight of the L1 norm: a pixel that moves less than this is set back.
         decision: which of the successes is kept: the one nearest in L1, or in ‖δ‖² + β·‖δ‖₁.
-        abort_early: give a value of c up when the loss has not fallen in a tenth of the steps (per image); a quarter of
+        abort_early: give a value of c up when the loss has not fallen in a tenth of the steps, at least 10 (per image); a quarter of
             the passes, perturbations a sixth larger.
 
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
-    wanted = confidence + STOP_MARGIN
+    wanted = confidence + model.stop_margin(inputs)
     best, best_size = inputs.clone(), one_a_row(inputs, torch.inf)
     low, high = torch.zeros_like(best_size), torch.full_like(best_size, torch.inf)
-    c = torch.full_like(best_size, initial_c)
+    c = initial_c * weight_scale(model.spread(inputs))
 
     def keep(points: Tensor, margins: Tensor, rows: Tensor, succeeded: Tensor) -> None:
         delta = (points - inputs[rows]).flatten(1)
         size = delta.abs().sum(1) if decision == "l1" else delta.square().sum(1) + beta * delta.abs().sum(1)
-        success = margins > wanted
+        success = margins > wanted[rows]
         better = success & (size < best_size[rows])
         best[rows[better]], best_size[rows[better]] = points[better], size[better]
         succeeded[rows[success]] = True
@@ -82,7 +83,7 @@ def ead(
         for step in range(steps):
             probe = ahead.detach().requires_grad_()
             margins = goal_margin(model(probe, rows), labels[rows], picked(targets, rows))
-            loss = (probe - inputs[rows]).square().flatten(1).sum(1) + c[rows] * (wanted - margins).relu()
+            loss = (probe - inputs[rows]).square().flatten(1).sum(1) + c[rows] * (wanted[rows] - margins).relu()
             gradient = model.gradient(probe, loss)
             with torch.no_grad():
                 keep(probe.detach(), margins, rows, succeeded)
@@ -92,7 +93,7 @@ def ead(
                 point = moved
                 if step == steps - 1:
                     keep(point, goal_margin(model(point, rows), labels[rows], picked(targets, rows)), rows, succeeded)
-                if abort_early and step % max(1, steps // 10) == 0:
+                if abort_early and step % max(10, steps // 10) == 0:
                     value = loss.detach() + beta * (probe - inputs[rows]).abs().flatten(1).sum(1)
                     going = value <= 0.9999 * before
                     rows, point, ahead, before = rows[going], point[going], ahead[going], value[going]

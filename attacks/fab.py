@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from robench import (
-    STOP_MARGIN,
     Above0,
     Classifier,
     Positive,
@@ -16,7 +15,6 @@ from robench import (
     length,
     one_a_row,
     picked,
-    reached,
     rowwise,
     runners_up,
     to_hyperplane,
@@ -104,6 +102,12 @@ def _fab(
     enough: float,
 ) -> Tensor:
     best, nearest = inputs.clone(), one_a_row(inputs, torch.inf)
+
+    def keep(points: Tensor, rows: Tensor, hit: Tensor) -> None:
+        size = length(points - inputs[rows], norm)
+        better = hit & (size < nearest[rows])
+        best[rows[better]], nearest[rows[better]] = points[better], size[better]
+
     with torch.no_grad():
         aims = runners_up(model(inputs), labels, target_classes) if targets is None else targets[:, None]
     for aim in aims.unbind(1):
@@ -115,14 +119,16 @@ def _fab(
             goal, own = aim[rows, None], labels[rows, None]
             point.requires_grad_()
             logits = model(point, rows)
-            gap = (logits.gather(1, goal) - logits.gather(1, own)).squeeze(1) - 2 * STOP_MARGIN
+            hit = model.reached(logits.detach(), labels[rows], picked(targets, rows), rows)
+            keep(point.detach(), rows, hit)
+            gap = (logits.gather(1, goal) - logits.gather(1, own)).squeeze(1) - 2 * model.stop_margin(
+                inputs[rows], rows
+            )
             slope = model.gradient(point, gap)
             with torch.no_grad():
                 point = _projected(point, inputs[rows], gap, slope, norm, alpha_max, eta)
-                hit = reached(model(point, rows), labels[rows], picked(targets, rows))
-                size = length(point - inputs[rows], norm)
-                better = hit & (size < nearest[rows])
-                best[rows[better]], nearest[rows[better]] = point[better], size[better]
+                hit = model.reached(model(point, rows), labels[rows], picked(targets, rows), rows)
+                keep(point, rows, hit)
                 point = torch.where(rowwise(hit, point), inputs[rows] + beta * (point - inputs[rows]), point)
                 going = nearest[rows] > enough
                 rows, point = rows[going], point[going]

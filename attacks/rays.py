@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, Positive, attack, picked, reached, rowwise
+from robench import Above0, Classifier, Positive, attack, picked, rowwise
 
 
 @attack(
@@ -59,7 +59,7 @@ def rays(
             ray = torch.where(inside, -signs[rows], signs[rows])
             asked = torch.where(bisecting[rows], (low[rows] + high[rows]) / 2, best[rows].clamp_max(1.0))
             point = (inputs[rows] + rowwise(asked, inputs) * ray.view(-1, *inputs.shape[1:])).clamp(0, 1)
-            hit = reached(model(point, rows), labels[rows], picked(targets, rows))
+            hit = model.reached(model(point, rows), labels[rows], picked(targets, rows), rows)
             result[rows[hit]] = point[hit]
             starts = hit & ~bisecting[rows]
             high[rows[hit]] = asked[hit]

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from robench import (
-    STOP_MARGIN,
     Classifier,
     Positive,
     PositiveShare,
@@ -157,7 +156,7 @@ def _search(
         point = start(rows)
         best = goal_margin(model(point, rows), labels, targets)
         for step in range(1, queries):
-            solved = best > STOP_MARGIN
+            solved = best > model.stop_margin(best, rows)
             if solved.any():
                 result[rows[solved]] = point[solved]
                 rows, point, best = rows[~solved], point[~solved], best[~solved]

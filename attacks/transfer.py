@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from robench import (
@@ -17,6 +18,7 @@ from robench import (
     Source,
     UsageError,
     attack,
+    spread,
     white_box_attack,
 )
 
@@ -39,6 +41,8 @@ def _check(options: dict[str, Any]) -> None:
     if options["mode"] == "pure" and options["rounds"]:
         raise UsageError("transfer(mode='pure') asks the target nothing, so that it has no rounds; leave rounds out")
     entry = white_box_attack(options["attack"], "transfer")
+    if options["targets"] is not None and "targets" not in entry.options:
+        raise UsageError(f"{entry.name} cannot be targeted; leave targets out, or take an attack that can, such as mim")
     entry.options_within(options["attack"])
     if (entry.card.norm, entry.card.goal) != ("linf", "budget"):
         raise UsageError(
@@ -77,6 +81,10 @@ def transfer(
     """
     entry = ATTACKS[attack.name]
     options = entry.options_within(attack, eps=eps, targets=targets)
-    surrogate = Classifier(source, model.classes, model.ids, seed=model.seed, name="the transfer's source")
+    with torch.no_grad():
+        scale = spread(source(inputs.clone()))
+    surrogate = Classifier(
+        source, model.classes, model.ids, seed=model.seed, name="the transfer's source", spread=scale
+    )
     found: Tensor = entry.function(surrogate, inputs, labels, **options)
     return found

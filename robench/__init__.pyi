@@ -38,15 +38,14 @@ from robench.entries.white_box import white_box_attack as white_box_attack
 # For attacks: the counted model, losses and margins, norms and projections, descents, patches, Carlini & Wagner's parts
 from robench.attacking.classifier import Classifier as Classifier
 from robench.attacking.draws import Draws as Draws
-from robench.attacking.classifier import held_still as held_still
-from robench.attacking.losses import STOP_MARGIN as STOP_MARGIN
+from robench.attacking.stillness import held_still as held_still
 from robench.attacking.losses import cross_entropy as cross_entropy
 from robench.attacking.losses import dlr as dlr
 from robench.attacking.losses import goal_margin as goal_margin
-from robench.attacking.losses import linear_distance as linear_distance
 from robench.attacking.losses import picked as picked
-from robench.attacking.losses import reached as reached
 from robench.attacking.losses import runners_up as runners_up
+from robench.attacking.losses import spread as spread
+from robench.attacking.norms import inside as inside
 from robench.attacking.norms import into_ball as into_ball
 from robench.attacking.norms import l2 as l2
 from robench.attacking.norms import length as length
@@ -55,6 +54,7 @@ from robench.attacking.norms import one_a_row as one_a_row
 from robench.attacking.norms import rowwise as rowwise
 from robench.attacking.norms import to_hyperplane as to_hyperplane
 from robench.attacking.descent import descend as descend
+from robench.attacking.descent import linear_distance as linear_distance
 from robench.attacking.patches import patch_mask as patch_mask
 from robench.attacking.corruptions import CORRUPTIONS as CORRUPTIONS
 from robench.attacking.corruptions import CorruptionName as CorruptionName
@@ -62,6 +62,7 @@ from robench.attacking.carlini import BoxVariable as BoxVariable
 from robench.attacking.carlini import RowAdam as RowAdam
 from robench.attacking.carlini import from_box as from_box
 from robench.attacking.carlini import to_box as to_box
+from robench.attacking.carlini import weight_scale as weight_scale
 
 # For defenses: recipes and objectives, the adversary of a training, attention and features, stand-in slopes
 from robench.training.recipe import Task as Task

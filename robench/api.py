@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
-from robench.attacking.classifier import frozen
 from robench.attacking.expectation import Expectation
+from robench.attacking.stillness import held_still, native, refuse_unmade
 from robench.console import Reporter, Silent
 from robench.data.loading import load_data
 from robench.data.splits import Split
@@ -131,6 +132,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """Attack any model that maps images in [0, 1], (N, C, H, W), to logits, and return the records; nothing is stored.
 
+    It is judged as it is, in its own precision, and comes back as it was: weights, modes, precision, what learns.
+
     Args:
         attack: one with a single condition; give eps where it takes one.
         split: see `Split.of`.
@@ -157,13 +160,12 @@ def evaluate(
         raise UsageError(
             f"{asked[0].text} needs a data set to train its source on; use robench.run, with the model as a defense"
         )
-    where = Settings(device=device).torch_device()
-    gradients = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    modes = {name: part.training for name, part in model.named_modules()}
-    module, count = frozen(model, where), classes or int(split.targets().max()) + 1
-    memory = _Memory()
+    refuse_unmade(model, "the model")
+    where, count = Settings(device=device).torch_device(), classes or int(split.targets().max()) + 1
+    memory, home = _Memory(), next((p.device for p in model.parameters()), where)
     try:
-        with one_intra_op_thread():
+        with one_intra_op_thread(), held_still(model):
+            module = native(model.to(where), torch.float32)
             attacked = Expectation(module) if stochastic else module
             subject = Subject("the model", attacked, count, where, split).with_clean_logits()
             preflight(subject, gradients=asked[0].knowledge == "white-box")
@@ -179,10 +181,7 @@ def evaluate(
                 done=lambda _: None,
             )
     finally:
-        for name, part in model.named_modules():
-            part.training = modes[name]
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(gradients[name])
+        model.to(home)
     return pd.concat(memory.frames, ignore_index=True)
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robench.attacking.classifier import Classifier, checked_forward, count_classes, held_still
+from robench.attacking.classifier import Classifier, checked_forward, count_classes
 from robench.attacking.draws import Draws
+from robench.attacking.losses import spread
+from robench.attacking.stillness import held_still, native, refuse_unmade, unchanged
 from robench.attacking.targets import resolve_targets
 from robench.errors import ModelError, UsageError
 from robench.hashing import pixel_ids
@@ -54,17 +56,21 @@ def attack_alone(
         )
     ids = input_ids(inputs)
     others = [value for value in options.values() if isinstance(value, nn.Module)]
-    with held_still(nn.ModuleList([model, *others])):
-        classes = count_classes(model, inputs, "the model")
+    for module in [model, *others]:
+        refuse_unmade(module, "the model")
+    module = native(model, inputs.dtype)
+    with held_still(nn.ModuleList([model, *others])), unchanged([model, *others], name):
+        classes = count_classes(module, inputs, "the model")
         with torch.no_grad():
-            logits = checked_forward(model, inputs, classes, "the model")
+            logits = checked_forward(module, inputs, classes, "the model")
         _in_range(labels, classes, "labels", name)
         if "targets" in options:
             options = {**options, "targets": _targets(options["targets"], labels, logits, Draws(seed, ids), name)}
             if options["targets"] is not None:
                 _in_range(options["targets"], classes, "targets", name)
         with torch.enable_grad():
-            return attack(Classifier(model, classes, ids, seed=seed), inputs, labels, **options).detach()
+            classifier = Classifier(module, classes, ids, seed=seed, spread=spread(logits))
+            return attack(classifier, inputs, labels, **options).detach()
 
 
 def _in_range(chosen: Tensor, classes: int, what: str, name: str) -> None:

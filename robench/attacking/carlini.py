@@ -13,6 +13,7 @@ BoxVariable = Literal["sine", "tanh"]
 """tanh is Carlini & Wagner's. It is exponentially flat at its ends, where black and white pixels lie, so that a few
 hundred steps leave them where they are; the sine is not (docs/measurements/attacks.md)."""
 
+USUAL_SPREAD = 10.0
 INSIDE = 0.999999
 """Images begin this far inside the box: at its very faces both functions have no slope."""
 
@@ -36,6 +37,16 @@ def from_box(inputs: Tensor, variable: BoxVariable) -> Tensor:
     """
     centred = (2 * inputs - 1) * INSIDE
     return torch.asin(centred) if variable == "sine" else torch.atanh(centred)
+
+
+def weight_scale(spread: Tensor) -> Tensor:
+    """By what the constants c are multiplied, (N,): they weigh the goal, in logits, against pixels; 1 for a spread of 10.
+
+    Example:
+        >>> weight_scale(torch.tensor([10.0, 1e-5]))
+        tensor([1.0000e+00, 1.0000e+06])
+    """
+    return USUAL_SPREAD / spread.clamp_min(1e-12)
 
 
 class RowAdam:

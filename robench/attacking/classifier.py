@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import copy
 
 import torch
 from torch import Tensor, nn
 
 from robench.attacking.draws import Draws
+from robench.attacking.losses import STOP_SHARE, goal_margin
 from robench.errors import ModelError, ran_out
 
 
@@ -20,6 +20,8 @@ class Cancelled(Exception):
 
 def checked_forward(module: nn.Module, inputs: Tensor, classes: int, name: str) -> Tensor:
     """Logits of a model, with what the model does wrong said in one message.
+
+    The model gets a copy of the inputs: it may work in place. Logits of less than 32 bits become float32.
 
     Raises:
         ModelError: it raises, or its output is not finite or not of shape (N, classes).
@@ -34,7 +36,7 @@ def checked_forward(module: nn.Module, inputs: Tensor, classes: int, name: str) 
         raise ModelError(
             f"{name} returned logits that are not finite (first at image {row} of the batch); logits must be finite numbers"
         )
-    return logits
+    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
 
 
 def count_classes(module: nn.Module, inputs: Tensor, name: str) -> int:
@@ -53,7 +55,7 @@ def count_classes(module: nn.Module, inputs: Tensor, name: str) -> int:
 
 def _forward(module: nn.Module, inputs: Tensor, name: str) -> Tensor:
     try:
-        logits: Tensor = module(inputs)
+        logits: Tensor = module(inputs.clone())
     except Exception as error:
         if ran_out(error):
             raise
@@ -79,6 +81,7 @@ class Classifier:
 
     Args:
         half: make the passes in bfloat16.
+        spread: of each image's logits before the attack, (images,), as `robench.spread` has it; None: 1 for each.
 
     Example:
         >>> model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 3, ["first", "second"], seed=0)
@@ -99,6 +102,7 @@ class Classifier:
         name: str = "the model",
         stop: threading.Event | None = None,
         half: bool = False,
+        spread: Tensor | None = None,
     ) -> None:
         self._module = module
         self._half = half
@@ -111,6 +115,7 @@ class Classifier:
         self.seed = seed
         self.draws = Draws(seed, ids)
         self._places = torch.arange(len(ids))
+        self._spread = torch.ones(len(ids), dtype=torch.float64) if spread is None else spread.detach().cpu().double()
         self.forwards = torch.zeros(len(ids), dtype=torch.int64)
         self.backwards = torch.zeros(len(ids), dtype=torch.int64)
 
@@ -120,12 +125,35 @@ class Classifier:
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._half):
             logits = checked_forward(self._module, inputs, self.classes, self._name)
         logits = logits.to(inputs.dtype)
-        places = self._places[: len(inputs)] if rows is None else self._places[rows.cpu()]
+        places = self._placed(rows, len(inputs))
         ones = torch.full_like(places, self._cost)
         self.forwards.index_add_(0, places, ones)
         if logits.requires_grad:
             logits.register_hook(lambda _: self._count_backward(places, ones))  # type: ignore[no-untyped-call]
         return logits
+
+    def _placed(self, rows: Tensor | None, count: int) -> Tensor:
+        """Places of the images in the shard."""
+        return self._places[:count] if rows is None else self._places[rows.cpu()]
+
+    def spread(self, like: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The scale of each image's logits, (n,), of the type of `like`, (n, ...); see `robench.spread`."""
+        return self._spread[self._placed(rows, len(like))].to(like)
+
+    def stop_margin(self, like: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The margin, in logits, above which an attack takes its goal as reached, (n,), of the type of `like`, (n, ...).
+
+        It is a share of the image's own spread of logits, ten times what the judge asks for in its own forward pass.
+        """
+        return STOP_SHARE * self.spread(like, rows)
+
+    def reached(self, logits: Tensor, labels: Tensor, targets: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Where the goal is reached, safely enough that the judge will agree, bool, (n,).
+
+        Args:
+            labels, targets: of these rows, (n,).
+        """
+        return goal_margin(logits, labels, targets) > self.stop_margin(logits, rows)
 
     def of(self, rows: Tensor) -> Classifier:
         """The same model for some of the images, which may repeat: row r of its batches is image rows[r] of this one.
@@ -166,29 +194,3 @@ class Classifier:
 def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Module:
     """The module in eval mode on a device, its parameters without gradients; for models that robench owns."""
     return module.to(device=device, dtype=dtype).eval().requires_grad_(False)
-
-
-@contextmanager
-def held_still(module: nn.Module) -> Iterator[None]:
-    """The module in eval mode, its parameters without gradients; every part of it as it was, afterwards.
-
-    Example:
-        >>> net = nn.Linear(2, 2).train()
-        >>> with held_still(net):
-        ...     net.training, net.weight.requires_grad
-        (False, False)
-        >>> net.training, net.weight.requires_grad
-        (True, True)
-    """
-    modes = [(part, part.training) for part in module.modules()]
-    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    module.eval()
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
-        for parameter in learning:
-            parameter.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""Projected descent: the loop that PGD, its momentum form and its patch form share."""
+"""Descents: how far ahead the goal seems to lie, and the projected loop that PGD, its momentum and its patch form share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from robench.attacking.classifier import Classifier
-from robench.attacking.losses import cross_entropy, picked, reached
-from robench.attacking.norms import into_ball
+from robench.attacking.losses import cross_entropy, goal_margin, picked
+from robench.attacking.norms import into_ball, l2
 
 Start = Callable[[int, Tensor], Tensor]
 """(restart, rows) → the perturbations that these images begin with."""
@@ -68,7 +68,7 @@ def descend(
             logits = model(probe, rows)
             going = torch.ones_like(rows, dtype=torch.bool)
             if until_success:
-                fooled = reached(logits.detach(), labels[rows], picked(targets, rows))
+                fooled = model.reached(logits.detach(), labels[rows], picked(targets, rows), rows)
                 going = ~fooled | (patience[rows] > 0)
                 patience[rows] -= fooled.long()
                 if not going.any():
@@ -81,8 +81,27 @@ def descend(
             rows = rows[going]
             adversarial[rows] = moved[going]
         if restart + 1 < restarts:
-            fooled = reached(model(adversarial[left], left).detach(), labels[left], picked(targets, left))
+            with torch.no_grad():
+                logits = model(adversarial[left], left)
+            fooled = model.reached(logits, labels[left], picked(targets, left), left)
             left = left[~fooled]
             if not len(left):
                 break
     return adversarial
+
+
+def linear_distance(model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """How far away in L2 the goal lies, as the slope of its margin at the image has it, (N,): a first guess.
+
+    Costs a forward and a backward pass.
+
+    Example:
+        >>> net = nn.Linear(2, 2, bias=False)
+        >>> net.weight.data = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+        >>> linear_distance(Classifier(net, 2, ["a"]), torch.tensor([[0.3, 0.5]]), torch.tensor([0]), None)
+        tensor([0.3001])
+    """
+    probe = inputs.clone().requires_grad_()
+    found = goal_margin(model(probe), labels, targets)
+    slope = l2(model.gradient(probe, found)).clamp_min(1e-12)
+    return (model.stop_margin(inputs) - found.detach()).relu() / slope

@@ -35,7 +35,7 @@ class Expectation(nn.Module):
         devices = [inputs.device] if inputs.device.type == "cuda" else []
         with _RANDOM_STATE, torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            total = torch.stack([self.module(inputs).float().softmax(1) for _ in range(self.draws)])
+            total = torch.stack([self.module(inputs.clone()).float().softmax(1) for _ in range(self.draws)])
         mean: Tensor = total.mean(0)
         return mean.clamp_min(1e-30).log()
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robench.attacking.norms import l2
+SUCCESS_SHARE = 1e-5
+"""Success needs a margin above this share of the spread of the image's clean logits, so that last bits do not decide it."""
+STOP_SHARE = 1e-4
+"""An attack takes its goal as reached above this share: ten times what the judge asks for in its own forward pass."""
 
-if TYPE_CHECKING:
-    from robench.attacking.classifier import Classifier
 
-STOP_MARGIN = 1e-4
-"""An attack takes its goal as reached above this margin: ten times what the judge asks for in its own forward pass."""
+def spread(logits: Tensor) -> Tensor:
+    """The scale that margins are measured by, (N,): the largest logit minus the third largest (of two classes, the second).
+
+    Not the smallest: classes that a model leaves out may stand at -1e9. Not below a tenth of the largest logit's size,
+    since of that float32 keeps seven digits.
+
+    Example:
+        >>> spread(torch.tensor([[5.0, 4.0, 2.0, -1e9], [1.0, 1.0, 1.0, 1.0]]))
+        tensor([3.0000, 0.1000])
+    """
+    top = logits.topk(min(3, logits.shape[1]), dim=1).values
+    return torch.maximum(top[:, 0] - top[:, -1], 0.1 * top[:, 0].abs())
 
 
 def margin(logits: Tensor, classes: Tensor) -> Tensor:
@@ -34,33 +43,6 @@ def goal_margin(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tenso
         tensor([-3.])
     """
     return -margin(logits, labels) if targets is None else margin(logits, targets)
-
-
-def reached(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """Where the goal is reached, safely enough that the judge will agree, bool, (N,).
-
-    Example:
-        >>> reached(torch.tensor([[2.0, 5.0], [5.0, 2.0]]), torch.tensor([1, 1]), None)
-        tensor([False,  True])
-    """
-    return goal_margin(logits, labels, targets) > STOP_MARGIN
-
-
-def linear_distance(model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """How far away in L2 the goal lies, as the slope of its margin at the image has it, (N,): a first guess.
-
-    Costs a forward and a backward pass.
-
-    Example:
-        >>> net = nn.Linear(2, 2, bias=False)
-        >>> net.weight.data = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
-        >>> linear_distance(Classifier(net, 2, ["a"]), torch.tensor([[0.3, 0.5]]), torch.tensor([0]), None)
-        tensor([0.3001])
-    """
-    probe = inputs.clone().requires_grad_()
-    found = goal_margin(model(probe), labels, targets)
-    slope = l2(model.gradient(probe, found)).clamp_min(1e-12)
-    return (STOP_MARGIN - found.detach()).relu() / slope
 
 
 def picked(values: Tensor | None, rows: Tensor) -> Tensor | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from robench.attacking.balls import largest_inside
+
 
 def lengths(delta: Tensor) -> dict[str, Tensor]:
     """L0, L1, L2 and L∞ of each perturbation, float64, (N,); for pixels in [0, 1].
@@ -22,6 +24,16 @@ def lengths(delta: Tensor) -> dict[str, Tensor]:
         "l2": flat.square().sum(1).sqrt(),
         "linf": flat.amax(1),
     }
+
+
+def inside(adversarial: Tensor, inputs: Tensor, norm: str, eps: float) -> Tensor:
+    """Where adversarial inputs lie in the ball around the inputs, as the judge has it, bool, (N,).
+
+    Example:
+        >>> inside(torch.tensor([[0.5], [0.7]]), torch.tensor([[0.4], [0.4]]), "linf", 0.1)
+        tensor([ True, False])
+    """
+    return lengths(adversarial.double() - inputs.double())[norm] <= largest_inside(norm, eps)
 
 
 def rowwise(values: Tensor, like: Tensor) -> Tensor:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+class _Held(Call):
+    """Stands for a module that a caller has at hand, in the place of the call that names one."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A registered function and the facts printed about it.
@@ -76,7 +80,7 @@ class Entry:
         """An option's value with its nested calls checked; what is passed on to them is put among the outer options."""
         if isinstance(value, list):
             return [self._settled(item, option, outer) for item in value]
-        if not isinstance(value, Call):
+        if not isinstance(value, Call) or isinstance(value, _Held):
             return value
         entry, call = self.nested(option.kind, value)
         given = entry._expanded(call.options)
@@ -158,6 +162,6 @@ class AttackEntry(Entry):
                 )
         held = {name: value for name, value in options.items() if name in [*self.sources, "targets"]}
         tensors = {name: value for name, value in held.items() if not isinstance(value, str | None)}
-        written = options | {name: None if name == "targets" else Call(name) for name in tensors}
+        written = options | {name: None if name == "targets" else _Held(name) for name in tensors}
         resolved = self.resolve(written) | tensors
         return attack_alone(self.function, resolved, model, inputs, labels, name=self.name, seed=seed)

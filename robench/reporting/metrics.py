@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from robench.attacking.balls import largest_inside
 from robench.records.schema import NORMS
 from robench.reporting.statistics import Interval, clustered, wilson
 
@@ -127,7 +128,7 @@ def fooled_within(records: pd.DataFrame, norm: str, eps: float | None) -> pd.Ser
     """
     near = records["fooled"].astype(bool)
     if eps is not None:
-        near &= records[norm].astype(float) <= eps * (1 + 1e-5) + 1e-6 * (norm == "linf")
+        near &= records[norm].astype(float) <= largest_inside(norm, eps)
     return near.groupby(records["image"].astype(str)).any()
 
 

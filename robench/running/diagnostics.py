@@ -74,7 +74,7 @@ def occlusion(subject: Subject) -> dict[str, list[float]]:
     seen = []
     for images in (inputs, torch.where(mask, noise, inputs)):
         with watched(layers) as rows, block_outputs(blocks) as features:
-            subject.module(images.to(subject.device))
+            subject.module(images.to(subject.device, copy=True))
         seen.append((rows[: len(layers)], features))
     (rows, features), (occluded_rows, occluded_features) = seen
     cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(rows, occluded_rows, strict=True)]

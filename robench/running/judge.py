@@ -13,15 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from robench.attacking.classifier import checked_forward
-from robench.attacking.losses import goal_margin
-from robench.attacking.norms import lengths
+from robench.attacking.losses import SUCCESS_SHARE, goal_margin, spread
+from robench.attacking.norms import inside, lengths
 from robench.errors import AttackError
 from robench.records.schema import frame_of
-
-SUCCESS_MARGIN = 1e-5
-"""Success needs a logit margin above this, so that last bits of float32 do not decide it."""
-TOLERANCE_LINF = 1e-6
-TOLERANCE_RELATIVE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -62,16 +57,20 @@ def judge(
     attack: str,
     name: str = "the model",
     allowed: Tensor | None = None,
+    clean: Tensor | None = None,
 ) -> Verdict:
     """Judge adversarial images.
 
     Args:
+        inputs: the images that were attacked; the model classifies them correctly.
         allowed: the pixels that may change, bool, (N, 1, H, W); None: all.
         eps: radius of the ball that they must lie in (None for a minimal attack).
         ids, attack: for the message.
+        clean: logits of the inputs, (N, classes), by whose spread success is measured; None: the model is asked again.
 
     Raises:
-        AttackError: wrong shape, a value that is not finite or outside [0, 1], or a perturbation outside the ball.
+        AttackError: wrong shape, a value that is not finite or outside [0, 1], a perturbation outside the ball, or a success
+            at an image that did not change.
     """
     _check(inputs, adversarial, norm, eps, ids, attack)
     if allowed is not None:
@@ -80,16 +79,24 @@ def judge(
     adversarial = adversarial.to(inputs)
     logits = checked_forward(module, adversarial, classes, name)
     rounded = checked_forward(module, (adversarial * 255).round().div(255), classes, name)
+    clean = checked_forward(module, inputs, classes, name) if clean is None else clean.to(inputs.device)
+    needed = SUCCESS_SHARE * spread(clean)
     hit, away = _reached(logits, labels, targets)
+    success, norms = hit > needed, lengths(adversarial.double() - inputs.double())
+    if not getattr(module, "draws", 0):  # answers of random models differ from batch to batch
+        unmoved = success & (adversarial == inputs).flatten(1).all(1)
+        _refuse(
+            unmoved, ids, attack, "is taken for another class although nothing of it changed (was the model changed?)"
+        )
     return Verdict(
         prediction=logits.argmax(1).cpu(),
-        fooled=(away > SUCCESS_MARGIN).cpu(),
-        success=(hit > SUCCESS_MARGIN).cpu(),
+        fooled=(away > needed).cpu(),
+        success=success.cpu(),
         margin=hit.cpu(),
         confidence=logits.softmax(1).gather(1, labels[:, None]).squeeze(1).cpu(),
         prediction_uint8=rounded.argmax(1).cpu(),
-        success_uint8=(_reached(rounded, labels, targets)[0] > SUCCESS_MARGIN).cpu(),
-        norms={key: value.cpu() for key, value in lengths(adversarial.double() - inputs.double()).items()},
+        success_uint8=(_reached(rounded, labels, targets)[0] > needed).cpu(),
+        norms={key: value.cpu() for key, value in norms.items()},
     )
 
 
@@ -108,9 +115,8 @@ def _check(inputs: Tensor, adversarial: Tensor, norm: str, eps: float | None, id
     _refuse((flat < 0).any(1) | (flat > 1).any(1), ids, attack, "leaves the box [0, 1]")
     if eps is not None:
         size = lengths(adversarial.double() - inputs.double())[norm]
-        allowed = eps + TOLERANCE_LINF if norm == "linf" else eps * (1 + TOLERANCE_RELATIVE) + 1e-12
         _refuse(
-            size > allowed,
+            ~inside(adversarial, inputs, norm, eps),
             ids,
             attack,
             f"lies outside the {norm} ball of radius {eps:.6g} (up to {size.max().item():.6g})",

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robench.attacking.classifier import Cancelled, Classifier
+from robench.attacking.losses import spread
 from robench.attacking.patches import patch_mask
+from robench.attacking.stillness import Kept, refuse_changed
 from robench.attacking.targets import resolve_targets
 from robench.data.splits import to_unit
 from robench.errors import AttackError, RobenchError, ran_out
@@ -28,12 +30,14 @@ def attack_shard(
     places: NDArray[np.int64],
     keep: set[str],
     stop: threading.Event | None = None,
+    still: Kept | None = None,
 ) -> pd.DataFrame:
     """Attack, judge and record some images of the split.
 
     Args:
         places: of the images in the split.
         keep: ids whose adversarial pixels go into the records.
+        still: the model's state, which the attack must leave as it is; None: this is not looked at.
     """
     started = time.thread_time() if subject.device.type == "cpu" else time.perf_counter()
     split, rule, device = subject.split, condition.targets, subject.device
@@ -44,7 +48,7 @@ def attack_shard(
         per_image = resolve_targets(rule, labels, clean, every.draws)
     correct = clean.argmax(1) == labels
 
-    def spread(rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    def each(rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """One row for each (image, target) of these images: the rows, and the targets."""
         if per_image is None:
             return rows, None
@@ -53,17 +57,26 @@ def attack_shard(
     def asked(rows: Tensor, targets: Tensor | None) -> Asked:
         return Asked([ids[r] for r in rows], labels[rows], clean[rows], targets, condition.eps)
 
-    frames = [records_of_clean_errors(asked(*spread((~correct).nonzero().squeeze(1))))]
-    rows, targets = spread(correct.nonzero().squeeze(1))
+    frames = [records_of_clean_errors(asked(*each((~correct).nonzero().squeeze(1))))]
+    rows, targets = each(correct.nonzero().squeeze(1))
     if len(rows):
         pixels = split.pixels(places[rows.numpy()])
         inputs, goal = to_unit(pixels).to(device), None if targets is None else targets.to(device)
         case = asked(rows, targets)
         half = subject.precision == "bfloat16"
         model = Classifier(
-            subject.module, subject.classes, case.ids, seed=seed, name=subject.name, stop=stop, half=half
+            subject.module,
+            subject.classes,
+            case.ids,
+            seed=seed,
+            name=subject.name,
+            stop=stop,
+            half=half,
+            spread=spread(case.clean),
         )
         adversarial = _run(condition, model, inputs, labels[rows].to(device), goal)
+        if still is not None:
+            refuse_changed(still, condition.text)
         verdict = judge(
             subject.judged,
             inputs,
@@ -77,6 +90,7 @@ def attack_shard(
             attack=condition.text,
             name=subject.name,
             allowed=_allowed(condition, model, inputs),
+            clean=case.clean,
         )
         seconds = (time.thread_time() if device.type == "cpu" else time.perf_counter()) - started
         kept = {

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from robench.attacking.classifier import Classifier
+from robench.attacking.stillness import unchanged
 from robench.errors import UsageError, ran_out
 from robench.running.conditions import Condition
 from robench.running.shards import attack_shard
@@ -66,7 +68,7 @@ def complete(
 ) -> None:
     """Attack the missing images of a unit and write them, shard by shard. What is written stays if the rest fails.
 
-    Where memory runs out, shards are halved until they fit.
+    Where memory runs out, shards are halved until they fit. The model is put back if the attack changed it.
 
     Args:
         done: told after each shard how many images it held.
@@ -77,7 +79,7 @@ def complete(
 
     def attacked(places: NDArray[np.int64]) -> pd.DataFrame:
         try:
-            return attack_shard(subject, condition, seed, places, keep, stop)
+            return attack_shard(subject, condition, seed, places, keep, stop, kept)
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
@@ -94,7 +96,8 @@ def complete(
         started = time.perf_counter()
         return attacked(places), time.perf_counter() - started
 
-    with ThreadPoolExecutor(workers) as pool:
+    others = [value for value in condition.call.options.values() if isinstance(value, nn.Module)]
+    with unchanged([subject.module, *others], condition.text) as kept, ThreadPoolExecutor(workers) as pool:
         try:
             while len(queue) or running:
                 while len(queue) and len(running) < workers:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robench.attacking.classifier import Classifier, held_still
+from robench.attacking.classifier import Classifier
+from robench.attacking.stillness import held_still
 from robench.data.splits import Split
 from robench.entries.calls import Call
 from robench.entries.registry import ATTACKS

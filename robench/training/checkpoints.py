@@ -18,6 +18,7 @@ from torch import nn
 
 from robench.attacking.classifier import checked_forward, frozen
 from robench.attacking.expectation import Expectation
+from robench.attacking.stillness import refuse_unmade
 from robench.data.splits import Splits
 from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import DatasetCard
@@ -147,6 +148,7 @@ class Checkpoint:
         for source in self.sources.values():
             source.rehearse()
         model, image = self.recipe().model.eval(), self.splits.test.inputs(slice(0, 1))
+        refuse_unmade(model, str(self.entry.shown(self.call)))
         with torch.no_grad():
             checked_forward(model, image, self.task.classes, str(self.entry.shown(self.call)))
 
