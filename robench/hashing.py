@@ -1,12 +1,9 @@
-"""Content hashes: of values, files, source code and pixels."""
+"""Content hashes: of values, files and pixels."""
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,30 +39,6 @@ def contents_digest(path: Path) -> str:
     if path.is_dir():
         return digest({f.relative_to(path).as_posix(): file_digest(f) for f in sorted(path.rglob("*")) if f.is_file()})
     return file_digest(path)[:16] if path.is_file() else ""
-
-
-def source_digest(function: Callable[..., Any]) -> str:
-    """Digest of the syntax tree of the file that defines `function`: comments and docstrings do not change it.
-
-    Nor do the defaults of the function's own options and what its decorator says: what of them can change a number is
-    hashed beside this, so that a changed default touches only what was run with it.
-    """
-    path = inspect.getsourcefile(function)
-    try:
-        source = Path(path).read_text(encoding="utf-8") if path else inspect.getsource(function)
-    except (OSError, TypeError):
-        return digest(f"{function.__module__}.{function.__qualname__}")
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
-            node.args.kw_defaults = [None] * len(node.args.kwonlyargs)
-            node.decorator_list = []
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
 def pixel_ids(images: NDArray[np.uint8]) -> NDArray[np.str_]:

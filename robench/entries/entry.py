@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from robench.entries.calls import Call
 from robench.entries.options import Option, TargetRule, checked, options_of
+from robench.entries.sources import code_behind
 from robench.errors import UsageError, did_you_mean
-from robench.hashing import source_digest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -127,9 +127,9 @@ class Entry:
                 break
         return Call(call.name, kept)
 
-    def source(self) -> str:
-        """Digest of the syntax tree of the entry's file."""
-        return source_digest(self.function)
+    def source(self) -> dict[str, str]:
+        """Digests of the syntax trees of the entry's file and of the modules of the user's that it imports, by their names."""
+        return code_behind(self.function)
 
 
 class AttackEntry(Entry):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from robench.entries.sources import files_behind
 from robench.errors import UsageError
 
 
@@ -18,23 +19,36 @@ def built_in_folder(kind: str) -> Path:
 
 
 def run_file(path: Path, name: str) -> ModuleType:
-    """Run a file as a module of this name. A file that was changed since is run again.
+    """Run a file as a module of this name. One that was changed since, or imports what was changed, is run again.
 
     Raises:
         UsageError: it raises.
     """
     loaded = sys.modules.get(name)
-    stamp = (str(path), path.stat().st_mtime_ns)
-    if loaded is not None and getattr(loaded, "__robench_stamp__", None) == stamp:
+    known: dict[str, tuple[str, int]] = getattr(loaded, "__robench_stamps__", {})
+    if loaded is not None and known == _stamps(path, {n: Path(file) for n, (file, _) in known.items() if n}):
         return loaded
+    for helper in getattr(
+        loaded, "__robench_brought__", []
+    ):  # else the old code of what it imports would be found again
+        sys.modules.pop(helper, None)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    module.__robench_stamp__ = stamp  # type: ignore[attr-defined]
+    before = set(sys.modules)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    helpers = {} if name.startswith("robench.") else files_behind(path.resolve(), module)
+    module.__robench_stamps__ = _stamps(path, helpers)  # type: ignore[attr-defined]
+    module.__robench_brought__ = sorted(set(helpers) - before)  # type: ignore[attr-defined]
     return module
+
+
+def _stamps(path: Path, helpers: dict[str, Path]) -> dict[str, tuple[str, int]]:
+    """When a file, under "", and those of the modules that it imports were changed."""
+    files = {"": path, **helpers}
+    return {name: (str(file), file.stat().st_mtime_ns if file.exists() else 0) for name, file in files.items()}

@@ -105,7 +105,7 @@ class Registry(Generic[E]):
         entry = entry or self[call.name]
         kinds = {option.name: option.kind for option in entry.options.values()}
         options = {name: self._plain(value, kinds.get(name)) for name, value in call.options.items()}
-        return {"name": entry.name, "options": options, "card": entry.card.judged(), "source": entry.source()}
+        return {"name": entry.name, "options": options, "card": entry.card.judged(), "source": {**entry.source()}}
 
     def _plain(self, value: Any, kind: str | None) -> Json:
         """An option's value with the entries in it spelled out by what they depend on."""

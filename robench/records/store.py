@@ -30,6 +30,7 @@ from robench.files import atomic_path
 from robench.hashing import file_digest
 from robench.leases import lease
 from robench.records.cards import ModelCard
+from robench.records.changes import changes
 from robench.records.manifest import Damaged, Facts, Identity, Manifest, Part, Spec, read_signed
 from robench.records.schema import KEY, WITHOUT_PIXELS, empty, to_arrow, to_frame
 
@@ -226,12 +227,11 @@ class Store:
         )
 
     def why_again(self, unit: Unit) -> str | None:
-        """Which part of the identity differs from the newest other unit of the same spec; None if there is none."""
+        """What of the identity differs from the newest other unit of the same spec, in words; None if there is none."""
         others = [u for u in self.units() if u.spec == unit.spec and u.identity != unit.identity]
         if not others:
             return None
-        before, now = vars(others[0].identity), vars(unit.identity)
-        changed = [name.replace("_", " ") for name in now if before[name] != now[name]]
+        changed = changes(others[0].identity, unit.identity)
         return ", ".join(changed) + " changed" if changed else None
 
     def write_card(self, card: ModelCard) -> None:

@@ -187,7 +187,7 @@ def test_why_it_is_run_again_names_what_changed(tmp_path: Path) -> None:
     stored(tmp_path)
     made = unit(weights="other", logits="other")
     fresh = Store(tmp_path).unit(made.spec, made.identity, made.facts)
-    assert Store(tmp_path).why_again(fresh) == "weights, logits changed"
+    assert Store(tmp_path).why_again(fresh) == "the weights, the model's answers to a few images changed"
     assert Store(tmp_path).why_again(stored(tmp_path)) is None
 
 

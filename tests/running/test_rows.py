@@ -56,7 +56,7 @@ def test_two_trainings_under_one_text_have_a_row_each(tmp_path: Path) -> None:
     save_file({name: 1.5 * tensor for name, tensor in load_file(weights).items()}, weights)
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"sha256": file_digest(weights)}))
     _, said = small_run(defense=text, cache=tmp_path / "two", attack="fgsm(eps=0.1)")
-    assert any("is run again: weights, logits changed" in line for line in said)
+    assert any("is run again: the weights, the model's answers to a few images changed" in line for line in said)
     result, notes = stored(Path("results"))
     labels = [label for label, _ in result.tables()[0].rows]
     assert len(labels) == len(set(labels)) == 2
