@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from robench import Places, Positive, Splits, dataset, load_folder
 
@@ -13,12 +14,15 @@ from robench import Places, Positive, Splits, dataset, load_folder
     flip=True,
     eps={"linf": [0.5 / 255, 1 / 255, 2 / 255, 4 / 255], "l2": [0.5, 1.0, 2.0, 3.0]},
 )
-def folder(places: Places, *, path: str, size: Positive = 224) -> Splits:
+def folder(places: Places, *, path: str, size: Positive = 224, among: Literal["present", "all"] = "present") -> Splits:
     """A folder of images, one folder a class (torchvision's ImageFolder).
 
     Args:
         path: holds train/CLASS/IMAGE and test/ or val/ beside it; with the classes' folders alone, all of it is the
             test split and nothing can be trained on it.
         size: images are resized to this many pixels on their shorter side and cropped to the centre.
+        among: for a model with more outputs than the folder has classes, such as ImageNet's 1,000: "present" reads those
+            of the folder's classes alone (as ImageNet-A and -R do), with "all" its other outputs compete. Which outputs
+            they are is known of folders named by wnid or by number, else `classes.csv` says it (folder,index).
     """
-    return load_folder(places, Path(path).expanduser(), size)
+    return load_folder(places, Path(path).expanduser(), size, among)

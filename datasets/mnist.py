@@ -5,16 +5,20 @@ from __future__ import annotations
 from robench import Places, Splits, dataset, load_published
 
 CLOTHING = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+SHAPE = (1, 28, 28)
+DIGITS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+"""Test images of each digit."""
 GRID = {"linf": [0.05, 0.1, 0.2, 0.3], "l2": [0.5, 1.0, 1.5, 2.5]}
 
 
 @dataset(paper="LeCun et al. (1998)", epochs=12, crop=2, eps=GRID)
 def mnist(places: Places) -> Splits:
     """MNIST: 70,000 handwritten digits, 28 x 28 grey."""
-    return load_published(places, "mnist", "MNIST", [str(digit) for digit in range(10)])
+    names = [str(digit) for digit in range(10)]
+    return load_published(places, "mnist", "MNIST", names, shape=SHAPE, counts=DIGITS)
 
 
 @dataset(paper="arXiv:1708.07747", epochs=20, crop=2, flip=True, eps=GRID)
 def fashion_mnist(places: Places) -> Splits:
     """Fashion-MNIST: 70,000 pictures of clothing in 10 classes, 28 x 28 grey."""
-    return load_published(places, "fashion_mnist", "FashionMNIST", CLOTHING)
+    return load_published(places, "fashion_mnist", "FashionMNIST", CLOTHING, shape=SHAPE, counts=[1000] * 10)

@@ -14,25 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robench.data.splits import Split
+from robench.entries.calls import Json
 from robench.errors import DataError, StoreError
-from robench.hashing import digest, pixel_ids
+from robench.hashing import digest, file_digest, pixel_ids
 
 LabelledImage = tuple[NDArray[np.uint8], int]
 """An image (H, W) or (H, W, C), and its label."""
 
 
+DECODER = 2
+"""Raised when pictures or labels are read by other rules; what was decoded before is then decoded again."""
+
+
 class Half(NamedTuple):
-    """One half of a data set as found on disk: its files, how many images, and how to read them in order."""
+    """One half of a data set as found on disk: its files, how many images, and how to read them in order.
+
+    Attributes:
+        key: what else decides what is read, such as the labels of the folders.
+    """
 
     files: list[Path]
     images: int
     rows: Callable[[], Iterable[LabelledImage]]
+    key: Json = None
 
 
 def decoded(cache: Path, half: Half, what: str) -> Split:
     """The images of one half as a memory-mapped array, decoded now if they were not before."""
     stamps = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) if f.exists() else str(f) for f in half.files]
-    folder = cache / "decoded" / digest([what, stamps], 24)
+    folder = cache / "decoded" / digest([DECODER, half.key, stamps], 24)
     if not (folder / "facts.json").exists():
         _decode(folder, half, what)
     try:
@@ -41,7 +51,9 @@ def decoded(cache: Path, half: Half, what: str) -> Split:
         labels, ids = np.load(folder / "labels.npy"), np.load(folder / "ids.npy")
         if not len(images) == len(labels) == len(ids) == facts["count"]:
             raise ValueError("the parts do not fit together")
-    except (ValueError, OSError, KeyError, EOFError) as error:
+        if facts["sha256"] != _sha256(folder):
+            raise ValueError("its labels or ids are not those that were written")
+    except (ValueError, OSError, KeyError, TypeError, EOFError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise DataError(
             f"the decoded copy of {what} in {folder} was damaged ({error}) and has been removed; run the same command again"
@@ -82,7 +94,8 @@ def _decode(folder: Path, half: Half, what: str) -> None:
         images.flush()
         np.save(temporary / "labels.npy", labels)
         np.save(temporary / "ids.npy", pixel_ids(images))
-        (temporary / "facts.json").write_text(json.dumps({"what": what, "count": done}), encoding="utf-8")
+        facts = {"what": what, "count": done, "sha256": _sha256(temporary)}
+        (temporary / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
         if not folder.exists():
             temporary.replace(folder)
     except OSError as error:
@@ -91,6 +104,11 @@ def _decode(folder: Path, half: Half, what: str) -> None:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sha256(folder: Path) -> list[str]:
+    """Of the labels and the ids; the ids are the digests of the pixels."""
+    return [file_digest(folder / name) for name in ("labels.npy", "ids.npy")]
 
 
 def _channels_first(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

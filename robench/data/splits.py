@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from robench.data.checking import checked_images, checked_labels, refuse_labels
 from robench.errors import DataError, UsageError
 from robench.hashing import pixel_ids
 
 MOMENT_IMAGES = 10_000
+VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Split:
     Example:
         >>> import numpy as np
         >>> split = Split.of("mine", np.zeros((4, 3, 8, 8), dtype=np.uint8), np.array([0, 1, 0, 1]))
-        >>> split.first(2).targets()
+        >>> split.first(2).targets().sort().values
         tensor([0, 1])
     """
 
@@ -41,13 +43,35 @@ class Split:
     ids: NDArray[np.str_]
     rows: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        right = isinstance(self.images, np.ndarray) and self.images.dtype == np.uint8 and self.images.ndim == 4
+        if not right or not len(self.images) == len(self.labels) == len(self.ids):
+            raise DataError(
+                f"the split {self.name!r} has other images, labels or ids than Split.of makes: use Split.of(name, images, labels)"
+            )
+
     @classmethod
     def of(
         cls, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64], ids: NDArray[np.str_] | None = None
     ) -> Split:
-        """A split of all the images given."""
-        ids = pixel_ids(images) if ids is None else ids
-        return cls(name, images, np.asarray(labels, dtype=np.int64), ids, np.arange(len(images)))
+        """A split of all the images given: nothing is converted but tensors to arrays, and labels to int64.
+
+        Args:
+            images: uint8, 0 to 255, (N, C, H, W), an array or a tensor.
+            labels: whole numbers, counted from 0, (N,).
+            ids: None: from the pixels.
+
+        Raises:
+            DataError: images or labels are something else; with how to convert them.
+        """
+        checked = checked_images(images, name, values=ids is None)
+        return cls(
+            name,
+            checked,
+            checked_labels(labels, name, len(checked)),
+            pixel_ids(checked) if ids is None else ids,
+            np.arange(len(checked)),
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,8 +105,13 @@ class Split:
     def pinned_order(self) -> NDArray[np.int64]:
         """Places of the split, class after class in turn, within a class by id: the same whatever the file order was.
 
-        The first n of it are the pinned, class-balanced subset of n; a larger n only adds images.
+        What is held out of a training, and what a training looks at, follows it.
         """
+        keys, rank = self._turns()
+        return np.lexsort((keys, self.labels[self.rows], rank))
+
+    def _turns(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+        """Of each image a key, from its id, and its rank: how many of its class have a smaller key."""
         labels, ids = self.labels[self.rows], self.image_ids()
         rank = np.empty(len(self), dtype=np.int64)
         keys = np.array([hashlib.blake2b(i.encode(), digest_size=8, person=b"order").hexdigest() for i in ids.tolist()])
@@ -92,15 +121,19 @@ class Split:
             label = int(labels[place])
             rank[place] = seen.get(label, 0)
             seen[label] = rank[place] + 1
-        return np.lexsort((keys, labels, rank))
+        return keys, rank
 
     def first(self, n: int | None) -> Split:
-        """The pinned subset of n images (all for None)."""
-        if n is not None and not (isinstance(n, int) and 1 <= n <= len(self)):
+        """The pinned subset of n images (all for None): each prefix is as balanced as it can be, a larger n adds images.
+
+        In each turn the classes follow each other by their images' ids, so that n below their number takes some of them
+        by chance and not the first ones.
+        """
+        if n is not None and not (isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= len(self)):
             raise UsageError(
                 f"n={n!r} was asked for, but the {self.name} split has {len(self)} images; n may be 1 to {len(self)}"
             )
-        return self.select(self.pinned_order()[:n])
+        return self.select(np.lexsort(self._turns())[:n])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -139,6 +172,29 @@ def to_unit(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
+class Among:
+    """The classes of a data set as some of the outputs of a wider model, such as ten of ImageNet's 1,000.
+
+    Attributes:
+        outputs: the place of each class that is present among the model's outputs, counted from 0.
+        width: how many outputs that model has; None: not known, more than the largest place.
+        everything: labels are places among all outputs, and all compete; else those of the present classes alone do.
+
+    Example:
+        >>> Among(outputs=(3, 7), width=10, everything=False).fits(10)
+        True
+    """
+
+    outputs: tuple[int, ...]
+    width: int | None
+    everything: bool
+
+    def fits(self, outputs: int) -> bool:
+        """Whether a model with so many outputs has the classes among them."""
+        return outputs == self.width if self.width else outputs > max(self.outputs)
+
+
+@dataclass(frozen=True, eq=False)
 class Splits:
     """A data set: what is trained on, what choices are made on, and what is reported on.
 
@@ -146,6 +202,11 @@ class Splits:
         classes: how many there are.
         source: where the images were found.
         names: of the classes, in their order; empty where they have none.
+        order: by what rule the classes are in this order, where it was read from a folder; else empty.
+        among: where the classes are among the outputs of a wider model; None: that is not known.
+
+    Raises:
+        DataError: a label is none of the classes, there are not as many names, or images differ in shape.
 
     Example:
         >>> splits = DATASETS["digits"].function(Places.of())
@@ -159,6 +220,19 @@ class Splits:
     classes: int
     source: str = "memory"
     names: tuple[str, ...] = ()
+    order: str = ""
+    among: Among | None = None
+
+    def __post_init__(self) -> None:
+        if self.names and len(self.names) != self.classes:
+            raise DataError(f"{self.source} has {self.classes} classes, but {len(self.names)} names of classes")
+        for part in (self.train, self.validation, self.test):
+            refuse_labels(part.labels[part.rows], self.classes, f"the {part.name} split of {self.source}")
+            if part.shape != self.test.shape:
+                raise DataError(
+                    f"the {part.name} images of {self.source} have the shape {part.shape}, the test images {self.test.shape}; "
+                    "all must be alike"
+                )
 
 
 def hold_out(split: Split, share: float, name: str) -> tuple[Split, Split]:
@@ -172,3 +246,9 @@ def hold_out(split: Split, share: float, name: str) -> tuple[Split, Split]:
     order = split.pinned_order()
     size = round(share * len(split))
     return split.select(np.sort(order[size:])), split.select(order[:size], name)
+
+
+def with_validation(train: Split, test: Split) -> tuple[Split, Split, Split]:
+    """Training, validation and test images of a data set that is published with a training and a test half."""
+    rest, held = hold_out(train, VALIDATION_SHARE, "validation")
+    return rest.select(np.arange(len(rest)), "train"), held, test.select(np.arange(len(test)), "test")

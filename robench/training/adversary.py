@@ -69,7 +69,7 @@ def robust_accuracy(model: nn.Module, split: Split, attack: Call, device: torch.
     """Share of the first pinned images of a split that the model still classifies correctly under an attack."""
     if not len(split):
         return None
-    chosen = split.first(min(SELECTION_IMAGES, len(split)))
+    chosen = split.select(split.pinned_order()[:SELECTION_IMAGES])
     stops = {"until_success": True} if "until_success" in ATTACKS[attack.name].options else {}
     with held_still(model), torch.no_grad():
         classes = model(chosen.inputs(slice(0, 1)).to(device)).shape[1]

@@ -1,0 +1,173 @@
+"""Class folders: which of them are classes, in what order, and which outputs of a wider model they are.
+
+A `classes.txt` beside the class folders says their order, one folder's name a line; so does a `classes.csv`, with a header
+and the columns `folder`, perhaps `name` (what the class is called) and `index` (its place among a model's outputs). Without
+one, folders that are all named by whole numbers are in numeric order and the numbers are the places; folders that are all
+named by wnids of ImageNet's classes are in ImageNet's order; all others are sorted by their names.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robench.data.splits import Among
+from robench.errors import DataError, did_you_mean
+
+FILES = ("classes.txt", "classes.csv")
+FORMAT = "classes.csv has a header with the column folder, and perhaps name and index"
+MAX_INDEX = 1_000_000
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a folder, in their order.
+
+    Attributes:
+        folders: that hold images, by label.
+        names: of these classes.
+        order: by what rule they are in this order, as a run says it.
+        outputs: the place of each among the outputs of a wider model; None: not known.
+        width: of that model; None: not known.
+        everything: the names of all that model's classes, where they are known.
+    """
+
+    folders: tuple[str, ...]
+    names: tuple[str, ...]
+    order: str
+    outputs: tuple[int, ...] | None = None
+    width: int | None = None
+    everything: tuple[str, ...] = ()
+
+    def among(self, *, everything: bool) -> Among | None:
+        """These classes as some of the outputs of a wider model."""
+        return None if self.outputs is None else Among(self.outputs, self.width, everything)
+
+
+def classes_of(root: Path, folders: Iterable[str]) -> Classes:
+    """The order of class folders.
+
+    Args:
+        root: where a classes.txt or classes.csv may lie.
+        folders: the names of those that hold images.
+
+    Raises:
+        DataError: a file of classes is damaged or does not name a folder, or two folders are the same number.
+    """
+    found = sorted(set(folders))
+    for file in (root / name for name in FILES):
+        if file.is_file():
+            return _listed(file, found)
+    if all(re.fullmatch("[0-9]+", name) for name in found):
+        numbers = sorted((int(name), name) for name in found)
+        _refuse_twice([number for number, _ in numbers], f"{root} has two class folders of the number")
+        names = tuple(name for _, name in numbers)
+        return Classes(names, names, "in numeric order", tuple(number for number, _ in numbers))
+    if all(re.fullmatch(r"n\d{8}", name) for name in found):
+        places = {wnid: place for place, wnid in enumerate(imagenet_wnids())}
+        if all(name in places for name in found):
+            wnids = tuple(sorted(found, key=places.__getitem__))
+            outputs = tuple(places[wnid] for wnid in wnids)
+            return Classes(wnids, wnids, "in ImageNet's order of wnids", outputs, len(places), tuple(places))
+    return Classes(tuple(found), tuple(found), "sorted by name")
+
+
+def imagenet_wnids() -> list[str]:
+    """The wnids of ImageNet's 1,000 classes, in the order of published models' outputs, as timm ships them."""
+    from timm.data import ImageNetInfo
+
+    wnids: list[str] = ImageNetInfo("imagenet-1k").label_names()
+    return wnids
+
+
+def numbers_of(folders: Sequence[str], names: Sequence[str], what: str) -> dict[str, int]:
+    """The labels of the class folders of a published data set: by its classes' names, or by numbers.
+
+    Raises:
+        DataError: a folder is neither.
+    """
+    plain = {_plain(name): label for label, name in enumerate(names)}
+    labels = {folder: plain.get(_plain(folder)) for folder in folders}
+    if None in labels.values():
+        by_number = {f: int(f) if re.fullmatch("[0-9]+", f) else None for f in folders}
+        labels = {folder: n if n is not None and n < len(names) else None for folder, n in by_number.items()}
+    known = {folder: label for folder, label in labels.items() if label is not None}
+    if len(known) < len(labels):
+        wrong = min(folder for folder, label in labels.items() if label is None)
+        raise DataError(
+            f"{what} has the class folder {wrong!r}, which is none of its {len(names)} classes ({_few(names)}); name the "
+            "folders by these names or by their numbers, or use folder(path=...)"
+        )
+    _refuse_twice(list(known.values()), f"{what} has two class folders of the class")
+    return known
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", name.lower())
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*map(repr, names[:5]), *(["…"] if len(names) > 5 else [])])
+
+
+def _refuse_twice(values: Sequence[object], what: str) -> None:
+    if twice := [value for value, count in Counter(values).items() if count > 1]:
+        raise DataError(f"{what} {twice[0]!r}; rename one, or merge them")
+
+
+def _listed(file: Path, found: list[str]) -> Classes:
+    """The classes as a file beside the folders lists them."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read as UTF-8 text ({error}); write it anew, or take it away") from error
+    rows = (
+        _table(text, file)
+        if file.suffix == ".csv"
+        else [(line, line, None) for line in map(str.strip, text.splitlines())]
+    )
+    rows = [row for row in rows if row[0]]
+    places = [place if index is None else index for place, (_, _, index) in enumerate(rows)]
+    _refuse_twice([folder for folder, _, _ in rows], f"{file} lists twice the folder")
+    _refuse_twice(places, f"{file} lists twice the index")
+    listed = sorted((place, folder, name) for place, (folder, name, _) in zip(places, rows, strict=True))
+    if missing := [name for name in found if name not in {folder for _, folder, _ in listed}]:
+        near = did_you_mean(missing[0], [folder for _, folder, _ in listed][:20])
+        raise DataError(
+            f"{file} does not list the class folder {missing[0]!r} that has images{near}; add a line, or take it away"
+        )
+    present = [row for row in listed if row[1] in found]
+    indexed = any(index is not None for _, _, index in rows)
+    whole = [place for place, _, _ in listed] == list(range(len(listed)))
+    return Classes(
+        folders=tuple(folder for _, folder, _ in present),
+        names=tuple(name for _, _, name in present),
+        order=f"as {file.name} says",
+        outputs=tuple(place for place, _, _ in present) if indexed or len(present) < len(listed) else None,
+        width=len(listed) if whole and len(present) < len(listed) else None,
+        everything=tuple(name for _, _, name in listed) if whole else (),
+    )
+
+
+def _table(text: str, file: Path) -> list[tuple[str, str, int | None]]:
+    """(folder, name, index) of each line of a classes.csv."""
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    try:
+        header = [column.strip().lower() for column in reader.fieldnames or []]
+        if "folder" not in header or len(set(header)) < len(header):
+            raise DataError(f"{file} begins with {', '.join(header)[:80]!r}; {FORMAT}")
+        reader.fieldnames = header
+        rows = []
+        for line in reader:
+            folder, index = (line["folder"] or "").strip(), (line.get("index") or "").strip()
+            if "index" in header and (not re.fullmatch("[0-9]{1,7}", index) or int(index) > MAX_INDEX):
+                raise DataError(f"{file} says the index {index!r} of {folder!r}; an index is a whole number from 0")
+            rows.append((folder, (line.get("name") or "").strip() or folder, int(index) if "index" in header else None))
+        return rows
+    except csv.Error as error:
+        raise DataError(f"{file} is no CSV ({error}); {FORMAT}") from error

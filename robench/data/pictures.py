@@ -1,0 +1,113 @@
+"""Pictures of any kind as 8-bit grey or RGB, by stated rules; what cannot be read right is refused by its name.
+
+Grey, RGB and palettes are read as they are, 1 bit as black and white; of 16 bits the upper 8 count; CMYK and YCbCr
+become RGB as Pillow has it, without a colour profile. An EXIF orientation is followed, as viewers do. Refused are
+pictures with transparent pixels (what is behind them?), with floats or 32 bits, animated ones, those of other colour
+spaces, damaged ones and such as are larger than Pillow's limit.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robench.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Those that Pillow may take a file for, whatever its name says: some of its others run programs."""
+MAX_PIXELS = 89_478_485
+"""Pillow's own limit: a larger picture is taken for a decompression bomb."""
+SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
+APPLE = b"\x00\x05\x16\x07"
+"""The first bytes of the `._` files that macOS leaves beside others on foreign disks."""
+
+
+def picture(encoded: bytes | Path, name: str, mode: str | None = None) -> Image:
+    """A picture as 8-bit grey ("L") or "RGB".
+
+    Args:
+        encoded: the bytes of a file, or a file.
+        name: of the picture, for messages.
+        mode: "RGB": whatever it was; None: grey stays grey.
+
+    Raises:
+        DataError: it is damaged, too large, or of a kind that cannot be read right.
+    """
+    from PIL import Image as pillow
+    from PIL import ImageOps, UnidentifiedImageError
+
+    pillow.init()
+    try:
+        content = encoded.read_bytes() if isinstance(encoded, Path) else encoded
+        if content.startswith(APPLE) or not content:
+            kind = "empty (0 bytes)" if not content else "no picture but a resource file of macOS"
+            raise DataError(f"{name} is {kind}; take it away")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes, which are looked at here, and of odd EXIF data
+            with pillow.open(io.BytesIO(content), formats=FORMATS) as opened:
+                _refuse_large(opened.width, opened.height, name)
+                frames = getattr(opened, "n_frames", 1)
+                if frames > 1 and opened.format != "MPO":  # a phone's MPO holds a picture and its depth
+                    raise DataError(f"{name} holds {frames} pictures; save the one that counts")
+                read = _as_8_bit(ImageOps.exif_transpose(opened), name)
+                return read if mode is None or read.mode == mode else read.convert(mode)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises many kinds, SyntaxError among them
+        if isinstance(error, pillow.DecompressionBombError):
+            raise DataError(f"{name} is too large to be decoded ({error}); make it smaller") from error
+        why = f"none of {', '.join(FORMATS)}" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"{name} is truncated or is not an image ({why}); replace it or take it away") from error
+
+
+def pixels(encoded: bytes | Path, name: str) -> NDArray[np.uint8]:
+    """A picture as (H, W) or (H, W, 3); see `picture`."""
+    return np.asarray(picture(encoded, name))
+
+
+def cropped(file: Path, size: int) -> NDArray[np.uint8]:
+    """A picture resized to `size` on its shorter side and cropped to the centre, (size, size, 3)."""
+    from PIL import Image as pillow
+
+    whole = picture(file, str(file), "RGB")
+    scale = size / min(whole.size)
+    width, height = max(size, round(whole.width * scale)), max(size, round(whole.height * scale))
+    _refuse_large(width, height, f"{file}, {whole.width} x {whole.height} and resized to {size} on its shorter side,")
+    resized = whole.resize((width, height), pillow.Resampling.BICUBIC)
+    left, top = (resized.width - size) // 2, (resized.height - size) // 2
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def _refuse_large(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{name} has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}; make it smaller or take it away"
+        )
+
+
+def _as_8_bit(read: Image, name: str) -> Image:
+    from PIL import Image as pillow
+
+    if read.mode in ("LA", "RGBA", "PA", "La", "RGBa") or ("transparency" in read.info and read.mode not in SIXTEEN):
+        alpha = read.convert("RGBA").getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            raise DataError(
+                f"{name} has transparent pixels, and nothing says what is behind them; save it without alpha"
+            )
+        return read.convert("L" if read.mode in ("1", "L", "LA", "La") else "RGB")
+    if read.mode in SIXTEEN:
+        return pillow.fromarray((np.asarray(read).astype(np.uint32) >> 8).astype(np.uint8))
+    if read.mode in ("L", "RGB"):
+        read.load()
+        return read
+    if read.mode in ("1", "P", "CMYK", "YCbCr"):
+        return read.convert("L" if read.mode == "1" else "RGB")
+    raise DataError(f"{name} is a picture of mode {read.mode}, which is not read; save it as 8-bit grey or RGB")
