@@ -11,7 +11,7 @@ DIGITS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 GRID = {"linf": [0.05, 0.1, 0.2, 0.3], "l2": [0.5, 1.0, 1.5, 2.5]}
 
 
-@dataset(paper="LeCun et al. (1998)", epochs=12, crop=2, eps=GRID)
+@dataset(paper="LeCun et al. (1998)", epochs=12, crop=2, eps=GRID, variants={"75d660713d947f0b": "as published"})
 def mnist(places: Places) -> Splits:
     """MNIST: 70,000 handwritten digits, 28 x 28 grey."""
     names = [str(digit) for digit in range(10)]

@@ -27,7 +27,7 @@ from robench.running.harness import run_rows
 from robench.running.preflight import preflight
 from robench.running.rows import rows_of
 from robench.running.settings import Settings
-from robench.running.subject import Precision, Subject
+from robench.running.subject import Precision, Subject, evaluated_classes
 from robench.running.workers import best_batch, complete, one_intra_op_thread
 
 
@@ -137,11 +137,12 @@ def evaluate(
     Args:
         attack: one with a single condition; give eps where it takes one.
         split: see `Split.of`.
-        classes: number of logits; None: the largest label + 1.
+        classes: number of logits, where the split has images of some of the classes only; None: the largest label + 1.
         stochastic: the model is random; the mean of many draws is attacked and judged.
 
     Raises:
         ModelError: the model raises, or does not return finite logits of shape (N, classes).
+        DataError: a label is none of the classes.
 
     Example:
         records = robench.evaluate(net, "pgd_linf(eps=8/255)", robench.Split.of("mine", images, labels))
@@ -161,11 +162,12 @@ def evaluate(
             f"{asked[0].text} needs a data set to train its source on; use robench.run, with the model as a defense"
         )
     refuse_unmade(model, "the model")
-    where, count = Settings(device=device).torch_device(), classes or int(split.targets().max()) + 1
+    where = Settings(device=device).torch_device()
     memory, home = _Memory(), next((p.device for p in model.parameters()), where)
     try:
         with one_intra_op_thread(), held_still(model):
             module = native(model.to(where), torch.float32)
+            count = evaluated_classes(module, split, classes, where, "the model")
             attacked = Expectation(module) if stochastic else module
             subject = Subject("the model", attacked, count, where, split).with_clean_logits()
             preflight(subject, gradients=asked[0].knowledge == "white-box")

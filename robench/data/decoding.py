@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from robench.entries.calls import Json
 from robench.errors import DataError, StoreError
 from robench.hashing import digest, file_digest, pixel_ids
 
+log = logging.getLogger(__name__)
 LabelledImage = tuple[NDArray[np.uint8], int]
 """An image (H, W) or (H, W, C), and its label."""
 
@@ -40,24 +42,34 @@ class Half(NamedTuple):
 
 
 def decoded(cache: Path, half: Half, what: str) -> Split:
-    """The images of one half as a memory-mapped array, decoded now if they were not before."""
+    """The images of one half as a memory-mapped array, decoded now if they were not before, or that copy is damaged."""
     stamps = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) if f.exists() else str(f) for f in half.files]
     folder = cache / "decoded" / digest([DECODER, half.key, stamps], 24)
     if not (folder / "facts.json").exists():
         _decode(folder, half, what)
     try:
-        facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        labels, ids = np.load(folder / "labels.npy"), np.load(folder / "ids.npy")
-        if not len(images) == len(labels) == len(ids) == facts["count"]:
-            raise ValueError("the parts do not fit together")
-        if facts["sha256"] != _sha256(folder):
-            raise ValueError("its labels or ids are not those that were written")
+        return _read(folder)
     except (ValueError, OSError, KeyError, TypeError, EOFError) as error:
+        log.warning("the decoded copy of %s in %s was damaged (%s); decoding it anew", what, folder, error)
         shutil.rmtree(folder, ignore_errors=True)
+    _decode(folder, half, what)
+    try:
+        return _read(folder)
+    except (ValueError, OSError, KeyError, TypeError, EOFError) as error:
         raise DataError(
-            f"the decoded copy of {what} in {folder} was damaged ({error}) and has been removed; run the same command again"
+            f"the decoded copy of {what} in {folder} was damaged, and again after decoding it anew ({error}); is the disk sound? "
+            "Choose another cache with ROBENCH_CACHE"
         ) from error
+
+
+def _read(folder: Path) -> Split:
+    facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    labels, ids = np.load(folder / "labels.npy"), np.load(folder / "ids.npy")
+    if not len(images) == len(labels) == len(ids) == facts["count"]:
+        raise ValueError("the parts do not fit together")
+    if facts["sha256"] != _sha256(folder):
+        raise ValueError("its labels or ids are not those that were written")
     return Split.of("all", images, labels, ids)
 
 

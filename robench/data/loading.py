@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from robench.data.splits import Split, Splits
 from robench.entries.calls import Call, Name
 from robench.entries.cards import DatasetCard
 from robench.entries.registry import DATASETS
 from robench.errors import UsageError
 from robench.places import Places
+
+ALL_CLASSES, FEW_CLASSES = 20, 5
+"""Up to so many classes are all said, of more the first few."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,20 @@ class Data:
     def name(self) -> str:
         """The call as text."""
         return str(self.call)
+
+    @property
+    def classes_said(self) -> str:
+        """Which class is which, with how many test images, where the classes were read from a folder; else empty."""
+        splits = self.splits
+        if not splits.order:
+            return ""
+        counts = np.bincount(splits.test.targets().numpy(), minlength=splits.classes)
+        present = np.flatnonzero(counts).tolist()
+        shown = present if len(present) <= ALL_CLASSES else present[:FEW_CLASSES]
+        each = [f"class {c} = {splits.names[c]!r} ({counts[c]:,} image{'s' if counts[c] > 1 else ''})" for c in shown]
+        more = [f"and {len(present) - len(shown):,} more"] if len(present) > len(shown) else []
+        several = f"{splits.classes:,} class{'es' if splits.classes > 1 else ''}"
+        return f"{self.name}: {several}, {splits.order}: {', '.join([*each, *more])}"
 
 
 def load_data(name: Name, places: Places, n: int | None = None) -> Data:

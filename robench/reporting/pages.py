@@ -18,7 +18,7 @@ from robench.reporting.figures import Triple, curves, efforts, triple
 from robench.reporting.groups import Group, newest
 from robench.reporting.result import Result, cells_of, tables_of
 
-PICTURED = 4
+PICTURED, CLASSES = 4, 20
 
 
 def stored(root: Path, dataset: Sequence[str] = (), *, everything: bool = False) -> tuple[Result, list[str]]:
@@ -108,12 +108,21 @@ def _html(result: Result, notes: Sequence[str]) -> str:
                 "pictures": _pictures(group),
                 "cells": cells_of(group),
                 "dataset": group.name,
+                "classes": _classes(group),
             }
         )
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     template = environment.get_template("report.html.j2")
     models = result.models()
     return template.render(sections=sections, notes=notes, models=models, version=version("robench"), made=made)
+
+
+def _classes(group: Group) -> str:
+    """Which class is which; of many the first few."""
+    names = group.units[0].unit.facts.class_names
+    shown = [f"{label} {name}" for label, name in enumerate(names[:CLASSES]) if name != str(label)]
+    more = f", and {len(names) - CLASSES:,} more" if len(names) > CLASSES else ""
+    return f"Classes: {', '.join(shown)}{more}." if shown else ""
 
 
 @dataclass(frozen=True)

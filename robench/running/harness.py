@@ -38,6 +38,7 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
     store.check()
     measured: list[Measured] = []
     log.info("store %s, cache %s, data %s, device %s", places.store, places.cache, places.data, device)
+    _say_classes(rows, reporter)
     for row in rows:
         trained = obtain(row, settings, reporter)
         log.info("%s on %s: weights %s in %s", row.name, row.data.name, trained.weights, row.checkpoint.folder)
@@ -53,6 +54,13 @@ def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
                 measurement = Measurement(row, trained, subject, condition, sources)
                 measured.append(_measure(measurement, settings, store, reporter))
     return measured
+
+
+def _say_classes(rows: Sequence[Row], reporter: Reporter) -> None:
+    """Which class is which, once for each data set, and which outputs of a wider model they are."""
+    said = [line for row in rows for line in (row.data.classes_said, row.checkpoint.outputs.said(row.name))]
+    for line in dict.fromkeys(filter(None, said)):
+        reporter.say(line)
 
 
 def _write_card(row: Row, trained: Trained, subject: Subject, store: Store) -> None:
@@ -174,6 +182,7 @@ class TrainedLine:
 def train_rows(rows: Sequence[Row], settings: Settings, reporter: Reporter) -> list[TrainedLine]:
     """Train each row's defense, if it is not; what `robench train` says of them."""
     lines = []
+    _say_classes(rows, reporter)
     for row in rows:
         trained, split = obtain(row, settings, reporter), row.data.split
         clean = row.subject(trained, settings.torch_device()).with_clean_logits().clean

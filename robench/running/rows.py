@@ -54,13 +54,19 @@ class Row:
 
     def subject(self, trained: Trained, device: torch.device, precision: Precision = "float32") -> Subject:
         """The trained model on its device, its clean logits not asked for yet."""
-        classes = self.data.splits.classes
+        classes = trained.outputs.classes
         return Subject(self.name, trained.attacked(device), classes, device, self.data.split, precision=precision)
 
     def model(self, weights: str, logits: str) -> str:
         """The name of the trained model, as `Identity.model` has it."""
         identity = json.loads(json.dumps(self.checkpoint.identity))
-        return model_digest(identity, weights, logits, self.data.fingerprint, None)
+        return model_digest(identity, weights, logits, self.data.fingerprint, self.subset)
+
+    @property
+    def subset(self) -> list[int] | None:
+        """The outputs of the model that are evaluated, where they are not all; as `Identity.subset` has it."""
+        chosen = self.checkpoint.outputs.chosen
+        return None if chosen is None else list(chosen)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Measurement:
         """As it will be read back: what JSON makes of it."""
         return Identity(
             data=self.row.data.fingerprint,
-            subset=None,
+            subset=self.row.subset,
             defense=json.loads(json.dumps(self.row.checkpoint.identity)),
             weights=self.trained.weights,
             logits=probe_digest(self.subject, self.row.data.splits.test),

@@ -8,10 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robench.attacking.classifier import checked_forward
+from robench.attacking.classifier import checked_forward, count_classes
 from robench.attacking.expectation import Expectation
+from robench.data.checking import refuse_labels
 from robench.data.splits import Split
-from robench.errors import ran_out
+from robench.errors import ModelError, UsageError, ran_out
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -58,3 +59,26 @@ def clean_logits(
             raise
         return clean_logits(module, split, classes, device, name, batch // 2)
     return torch.cat(parts)
+
+
+def evaluated_classes(module: nn.Module, split: Split, given: int | None, device: torch.device, name: str) -> int:
+    """How many classes a model is evaluated on: as many as are given, else as there are labels; it has a logit for each.
+
+    Raises:
+        UsageError: `given` is no number of classes.
+        DataError: a label is none of them.
+        ModelError: the model has another number of logits.
+    """
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 2):
+        raise UsageError(f"classes={given!r} was given; give the number of the model's logits, at least 2, or None")
+    labels, outputs = split.targets().numpy(), count_classes(module, split.inputs(slice(0, 1)).to(device), name)
+    classes = given or int(labels.max()) + 1
+    if classes == outputs or labels.max() >= outputs:
+        refuse_labels(labels, outputs, f"the split {split.name!r}")
+    if classes == outputs:
+        return classes
+    said = f"classes={given}" if given else f"the labels are {labels.min()} to {labels.max()}"
+    raise ModelError(
+        f"{name} returned (1, {outputs}), but logits of shape (1, {classes}) (images, classes) were wanted, since {said}; "
+        f"give classes={outputs} if the labels are places among its {outputs} logits, or the model that belongs to these labels"
+    )

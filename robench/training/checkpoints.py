@@ -10,15 +10,15 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from robench.attacking.classifier import checked_forward, frozen
+from robench.attacking.classifier import frozen
 from robench.attacking.expectation import Expectation
-from robench.attacking.stillness import refuse_unmade
 from robench.data.splits import Splits
 from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import DatasetCard
@@ -30,6 +30,7 @@ from robench.hashing import ENGINE, digest, file_digest
 from robench.leases import lease
 from robench.training.building import build, declared, task_of
 from robench.training.loop import train
+from robench.training.outputs import Outputs, fitted
 from robench.training.recipe import Progress, Recipe, Task
 
 Tell = Callable[[str], None]
@@ -63,6 +64,7 @@ class Trained:
         weights: digest of the weights' file.
         log: one line an epoch of the training that made it.
         seconds: that the training took (0 where there was none).
+        outputs: of the model, that are the data set's classes.
         stochastic: it is declared random, and the mean of its draws is what counts.
     """
 
@@ -71,11 +73,12 @@ class Trained:
     weights: str
     log: list[dict[str, Any]]
     seconds: float
+    outputs: Outputs
     stochastic: bool = False
 
     def attacked(self, device: torch.device) -> nn.Module:
-        """The frozen model as an attack follows it."""
-        module = frozen(self.model, device)
+        """The frozen model as an attack follows it, with the outputs that are the data set's classes."""
+        module = self.outputs.of(frozen(self.model, device))
         return Expectation(module) if self.stochastic else module
 
 
@@ -133,7 +136,7 @@ class Checkpoint:
         given = {}
         for name, source in self.sources.items():
             trained, cpu = source.load(), torch.device("cpu")
-            given[name] = trained.attacked(cpu) if trained else frozen(source.recipe().model, cpu)
+            given[name] = trained.attacked(cpu) if trained else source.outputs.of(frozen(source.recipe().model, cpu))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return build(self.entry, Call(self.call.name, self.call.options | given), self.task)
@@ -143,14 +146,17 @@ class Checkpoint:
 
         Raises:
             UsageError: it cannot be built.
-            ModelError: its model raises, or does not return one logit for each class.
+            ModelError: its model raises, or does not return one logit for each class, or would learn some of its outputs only.
         """
         for source in self.sources.values():
             source.rehearse()
-        model, image = self.recipe().model.eval(), self.splits.test.inputs(slice(0, 1))
-        refuse_unmade(model, str(self.entry.shown(self.call)))
-        with torch.no_grad():
-            checked_forward(model, image, self.task.classes, str(self.entry.shown(self.call)))
+        fitted(self.recipe(), self.splits, str(self.entry.shown(self.call)))
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """Which outputs of the model are the data set's classes."""
+        known = self.splits.among is None
+        return Outputs(self.splits.classes) if known else fitted(self.recipe(), self.splits, str(self.call))
 
     @property
     def stochastic(self) -> bool:
@@ -197,7 +203,9 @@ class Checkpoint:
         recipe.model.load_state_dict(load_file(weights))
         log = self.folder / "log.jsonl"
         lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
-        return Trained(self.call, recipe.model.eval(), facts.sha256[:16], lines, facts.seconds, self.stochastic)
+        return Trained(
+            self.call, recipe.model.eval(), facts.sha256[:16], lines, facts.seconds, self.outputs, self.stochastic
+        )
 
     def obtain(
         self,
@@ -232,13 +240,12 @@ class Checkpoint:
         for source in self.sources.values():
             source.obtain(device)
         recipe = self.recipe()
-        trainable = any(p.requires_grad for p in recipe.model.parameters()) and recipe.schedule.steps > 0
-        if trainable and not len(self.splits.train):
+        if recipe.learns and not len(self.splits.train):
             raise DataError(
                 f"{self.call} must be trained, but {self.splits.source} has no training images; put them in a train/ folder beside the test images"
             )
         started = time.perf_counter()
-        if trainable:
+        if recipe.learns:
             self.splits.train.verify()
             announce(recipe)
             state = self.folder / f"state-{digest(self.made_with(), 8)}.safetensors"

@@ -268,6 +268,11 @@ class Recipe:
     objective: Objective = field(default_factory=Objective)
     selection: Call | None = None
 
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to train."""
+        return any(p.requires_grad for p in self.model.parameters()) and self.schedule.steps > 0
+
 
 Layers = list[int] | Literal["all"]
 
