@@ -125,7 +125,7 @@ def _as_8_bit(images: NDArray[Any]) -> str:
     if not np.isfinite(images).all():
         return f", and not all are finite; {WANTED}"
     low, high = images.min(), images.max()
-    said = f", from {low:.4g} to {high:.4g}; {WANTED}"
+    said = f", from {low:.6g} to {high:.6g}; {WANTED}"
     if low < 0:
         return (
             f"{said}: take what was subtracted and divided (a normalisation) back before, which belongs into the model"

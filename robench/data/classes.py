@@ -67,13 +67,16 @@ def classes_of(root: Path, folders: Iterable[str]) -> Classes:
         numbers = sorted((int(name), name) for name in found)
         _refuse_twice([number for number, _ in numbers], f"{root} has two class folders of the number")
         names = tuple(name for _, name in numbers)
-        return Classes(names, names, "in numeric order", tuple(number for number, _ in numbers))
+        places = (
+            tuple(number for number, _ in numbers) if numbers[-1][0] <= MAX_INDEX else None
+        )  # dates, say, are names
+        return Classes(names, names, "in numeric order", places)
     if all(re.fullmatch(r"n\d{8}", name) for name in found):
-        places = {wnid: place for place, wnid in enumerate(imagenet_wnids())}
-        if all(name in places for name in found):
-            wnids = tuple(sorted(found, key=places.__getitem__))
-            outputs = tuple(places[wnid] for wnid in wnids)
-            return Classes(wnids, wnids, "in ImageNet's order of wnids", outputs, len(places), tuple(places))
+        known = {wnid: place for place, wnid in enumerate(imagenet_wnids())}
+        if all(name in known for name in found):
+            wnids = tuple(sorted(found, key=known.__getitem__))
+            outputs = tuple(known[wnid] for wnid in wnids)
+            return Classes(wnids, wnids, "in ImageNet's order of wnids", outputs, len(known), tuple(known))
     return Classes(tuple(found), tuple(found), "sorted by name")
 
 
@@ -91,16 +94,17 @@ def numbers_of(folders: Sequence[str], names: Sequence[str], what: str) -> dict[
     Raises:
         DataError: a folder is neither.
     """
-    plain = {_plain(name): label for label, name in enumerate(names)}
-    labels = {folder: plain.get(_plain(folder)) for folder in folders}
+    by_name = {_plain(name): label for label, name in enumerate(names)}
+    labels = {folder: by_name.get(_plain(folder)) for folder in folders}
     if None in labels.values():
-        by_number = {f: int(f) if re.fullmatch("[0-9]+", f) else None for f in folders}
-        labels = {folder: n if n is not None and n < len(names) else None for folder, n in by_number.items()}
+        numbers = {f: int(f) if re.fullmatch("[0-9]+", f) else None for f in folders}
+        numbered = {f: n if n is not None and n < len(names) else None for f, n in numbers.items()}
+        wrong = sorted(folder for folder in folders if labels[folder] is None and numbered[folder] is None)
+        labels = numbered
     known = {folder: label for folder, label in labels.items() if label is not None}
     if len(known) < len(labels):
-        wrong = min(folder for folder, label in labels.items() if label is None)
         raise DataError(
-            f"{what} has the class folder {wrong!r}, which is none of its {len(names)} classes ({_few(names)}); name the "
+            f"{what} has the class folder {(wrong or sorted(set(folders) - set(known)))[0]!r}, which is none of its {len(names)} classes ({_few(names)}); name the "
             "folders by these names or by their numbers, or use folder(path=...)"
         )
     _refuse_twice(list(known.values()), f"{what} has two class folders of the class")
@@ -164,6 +168,10 @@ def _table(text: str, file: Path) -> list[tuple[str, str, int | None]]:
         reader.fieldnames = header
         rows = []
         for line in reader:
+            if None in line:
+                raise DataError(
+                    f'{file} has {len(header)} columns, and line {reader.line_num} more; put names with commas in ""'
+                )
             folder, index = (line["folder"] or "").strip(), (line.get("index") or "").strip()
             if "index" in header and (not re.fullmatch("[0-9]{1,7}", index) or int(index) > MAX_INDEX):
                 raise DataError(f"{file} says the index {index!r} of {folder!r}; an index is a whole number from 0")

@@ -123,9 +123,8 @@ def load_published(
 def _loaded(places: Places, wanted: Wanted, found: Candidate, named: bool) -> Splits:
     """What was found, if it is what was wanted."""
     where = f"{found.layout} files in {found.root}"
-    train, test = (decoded(places.cache, half, f"{wanted.name}: {where}") for half in (found.train, found.test))
-    for part, what in ((train, "training"), (test, "test")):
-        _refuse_others(part, what, wanted, where)
+    test = decoded(places.cache, found.test, f"{wanted.name}: {where}")
+    _refuse_others(test, "test", wanted, where)
     owner = _owner(test.fingerprint)
     if owner not in (None, wanted.name):
         raise DataError(
@@ -142,6 +141,8 @@ def _loaded(places: Places, wanted: Wanted, found: Candidate, named: bool) -> Sp
             f"{where} may be {wanted.name}, or another data set of such images with {len(wanted.names)} classes: the test "
             f"images' fingerprint {test.fingerprint} is not known; if they are {wanted.name}, put them into a folder {wanted.name}/"
         )
+    train = decoded(places.cache, found.train, f"{wanted.name}: {where}")
+    _refuse_others(train, "training", wanted, where)
     known = found.said == "torchvision" or owner == wanted.name
     note = "" if known else f", a copy taken for {wanted.name} by {found.said or 'its folder'},"
     source = f"{found.layout} files{note} in {found.root}"

@@ -1,0 +1,228 @@
+"""Class folders: what is a class, which label each has, and what a run says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import robench
+from robench import DataError, Places, Splits
+from robench.console import Silent
+from robench.data.loading import load_data
+from robench.reporting.pages import render
+
+GREYS: dict[str, int] = {}
+
+
+def grey_of(folder: str) -> int:
+    """A grey of its own for each class folder, so that labels can be told by pixels."""
+    return GREYS.setdefault(folder, (3 + 4 * len(GREYS)) % 256)
+
+
+def pictures(root: Path, folders: Sequence[str], count: int = 1) -> Path:
+    for folder in folders:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            pixels = np.full((9, 9, 3), grey_of(Path(folder).name), np.uint8)
+            pixels[i // 8, i % 8] = 0
+            Image.fromarray(pixels).save(root / folder / f"{i}.png")
+    return root
+
+
+def loaded(root: Path, **options: object) -> Splits:
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    return load_data(f"folder(path={str(root)!r}, size=9{given})", Places.of()).splits
+
+
+def folders_by_label(splits: Splits) -> dict[int, str]:
+    by_grey = {grey: folder for folder, grey in GREYS.items()}
+    shown = splits.test.pixels(slice(None))[:, 0, 8, 8]
+    return {int(y): by_grey[int(g)] for y, g in zip(splits.test.targets().tolist(), shown, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("folders", "order", "rule"),
+    [
+        (list(map(str, range(12))), list(map(str, range(12))), "in numeric order"),
+        (["10", "9", "1", "2"], ["1", "2", "9", "10"], "in numeric order"),
+        (["010", "002", "1"], ["1", "002", "010"], "in numeric order"),
+        (
+            ["n01534433", "n01498041", "n01531178"],
+            ["n01498041", "n01531178", "n01534433"],
+            "in ImageNet's order of wnids",
+        ),
+        (["n01534433", "n99999999"], ["n01534433", "n99999999"], "sorted by name"),
+        (["dog", "ape", "Cat"], ["Cat", "ape", "dog"], "sorted by name"),
+        (["2", "10", "x"], ["10", "2", "x"], "sorted by name"),
+        (["-1", "1"], ["-1", "1"], "sorted by name"),
+        (["²", "1"], ["1", "²"], "sorted by name"),
+        (["a b", "c,'d'", "ё"], ["a b", "c,'d'", "ё"], "sorted by name"),
+    ],
+)
+def test_class_folders_have_a_stated_order(tmp_path: Path, folders: list[str], order: list[str], rule: str) -> None:
+    splits = loaded(pictures(tmp_path / "pics", folders))
+    assert folders_by_label(splits) == dict(enumerate(order))
+    assert (splits.names, splits.classes, splits.order) == (tuple(order), len(order), rule)
+
+
+def test_hidden_and_empty_folders_are_no_classes_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pics", ["ape", "dog", ".ipynb_checkpoints", "__MACOSX", "@eaDir", "dog/.thumbs"])
+    (root / "eel").mkdir()
+    (root / "ape" / "notes.txt").write_text("")
+    (root / ".DS_Store").write_text("")
+    (root / "README.md").write_text("")
+    splits = loaded(root)
+    assert folders_by_label(splits) == {0: "ape", 1: "dog"}
+    assert len(splits.test) == 2
+    assert splits.source.endswith(
+        "without 1 files that are no pictures in class folders ('notes.txt'), without the empty folders 'eel'"
+    )
+
+
+def test_pictures_in_folders_within_a_class_folder_are_of_that_class(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pics", ["ape", "dog"])
+    pictures(root, ["dog/small/dog"], count=2)
+    (root / "dog" / "again").symlink_to(root / "dog", target_is_directory=True)
+    assert np.bincount(loaded(root).test.targets().numpy()).tolist() == [1, 3]
+
+
+def test_train_and_test_that_disagree_in_classes_are_told(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pics", ["train/ape", "train/dog", "train/eel", "test/ape", "test/eel"], count=4)
+    splits = loaded(root)
+    assert (splits.classes, splits.names) == (3, ("ape", "dog", "eel"))
+    assert folders_by_label(splits) == {0: "ape", 2: "eel"}
+    assert "without test images of 'dog'" in splits.source
+    pictures(root, ["test/Dog"])
+    with pytest.raises(
+        DataError, match="train/ and test/ of .* disagree: test/ has pictures of 'Dog', train/ has none"
+    ):
+        loaded(root)
+
+
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        ([], "holds no images in class folders .it has nothing."),
+        (["train/ape"], "has train/ with pictures, but no test/ or val/"),
+        (["1", "01"], "two class folders of the number 1"),
+    ],
+)
+def test_folders_that_are_no_data_set_are_one_error(tmp_path: Path, folders: list[str], told: str) -> None:
+    (tmp_path / "pics").mkdir()
+    with pytest.raises(DataError, match=told):
+        loaded(pictures(tmp_path / "pics", folders))
+
+
+def test_pictures_without_a_class_folder_are_told(tmp_path: Path) -> None:
+    pictures(tmp_path, ["pics"])
+    with pytest.raises(DataError, match=r"no images in class folders \(it has '0.png'\)"):
+        loaded(tmp_path / "pics")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    splits = loaded(pictures(tmp_path / "pics", ["train", "car", "test"]))
+    assert splits.names == ("car", "test", "train")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "order", "names"),
+    [
+        ("classes.txt", "dog\nape\neel\n", ["dog", "ape", "eel"], ("dog", "ape", "eel")),
+        ("classes.txt", "\ufeffdog\r\nape\r\n\r\neel", ["dog", "ape", "eel"], ("dog", "ape", "eel")),
+        ("classes.csv", "folder,index\nape,2\ndog,0\neel,1\n", ["dog", "eel", "ape"], ("dog", "eel", "ape")),
+        ("classes.csv", "Folder, Name\neel, 'Aal, klein'\nape,Affe\ndog,\n", ["eel", "ape", "dog"], None),
+        ("classes.csv", 'name,folder\n"Aal, klein",eel\nAffe,ape\nHund,dog\n', ["eel", "ape", "dog"], ("Aal, klein", "Affe", "Hund")),
+    ],
+)  # fmt: skip
+def test_a_file_beside_the_folders_says_their_order(
+    tmp_path: Path, file: str, text: str, order: list[str], names: tuple[str, ...] | None
+) -> None:
+    root = pictures(tmp_path / "pics", ["ape", "dog", "eel"])
+    first = loaded(root)
+    (root / file).write_bytes(text.encode())
+    if names is None:
+        with pytest.raises(DataError, match="has 2 columns, and line 2 more"):
+            loaded(root)
+        return
+    splits = loaded(root)
+    assert folders_by_label(splits) == dict(enumerate(order))
+    assert (splits.names, splits.order) == (names, f"as {file} says")
+    assert splits.test.fingerprint != first.test.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("classes.txt", b"ape\ndog\n", "does not list the class folder 'eel'"),
+        ("classes.txt", b"ape\ndog\neel\nape\n", "lists twice the folder 'ape'"),
+        ("classes.txt", b"", "does not list the class folder 'ape'"),
+        ("classes.txt", b"\xff\xfe\x00d", "cannot be read as UTF-8 text"),
+        ("classes.csv", b"ape,0\ndog,1\neel,2\n", "begins with 'ape, 0'; classes.csv has a header"),
+        ("classes.csv", b"folder,index\nape,0\ndog,x\neel,2\n", "the index 'x' of 'dog'"),
+        ("classes.csv", b"folder,index\nape,0\ndog,-1\neel,2\n", "the index '-1' of 'dog'"),
+        ("classes.csv", b"folder,index\nape,0\ndog\neel,2\n", "the index '' of 'dog'"),
+        ("classes.csv", b"folder,index\nape,0\ndog,0\neel,2\n", "lists twice the index 0"),
+        ("classes.csv", b"folder,index\nape,0\ndog,99999999\neel,2\n", "the index '99999999'"),
+        ("classes.csv", b"", "begins with ''"),
+    ],
+)
+def test_a_file_of_classes_that_does_not_fit_is_one_error(tmp_path: Path, file: str, content: bytes, told: str) -> None:
+    root = pictures(tmp_path / "pics", ["ape", "dog", "eel"])
+    (root / file).write_bytes(content)
+    with pytest.raises(DataError, match=f"{file} .*{told}"):
+        loaded(root)
+
+
+def test_a_run_says_once_which_class_is_which_and_the_page_too(tmp_path: Path) -> None:
+    root = pictures(pictures(tmp_path / "pics", ["10"]), ["2"], count=2)
+    told = Silent()
+    (tmp_path / "plain.py").write_text(PLAIN)
+    result = robench.run(
+        ["./plain.py", "./plain.py"], "fgsm(eps=0.1)", f"folder(path={str(root)!r}, size=9)", reporter=told
+    )
+    said = [message for message in told.messages if "class 0" in message]
+    assert said == [
+        f"folder(path={str(root)!r}, size=9): 2 classes, in numeric order: class 0 = '2' (2 images), class 1 = '10' (1 image)"
+    ]
+    assert result.measured[0].unit.facts.class_names == ["2", "10"]
+    assert "Classes: 0 2, 1 10." in render(result, "html")
+
+
+def test_of_many_classes_the_first_few_are_said(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pics", [f"class {i}" for i in range(30)])
+    said = load_data(f"folder(path={str(root)!r}, size=9)", Places.of()).classes_said
+    assert said.count("image)") == 5
+    assert said.endswith("and 25 more")
+    assert load_data("digits", Places.of()).classes_said == ""
+
+
+def test_a_damaged_copy_of_labels_or_ids_is_decoded_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root, places = pictures(tmp_path / "pics", ["ape", "dog"], count=3), Places.of(cache=tmp_path / "cache")
+    name = f"folder(path={str(root)!r}, size=9)"
+    before = load_data(name, places).splits.test
+    for file in ("labels.npy", "ids.npy", "facts.json", "images.npy"):
+        (kept,) = (tmp_path / "cache").rglob(file)
+        content = bytearray(kept.read_bytes())
+        content[-8] ^= 1
+        kept.write_bytes(content if file in ("labels.npy", "ids.npy") else content[:90])
+        after = load_data(name, places).splits.test
+        assert after.fingerprint == before.fingerprint
+        assert f"{len(caplog.messages)} {caplog.messages[-1]}".startswith(f"{len(caplog.messages)} the decoded copy")
+        caplog.clear()
+
+
+PLAIN = '''
+from torch import nn
+import robench
+
+
+@robench.defense()
+def plain(task: robench.Task, *, outputs: int = 0) -> robench.Recipe:
+    """A linear model that is not trained."""
+    count = outputs or task.classes
+    return robench.Recipe(nn.Sequential(nn.Flatten(), nn.Linear(243, count)), robench.Schedule(steps=0))
+'''
