@@ -1,0 +1,169 @@
+"""RSPC by hand: which patches are occluded, with what, and what is paid for it, on images of four pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from trainings import HALF, Watch, batch_of, digits_task, own
+
+from robench import Call, Objective, Progress, Schedule, recipe_of
+
+PIXELS = torch.tensor([[[[0.6, 0.7], [0.8, 0.9]]], [[[0.9, 0.5], [0.7, 0.8]]]])
+"""Patches of one pixel. Where C scores a pixel by its value, the lowest of each image (0.6, 0.5) is the quarter occluded."""
+CHANGED = (0.5, 0.4)
+"""By as much as the two images change where what is occluded becomes 0.1."""
+BLACK = ([0.1], [1e-6])
+"""Noise of 0.1, all but constant, so that losses can be worked out."""
+
+
+class Blocks(nn.Module):
+    """Two blocks, whose outputs are the pixels times s and times 2 s; s is 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.blocks = nn.ModuleList([Times(self.scale), Times(self.scale)])
+        self.blocks[1].factor = 2.0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.cat([block(inputs).flatten(1).mean(1, keepdim=True) for block in self.blocks], 1)
+
+
+class Times(nn.Module):
+    def __init__(self, scale: nn.Parameter) -> None:
+        super().__init__()
+        self.scale, self.factor = [scale], 1.0  # in a list, so that the model owns it once
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.factor * self.scale[0] * inputs
+
+
+def aligned(form: str, model: Blocks, base: Objective, weight: float = 1.0, noise: Any = BLACK) -> Any:
+    """The objective with an adversary that scores each pixel by its value."""
+    corruption = own("rspc", "PatchCorruption")((1, 2, 2), 1, 0.25, form)
+    corruption.score.weight.data.fill_(1.0)
+    if corruption.mix is not None:
+        corruption.mix.weight.data = torch.eye(4)
+    return own("rspc", "Aligned")(base, corruption, [*model.blocks], weight, noise, Schedule(steps=100, lr=0.1))
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_the_lowest_share_of_the_scores_is_occluded_and_the_rest_is_kept(cut: bool) -> None:
+    scores = torch.tensor([[0.1, 0.4, 0.3, 0.2], [4.0, 3.0, 2.0, 1.0]])
+    keep = own("rspc", "KeepMask").apply
+    assert keep(scores, 0.25, cut).tolist() == [[0, 1, 1, 1], [1, 1, 1, 0]]
+    assert keep(scores, 0.5, cut).tolist() == [[0, 1, 1, 0], [1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("form", ["authors", "paper"])
+def test_the_pixels_of_a_patch_are_occluded_together(form: str) -> None:
+    """Patches of two by two: bright ones have the higher scores, the darkest is covered."""
+    corruption = own("rspc", "PatchCorruption")((1, 4, 4), 2, 0.25, form)
+    corruption.score.weight.data.fill_(1.0)
+    if form == "authors":
+        corruption.mix.weight.data = torch.eye(4)
+    tiles = torch.tensor([[0.4, 0.9], [0.7, 0.2]]).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    kept = corruption(tiles.expand(1, 1, 4, 4))
+    assert kept[0, 0].tolist() == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("form", ["authors", "paper"])
+def test_what_is_occluded_becomes_noise_and_nothing_else_changes(form: str) -> None:
+    wanted = PIXELS.clone()
+    wanted[0, 0, 0, 0] = wanted[1, 0, 0, 1] = 0.1
+    assert torch.allclose(aligned(form, Blocks(), Watch()).occluded(PIXELS), wanted, atol=1e-5)
+
+
+FIRST, SECOND = CHANGED
+DISTANCE = {
+    # The norm of each image's difference, averaged over images, then over blocks: (0.45 + 2 · 0.45) / 2.
+    "paper": 1.5 * (FIRST + SECOND) / 2,
+    # Mean squares over all eight numbers, 1 + 4 times those of the first block, over the number of blocks + 1e-4.
+    "authors": 5 * (FIRST**2 + SECOND**2) / 8 / (2 + 1e-4),
+}
+
+
+@pytest.mark.parametrize("weight", [0.005, 1.0, 3.0])
+@pytest.mark.parametrize("form", ["authors", "paper"])
+def test_the_alignment_is_the_distance_of_features_times_lambda(form: str, weight: float) -> None:
+    model = Blocks()
+    objective = aligned(form, model, Watch(7.0), weight)
+    loss = objective.loss(model, batch_of(PIXELS), HALF)
+    assert loss.item() == pytest.approx(7 + weight * DISTANCE[form], rel=1e-5)
+    assert objective.report()["alignment"] == pytest.approx(DISTANCE[form], rel=1e-5)
+
+
+@pytest.mark.parametrize("form", ["authors", "paper"])
+def test_clean_features_get_gradients_too(form: str) -> None:
+    """Distances grow with s, or with its square. Against clean features that are held fixed the slopes are −0.15 and −0.096."""
+    model = Blocks()
+    aligned(form, model, Watch()).loss(model, batch_of(PIXELS), HALF).backward()
+    assert model.scale.grad is not None
+    power = 1 if form == "paper" else 2
+    assert model.scale.grad.item() == pytest.approx(power * DISTANCE[form], rel=1e-4)
+
+
+def test_the_adversary_climbs_what_the_model_descends() -> None:
+    """Of the paper's form: the slope of the mask at the pixel that is covered is −1 where C's weight is 1.
+
+    The distance is 1.5 s times the mean of |m x + (1 − m) 0.1 − x|, so that its slope in m at m = 0 is
+    −1.5 · (0.5, 0.4) / 2. By the chain rule C's weight gets that times the scores, (x − 0.1) / 1e-6.
+    """
+    model = Blocks()
+    objective = aligned("paper", model, Watch(), weight=2.0)
+    objective.loss(model, batch_of(PIXELS), Progress(50, 100, 0)).backward()
+    weight = objective.corruption.score.weight
+    slope = weight.grad.item()
+    assert slope == pytest.approx(2 * -1.5 * (FIRST * 5e5 + SECOND * 4e5) / 2, rel=1e-3)
+    objective.schedule = Schedule(steps=100, lr=1e-6, warmup=0.1, decay="none")
+    objective.after_step(model, Progress(50, 100, 0))
+    assert weight.item() == pytest.approx(1 + 1e-6 * slope, rel=1e-4)
+
+
+def test_gradients_pass_the_cut_straight_through_and_the_authors_cut_them() -> None:
+    slopes = {}
+    for cut in (True, False):
+        scores = torch.tensor([[0.1, 0.4, 0.3, 0.2]], requires_grad=True)
+        mask = own("rspc", "KeepMask").apply(scores, 0.25, cut)
+        (mask * torch.tensor([[0.5, -3.0, 2.0, -0.25]])).sum().backward()
+        assert scores.grad is not None
+        slopes[cut] = scores.grad.tolist()[0]
+    assert slopes == {True: [0.5, -1.0, 1.0, -0.25], False: [0.5, -3.0, 2.0, -0.25]}
+
+
+@pytest.mark.parametrize("form", ["authors", "paper"])
+def test_the_noise_is_uniform_and_other_in_every_step(form: str) -> None:
+    """In pixels from 0 to 1 in the paper's form; of the authors between mean and mean + deviation, (0.3, 0.8) here."""
+    corruption = own("rspc", "PatchCorruption")((1, 32, 32), 2, 0.5, form)
+    low, span = (0.0, 1.0) if form == "paper" else (0.3, 0.5)
+    model = Blocks()
+    objective = own("rspc", "Aligned")(Watch(), corruption, [*model.blocks], 1.0, ([low], [span]), Schedule(steps=1))
+    torch.manual_seed(0)
+    inputs = 1 - 1e-3 * torch.rand(4, 1, 32, 32)
+    first, second = (objective.occluded(inputs).detach() for _ in range(2))
+    covered = first != inputs
+    assert float(covered.float().mean()) == pytest.approx(0.5, abs=0.01)
+    values = first[covered]
+    assert float(values.mean()) == pytest.approx(low + span / 2, abs=0.03)
+    assert float(values.std()) == pytest.approx(span / 12**0.5, rel=0.05)
+    assert float((first[covered] - second[covered]).abs().mean()) == pytest.approx(span / 3, rel=0.1)
+
+
+def test_the_clean_images_are_learnt_by_the_wrapped_objective_as_they_are() -> None:
+    recipe = recipe_of(Call("rspc", {"model": Call("vit", {"depth": 1}), "weight": 0.0}), digits_task())
+    inputs, labels = torch.rand(4, 1, 8, 8), torch.tensor([3, 1, 4, 1])
+    loss = recipe.objective.loss(recipe.model, batch_of(inputs, labels), HALF)
+    assert loss.item() == pytest.approx(F.cross_entropy(recipe.model(inputs), labels).item(), rel=1e-5)
+
+
+def test_its_defaults_are_those_of_the_authors() -> None:
+    """λ = 0.005 and a tenth of the patches: of the digits' 16 patches of two by two, 2."""
+    objective: Any = recipe_of("rspc", digits_task()).objective
+    assert objective.weight == 0.005
+    assert objective.authors
+    kept = objective.corruption(torch.rand(5, 1, 8, 8))
+    assert ((1 - kept).flatten(1).sum(1) == 2 * 4).all()
