@@ -1,0 +1,234 @@
+"""Tables by hand: from records of a few images to the numbers, the marks and the ends of intervals that are printed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+from measured import card, records, unit
+
+from robench.records.store import Measured
+from robench.reporting.metrics import (
+    attack_success_rate_all,
+    clean_accuracy,
+    confidence,
+    curve,
+    passes,
+    robust_accuracy,
+    success_rate_uint8,
+    worst_case,
+)
+from robench.reporting.result import Result
+from robench.reporting.statistics import Interval
+from robench.reporting.tables import Cell, Column, Table
+from robench.reporting.ties import marked
+
+
+def cell_of(success: list[bool], columns: dict[str, Any] | None = None, **unit_changes: Any) -> Measured:
+    """A unit and its records, changed in these columns."""
+    return Measured(unit(**unit_changes), records(success, **(columns or {})))
+
+
+def shown(table: Table) -> dict[str, dict[str, str]]:
+    """Texts of a table's cells by row and column; the marked ones with an asterisk."""
+    return {
+        label: {
+            f"{column.group} {column.name}".strip(): cell.text + "*" * cell.best
+            for column, cell in zip(table.columns, cells, strict=True)
+        }
+        for label, cells in table.rows
+    }
+
+
+MINIMAL = {"attack": "cw_l2", "norm": "l2", "goal": "minimal", "eps": None}
+
+
+def test_norms_of_a_minimal_attack_are_means_over_its_successes() -> None:
+    """L1 (2 + 4) / 2, L2 (0.5 + 1) / 2, L∞ (0.1 + 0.2) / 2; the failure and the clean error are not in them."""
+    sizes = {"l1": [2.0, 4.0, 9.0, 0.0], "l2": [0.5, 1.0, 9.0, 0.0], "linf": [0.1, 0.2, 0.9, 0.0]}
+    correct = [True, True, True, False]
+    result = Result([cell_of([True, True, False, True], {**sizes, "correct": correct, "eps": None}, **MINIMAL)])
+    (table,) = result.tables()
+    row = shown(table)["vit"]
+    assert {name: row[name] for name in row if name != "Clean"} == {
+        "cw_l2 ASR": "66.7",
+        "cw_l2 L1": "3.00",
+        "cw_l2 L2": "0.750",
+        "cw_l2 L∞": "0.1500",
+    }
+    assert row["Clean"] == "75.0"
+
+
+def test_an_attack_with_a_radius_has_no_norms() -> None:
+    (table,) = Result([cell_of([True, False])]).tables()
+    assert [column.name for column in table.columns] == ["Clean", "ASR 0.1"]
+
+
+def many(share: float, count: int = 200) -> list[bool]:
+    """So many successes of 200, the first."""
+    return [place < share * count for place in range(count)]
+
+
+def test_the_best_for_the_defender_is_marked_and_the_worst_is_not() -> None:
+    """A high clean accuracy, a low success rate, large perturbations."""
+    good = {"correct": many(0.9), "l1": 5.0, "l2": 2.0, "linf": 0.4, "eps": None}
+    poor = {"correct": many(0.6), "l1": 2.0, "l2": 1.0, "linf": 0.1, "eps": None}
+    rows = [
+        cell_of(many(0.3), good, defense="ksa", weights="k", **MINIMAL),
+        cell_of(many(0.6), poor, defense="vit", weights="v", **MINIMAL),
+    ]
+    for order in (rows, rows[::-1]):
+        table = Result(order).tables()[0]
+        marks = {label: [cell.best for cell in cells] for label, cells in table.rows}
+        assert marks == {"ksa": [True] * 5, "vit": [False] * 5}
+        assert [column.higher_is_better for column in table.columns] == [True, False, True, True, True]
+
+
+def test_what_cannot_be_told_from_the_best_is_marked_with_it() -> None:
+    close = [cell_of(many(share), defense=name, weights=name) for name, share in (("vit", 0.5), ("ksa", 0.505))]
+    far = cell_of(many(0.9), defense="far", weights="far")
+    table = Result([*close, far]).tables()[0]
+    assert {label: cells[1].best for label, cells in table.rows} == {"vit": True, "ksa": True, "far": False}
+
+
+def terms(values: list[float], below: list[float] | None = None) -> pd.DataFrame:
+    names = [f"image {i}" for i in range(len(values))]
+    return pd.DataFrame({"a": values, "b": below or [1.0] * len(values)}, index=names)
+
+
+def test_marks_are_of_cells_that_have_a_value_and_a_rival() -> None:
+    high, low = terms([1.0] * 50), terms([0.0] * 50)
+    cells = [Cell("1", 1.0), Cell("0", 0.0), Cell("–")]
+    assert [c.best for c in marked(cells, [high, low, None], True)] == [True, False, False]
+    assert [c.best for c in marked(cells, [high, low, None], False)] == [False, True, False]
+    assert [c.best for c in marked([cells[0], cells[2]], [high, None], True)] == [False, False]
+    other = low.set_index([[f"other {i}" for i in range(50)]])
+    assert [c.best for c in marked(cells[:2], [high, other], True)] == [True, False], "no image in common"
+
+
+def test_the_worst_case_at_a_radius_is_over_its_own_attacks_and_those_of_smaller_radii() -> None:
+    """Of four images: FGSM fools a at 0.1, PGD b at 0.1 and c at 0.2, so that 2 of 4 are left at 0.1 and 1 at 0.2."""
+    units = [
+        cell_of([True, False, False, False], {"linf": 0.1}, attack="fgsm(eps=0.1)"),
+        cell_of([False, True, False, False], {"linf": 0.1}, attack="pgd_linf(eps=0.1)"),
+        cell_of([False, False, True, False], {"linf": 0.2, "eps": 0.2}, attack="pgd_linf(eps=0.2)", eps=0.2),
+    ]
+    row = shown(Result(units).tables()[0])["vit"]
+    assert row["Worst case, robust accuracy L∞ 0.1"] == "50.0"
+    assert row["Worst case, robust accuracy L∞ 0.2"] == "25.0"
+
+
+def test_the_worst_case_leaves_out_what_goes_further_and_what_is_of_another_norm() -> None:
+    first = cell_of([True, False, False, False], {"linf": 0.1}, attack="fgsm(eps=0.1)")
+    second = cell_of([False, True, False, False], {"linf": 0.1}, attack="pgd_linf(eps=0.1)")
+    minimal = cell_of(
+        [False, False, True, True], {"linf": [0.5, 0.5, 0.05, 0.15], "eps": None}, attack="fab_linf", eps=None, goal="minimal"
+    )  # fmt: skip
+    sparse = cell_of([True] * 4, {"eps": None}, **MINIMAL)
+    row = shown(Result([first, second, minimal, sparse]).tables()[0])["vit"]
+    assert row["Worst case, robust accuracy L∞ 0.1"] == "25.0", "d is fooled at 0.15 only"
+
+
+def test_a_curve_is_of_what_each_attack_reaches_within_a_radius() -> None:
+    small = records([True, False, False, False], linf=0.1)
+    large = records([False, True, True, False], linf=[0.2, 0.2, 0.2, 0.2], eps=0.2)
+    found = curve([(0.1, small), (0.2, large)], "linf", [0.05, 0.1, 0.15, 0.2])
+    assert math.isnan(found[0])
+    assert found[1:].tolist() == [0.75, 0.75, 0.25]
+
+
+def test_rates_have_the_denominators_that_they_say() -> None:
+    """Three of four images are classified correctly; of those two are fooled, one of them after rounding too."""
+    frame = records(
+        [True, True, False, True],
+        correct=[True, True, True, False],
+        success_uint8=[True, False, False, True],
+        confidence=[0.1, 0.2, 0.9, 0.6],
+        forwards=[2, 4, 6, 0],
+        backwards=[1, 2, 3, 0],
+    )
+    found = [rate(frame) for rate in (clean_accuracy, attack_success_rate_all, success_rate_uint8)]
+    assert [(rate.count, rate.total) for rate in found] == [(3, 4), (3, 4), (1, 3)]
+    assert (robust_accuracy(frame, "linf", 0.1).count, robust_accuracy(frame, "linf", 0.1).total) == (1, 4)
+    assert confidence(frame) == pytest.approx((0.1 + 0.2 + 0.9) / 3)
+    assert passes(frame) == pytest.approx((4, 2, 0.1))
+
+
+def test_only_images_that_every_attack_was_run_on_count_in_the_worst_case() -> None:
+    first = records([True, False, False, False])
+    second = records([False, True])
+    assert (worst_case([first, second], "linf", 0.1).count, worst_case([first, second], "linf", 0.1).total) == (0, 2)
+
+
+@pytest.mark.parametrize(("norm", "size", "fooled"), [("linf", 0.1000005, 0), ("linf", 0.1001, 1), ("l2", 0.1001, 1)])
+def test_a_radius_holds_what_rounding_adds_and_no_more(norm: str, size: float, fooled: int) -> None:
+    assert robust_accuracy(records([True], **{norm: size}), norm, 0.1).count == fooled
+
+
+def common(**columns: Any) -> list[Measured]:
+    """Two defenses under a minimal attack, of four images each: vit is broken on a, b, c; ksa on b, c, d."""
+    sizes = {"l1": [1.0, 2.0, 3.0, 90.0], "l2": [0.1, 0.2, 0.3, 9.0], "linf": [0.01, 0.02, 0.03, 0.9], "eps": None}
+    larger = {"l1": [90.0, 3.0, 5.0, 4.0], "l2": [9.0, 0.4, 0.8, 0.4], "linf": [0.9, 0.01, 0.02, 0.4], "eps": None}
+    return [
+        cell_of([True, True, True, False], sizes, weights="v", **MINIMAL),
+        cell_of([False, True, True, True], {**larger, **columns}, defense="ksa", weights="k", **MINIMAL),
+    ]
+
+
+def test_norms_on_common_images_are_means_over_what_is_broken_in_both_rows() -> None:
+    """b and c: (2 + 3) / 2 and (3 + 5) / 2 in L1, and so on; two images of another defense do not enter."""
+    table = Result(common()).tables()[-1]
+    assert [label for label, _ in table.rows] == ["vit (both: 2)", "ksa"]
+    (_, first), (_, second) = table.rows
+    assert [cell.text for cell in first] == ["2.50", "0.250", "0.0250"]
+    assert [cell.text for cell in second] == ["4.00", "0.600", "0.0150"]
+
+
+def test_of_norms_on_common_images_the_larger_is_marked() -> None:
+    """On both images ksa's L1 and L2 are larger and its L∞ smaller, so that every resample says the same."""
+    (_, first), (_, second) = Result(common()).tables()[-1].rows
+    assert [cell.best for cell in first] == [False, False, True]
+    assert [cell.best for cell in second] == [True, True, False]
+    equal = Result(common(l1=[90.0, 1.0, 5.0, 4.0])).tables()[-1].rows  # smaller on one of the two, larger on the other
+    assert [cells[0].best for _, cells in equal] == [True, True]
+
+
+def test_an_image_that_was_misclassified_or_not_broken_is_not_common() -> None:
+    table = Result(common(correct=[True, False, True, True])).tables()[-1]
+    assert [label for label, _ in table.rows] == ["vit (both: 1)", "ksa"]
+    assert [cells[0].text for _, cells in table.rows] == ["3.00", "5.00"]
+    none = Result(common(correct=[True, False, False, True])).tables()[-1]
+    assert [cells[0].text for _, cells in none.rows] == ["–", "–"]
+
+
+def test_the_csv_has_numbers_in_full_and_the_low_end_before_the_high_one() -> None:
+    columns = [Column("pgd", "ASR 0.1", False, percent=True), Column("", "L2", True, digits=3)]
+    cells = [columns[0].cell(1 / 3, Interval(0.1, 0.6)), columns[1].cell(math.nan)]
+    (first, second) = csv.DictReader(io.StringIO(Table("T", columns, [("vit", cells)]).csv()))
+    assert first == {
+        "defense": "vit", "group": "pgd", "metric": "ASR 0.1", "value": repr(1 / 3), "low": "0.1", "high": "0.6", "best": "0"
+    }  # fmt: skip
+    assert (second["value"], second["low"], second["high"]) == ("", "", "")
+
+
+def test_a_cell_is_printed_in_percent_with_its_digits_and_its_spread() -> None:
+    assert Column("", "ASR", False, percent=True).cell(0.6789).text == "67.9"
+    assert Column("", "L2", True, digits=3).cell(0.6789).text == "0.679"
+    assert Column("", "ASR", False, percent=True).cell(0.6789, spread=0.0123).text == "67.9 ± 1.2"
+    table = Table("T", [Column("", "L2", True)], [("a", [Cell("1.0", 1.0, best=True)]), ("b", [Cell("0.5", 0.5)])])
+    lines = table.text().splitlines()
+    assert [line.split()[1] for line in lines if line.startswith(("a ", "b "))] == ["1.0*", "0.5"]
+    assert "| a | **1.0** |" in table.markdown()
+    assert r"a & \textbf{1.0} \\" in table.latex()
+    assert "| b | 0.5 |" in table.markdown()
+
+
+def test_a_caption_tells_the_mass_of_attention_that_the_four_largest_weights_hold() -> None:
+    one = cell_of([True, False])
+    spread = card(attention=[[0.4, 0.6, 0.7, 0.75, 1.0], [0.5, 1.0]])
+    caption = Result([one], {one.unit.identity.model: spread}).tables()[0].caption
+    assert "vit: the 4 largest weights of a row hold 75, 100 % of the attention in layers 1 to 2." in caption
