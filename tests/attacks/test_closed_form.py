@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import linear_case, wrapped
+from cases import Linear, linear_case, wrapped
 from torch import Tensor
 
 from robench import ATTACKS
@@ -17,17 +17,82 @@ def run(name: str, model: object, inputs: Tensor, labels: Tensor, **options: obj
     return adversarial
 
 
-@pytest.mark.parametrize("name", ["fgsm", "pgd_linf", "pgd_l2", "mim", "apgd_linf", "apgd_l2"])
-def test_budget_attacks_succeed_just_above_the_exact_distance_and_fail_just_below(name: str) -> None:
-    model, inputs, labels = linear_case()
-    direction = model.layer.weight[0] - model.layer.weight[1]
-    gap = (model(inputs)[:, 0] - model(inputs)[:, 1]).abs()
-    exact = gap / (direction.norm() if name.endswith("l2") else direction.abs().sum())
-    for place in range(len(inputs)):
-        one, label = inputs[place : place + 1], labels[place : place + 1]
-        for factor, fooled in ((0.98, False), (1.02, True)):
-            adversarial = run(name, wrapped(model, 1), one, label, eps=float(factor * exact[place]))
-            assert bool(model(adversarial).argmax(1) != label) is fooled
+DISTANCE = {"linf": 0.05, "l2": 0.2, "l1": 0.2}
+"""From the boundary of a linear model, in each norm: small enough that the box is out of the way."""
+
+
+def at_one_distance(norm: str) -> tuple[Linear, Tensor, Tensor]:
+    """A linear model and images of both classes, all at the exact distance `DISTANCE` from its boundary.
+
+    The distance is the margin over the dual norm of its slope: its largest entry in L1, its length in L2, its sum in L∞.
+    """
+    model, inputs, _ = linear_case()
+    slope = model.layer.weight[0] - model.layer.weight[1]
+    dual = {"l1": slope.abs().amax(), "l2": slope.norm(), "linf": slope.abs().sum()}[norm]
+    around = (inputs - 0.5).flatten(1)
+    side = torch.where(torch.arange(len(inputs)) % 2 == 0, 1.0, -1.0).double()
+    wanted = side * DISTANCE[norm] * dual
+    found = 0.5 + around + ((wanted - around @ slope) / slope.square().sum())[:, None] * slope
+    assert float(found.min()) > 0.05
+    assert float(found.max()) < 0.95
+    return model, found.view_as(inputs), model(found).argmax(1)
+
+
+BUDGETS = [name for name in ATTACKS if ATTACKS[name].card.goal == "budget" and "eps" in ATTACKS[name].options]
+CHEAP: dict[str, dict[str, object]] = {
+    "autoattack": {"parts": ATTACKS["autoattack"].card.presets["quick"]["parts"]},
+    "autoattack_l2": {"parts": ATTACKS["autoattack_l2"].card.presets["quick"]["parts"]},
+    "square_linf": {"queries": 400},
+    "square_l2": {"queries": 1000},
+    "patch_pgd": {"share": 1.0},
+}
+FACTOR = {"square_l2": 1.5}
+"""Above the exact distance, where all images are broken; 1.1 but for Square in L2, whose smallest tile is three pixels wide."""
+
+
+@pytest.mark.parametrize(
+    ("name", "targeted"), [(n, t) for n in BUDGETS for t in (False, True) if not t or "targets" in ATTACKS[n].options]
+)
+def test_at_nine_tenths_of_the_exact_distance_nothing_is_broken_and_at_eleven_everything(
+    name: str, targeted: bool
+) -> None:
+    norm = ATTACKS[name].card.norm
+    model, inputs, labels = at_one_distance(norm)
+    options = CHEAP.get(name, {}) | ({"source": model} if "source" in ATTACKS[name].options else {})
+    defaults = {option: o.default for option, o in ATTACKS[name].options.items() if not o.required}
+    options = {**defaults, **options} | ({"targets": 1 - labels} if targeted else {})
+    broken = []
+    for factor in (0.9, FACTOR.get(name, 1.1)):
+        adversarial = run(
+            name, wrapped(model, len(inputs)), inputs, labels, **{**options, "eps": factor * DISTANCE[norm]}
+        )
+        assert float(lengths(adversarial - inputs)[norm].max()) <= factor * DISTANCE[norm] * (1 + 1e-6)
+        broken.append(int((model(adversarial).argmax(1) != labels).sum()))
+    assert broken == [0, len(inputs)]
+
+
+@pytest.mark.parametrize(
+    ("name", "within"),
+    [
+        ("cw_l2", 1.03),
+        ("ddn", 1.01),
+        ("deepfool", 1.03),
+        ("fab_l2", 1.02),
+        ("fab_linf", 1.02),
+        ("cw_linf", 1.10),
+        ("ead", 1.03),
+        ("rays", 1.02),
+    ],
+)
+def test_minimal_attacks_are_within_a_few_percent_of_the_exact_distance(name: str, within: float) -> None:
+    norm = ATTACKS[name].card.norm
+    model, inputs, labels = at_one_distance(norm)
+    options = {"queries": 1000} if name == "rays" else {}
+    adversarial = run(name, wrapped(model, len(inputs)), inputs, labels, **options)
+    assert bool((model(adversarial).argmax(1) != labels).all())
+    ratio = lengths(adversarial - inputs)[norm] / DISTANCE[norm]
+    assert float(ratio.min()) > 1
+    assert float(ratio.max()) < within
 
 
 @pytest.mark.parametrize(
