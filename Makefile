@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest -q --durations=15
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test slow fast lint golden paper speed docs clean
+.PHONY: demo test slow fast lint golden mutants paper speed docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -40,6 +40,10 @@ lint: .venv/installed
 # Put the golden numbers down anew, after ENGINE was raised (see tests/golden.py).
 golden: .venv/installed
 	.venv/bin/python -W ignore tests/golden.py
+
+# Break the code in one place after another and see that the tests notice; beside CI (make mutants ONLY=ksa for some).
+mutants: .venv/installed
+	.venv/bin/python tests/mutants.py $(ONLY)
 
 # The KSA paper's comparison on CIFAR-10 (set ROBENCH_DATA to where its files are, or let it be downloaded).
 paper: .venv/installed

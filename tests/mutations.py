@@ -1,0 +1,224 @@
+"""Mutations of the code that tests must see: a text that a file holds once, what it becomes, and the tests that should fail.
+
+Each changes a number that a reader would believe. One that may live says why; those are at most one in twenty.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    """A change of a file of the tree.
+
+    Attributes:
+        about: what becomes wrong.
+        tests: files below tests/, or single tests in them, with spaces between them.
+        lives: why no test sees it; empty where one must.
+    """
+
+    about: str
+    file: str
+    before: str
+    after: str
+    tests: str
+    lives: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.about}"
+
+
+VIT, KSA, RSPC = "robench/models/vit.py", "defenses/ksa.py", "defenses/rspc.py"
+JUDGE, SHARDS, METRICS = "robench/running/judge.py", "robench/running/shards.py", "robench/reporting/metrics.py"
+ROBUSTNESS, COMMON, TIES = (f"robench/reporting/{name}.py" for name in ("robustness", "common_norms", "ties"))
+STATISTICS, TABLES = "robench/reporting/statistics.py", "robench/reporting/tables.py"
+TARGETS, DRAWS, NORMS = (f"robench/attacking/{name}.py" for name in ("targets", "draws", "norms"))
+DESCENT, LOSSES = "robench/attacking/descent.py", "robench/attacking/losses.py"
+EXPECTATION, HASHING = "robench/attacking/expectation.py", "robench/hashing.py"
+MADRY, FAT, TRADES, DISTILL = (f"defenses/{name}.py" for name in ("madry", "fat", "trades", "distill"))
+
+OF_KSA, OF_RSPC = "defenses/test_ksa.py", "defenses/test_rspc_by_hand.py"
+OF_ADVERSARIES, OF_TEACHERS = "defenses/test_adversarial.py", "defenses/test_distillation.py"
+OF_JUDGE = "running/test_judge_by_hand.py running/test_judge.py"
+OF_TABLES = "reporting/test_tables_by_hand.py reporting/test_statistics.py"
+OF_DRAWS, OF_STEPS = "attacking/test_draws_and_targets.py", "attacks/test_by_hand.py"
+EXACT = "attacks/test_closed_form.py"
+TENTHS = f"{EXACT}::test_at_nine_tenths_of_the_exact_distance_nothing_is_broken_and_at_eleven_everything"
+PERCENT = f"{EXACT}::test_minimal_attacks_are_within_a_few_percent_of_the_exact_distance"
+IDENTITY = "records/test_identity.py"
+
+# fmt: off
+OBJECTIVES = [
+    Mutation("the smallest K are kept", VIT, "weights.topk(k, dim=-1,", "weights.topk(k, largest=False, dim=-1,", OF_KSA),
+    Mutation("mu does not decay", KSA, "self.mu * self.decay **", "self.mu * 1.0 **", OF_KSA),
+    Mutation("mu grows", KSA, "self.mu * self.decay **", "self.mu / self.decay **", OF_KSA),
+    Mutation("mu decays beyond the last loop", KSA, "min(progress.step // self.inner, self.outer - 1)", "(progress.step // self.inner)", OF_KSA),
+    Mutation("mu decays with every step", KSA, "progress.step // self.inner", "progress.step", OF_KSA),
+    Mutation("the linear map is the softmax", VIT, '"linear": linear_map', '"linear": lambda scores: scores.softmax(-1)', OF_KSA),
+    Mutation("sparsemax is the softmax", VIT, '"sparsemax": sparsemax_map', '"sparsemax": lambda scores: scores.softmax(-1)', OF_KSA),
+    Mutation("the ReLU map is the linear map", VIT, '"relu": relu_map', '"relu": linear_map', OF_KSA),
+    Mutation("the linear map shifts by the minimum of all rows", VIT, "scores.amin(-1, keepdim=True)", "scores.amin((-1, -2), keepdim=True)", OF_KSA),
+    Mutation("the penalty is a mean over rows", KSA, ".square().sum()", ".square().sum(-1).mean()", OF_KSA),
+    Mutation("the norm is not squared", KSA, ".square().sum()", ".norm()", OF_KSA),
+    Mutation("the penalty is rewarded", KSA, "task_loss + penalty / (2 * mu)", "task_loss - penalty / (2 * mu)", OF_KSA),
+    Mutation("the penalty is left out", KSA, "task_loss + penalty / (2 * mu)", "task_loss", OF_KSA),
+    Mutation("1 / mu instead of 1 / 2 mu", KSA, "penalty / (2 * mu)", "penalty / mu", OF_KSA),
+    Mutation("gradients go through the target", KSA, "sparse_target(w.detach(),", "sparse_target(w,", OF_KSA),
+    Mutation("the target is not divided by its sum", KSA, "kept / total.clamp_min(1e-12)", "kept", OF_KSA),
+    Mutation("the penalty is not averaged over the batch", KSA, ".sum() / len(batch.inputs)", ".sum()", OF_KSA),
+    Mutation("all layers are pulled", KSA, "[found[layer] for layer in layer_indices(layers, len(found))]", "found", OF_KSA),
+    Mutation("the projection adds what is missing to each", KSA, "((1 - total) / places.shape[-1])", "(1 - total)", OF_KSA),
+    Mutation("the projection adds nothing", KSA, "((1 - total) / places.shape[-1])", "(0 * total)", OF_KSA),
+    Mutation("a hard top-K cuts in training too", VIT, "self.hard_k is not None and not self.training", "self.hard_k is not None", OF_KSA),
+    Mutation("a hard top-K is not renormalised", VIT, "straight_through(kept / kept.sum(-1, keepdim=True), weights)", "straight_through(kept, weights)", OF_KSA),
+    Mutation("scores are not divided by the root of the width", VIT, "(dim // heads) ** -0.5", "1.0", OF_KSA),
+    Mutation("a ViT has one head", VIT, "Attention(dim, heads, attention)", "Attention(dim, 1, attention)", OF_KSA),
+    Mutation("rspc occludes the highest share", RSPC, "(single > single.quantile(share,", "(single <= single.quantile(1 - share,", OF_RSPC),
+    Mutation("rspc occludes with grey", RSPC, "torch.rand_like(inputs)", "torch.full_like(inputs, 0.5)", OF_RSPC),
+    Mutation("rspc has the same noise for ever", RSPC, "torch.rand_like(inputs)", "torch.rand(inputs.shape, generator=torch.Generator().manual_seed(0))", OF_RSPC),
+    Mutation("rspc's clean features are held fixed (authors)", RSPC, "F.mse_loss(b, a)", "F.mse_loss(b, a.detach())", OF_RSPC),
+    Mutation("rspc's clean features are held fixed (paper)", RSPC, "(b - a).flatten(1)", "(b - a.detach()).flatten(1)", OF_RSPC),
+    Mutation("rspc ignores lambda", RSPC, "self.weight * distance", "distance", OF_RSPC),
+    Mutation("rspc's adversary descends", RSPC, "parameter.grad = -parameter.grad", "parameter.grad = parameter.grad", OF_RSPC),
+    Mutation("rspc does not cut the authors' gradients", RSPC, "F.hardtanh(gradient) if ctx.cut else gradient", "gradient", OF_RSPC),
+    Mutation("rspc does not average over blocks", RSPC, "(len(self.blocks) + 1e-4)", "(1 + 1e-4)", OF_RSPC),
+    Mutation("half_half attacks all", MADRY, "share=0.5, ramp=ramp", "share=1.0, ramp=ramp", OF_ADVERSARIES),
+    Mutation("half_half attacks none", MADRY, "found = self.adversary(model, batch.part(slice(natural, None)), progress, **reach)", "found = batch.inputs[natural:]", OF_ADVERSARIES),
+    Mutation("madry attacks half", MADRY, "share=1.0, ramp=ramp", "share=0.5, ramp=ramp", OF_ADVERSARIES),
+    Mutation("no random start in training", MADRY, '"step_size": step_size or eps / 4}', '"step_size": step_size or eps / 4, "random_start": False}', OF_ADVERSARIES),
+    Mutation("madry's ramp is gone", MADRY, "max(1.0, self.ramp * progress.steps)", "1.0", OF_ADVERSARIES),
+    Mutation("madry's epoch is not chosen", MADRY, 'selection=Call(f"pgd_{norm}"', 'selection=None and Call(f"pgd_{norm}"', OF_ADVERSARIES),
+    Mutation("the adversary sees the model in training mode", "robench/training/adversary.py", "with held_still(model):\n            classifier = Classifier", "if True:\n            classifier = Classifier", OF_ADVERSARIES),
+    Mutation("the adversary draws the same in every step", "robench/training/adversary.py", "seed=progress.draws)", "seed=0)", OF_ADVERSARIES),
+    Mutation("fat never stops early", FAT, '"until_success": True', '"until_success": False', OF_ADVERSARIES),
+    Mutation("fat has a tau of 9", FAT, "slack=self._tau", "slack=9", OF_ADVERSARIES),
+    Mutation("fat's tau grows a step late", FAT, "progress.step >= turn", "progress.step > turn", OF_ADVERSARIES),
+    Mutation("trades ignores beta", TRADES, "self.beta * divergence", "divergence", OF_ADVERSARIES),
+    Mutation("trades has the divergence the other way round", TRADES, "F.kl_div(there, here,", "F.kl_div(here, there,", OF_ADVERSARIES),
+    Mutation("trades holds the clean answers fixed", TRADES, "F.log_softmax(logits, 1)).mean()", "F.log_softmax(logits.detach(), 1)).mean()", OF_ADVERSARIES),
+    Mutation("distillation without T squared", DISTILL, " * temperature**2", "", OF_TEACHERS),
+    Mutation("teacher and student are exchanged (soft)", DISTILL, "for logits in (student, teacher)", "for logits in (teacher, student)", OF_TEACHERS),
+    Mutation("teacher and student are exchanged (hard)", DISTILL, "F.cross_entropy(student, teacher.argmax(1))", "F.cross_entropy(teacher, student.argmax(1))", OF_TEACHERS),
+    Mutation("the student teaches itself", DISTILL, "answers = self.teacher(batch.inputs)", "answers = model(batch.inputs)", OF_TEACHERS),
+    Mutation("alpha is the weight of the labels", DISTILL, "(1 - self.alpha) * loss + self.alpha *", "self.alpha * loss + (1 - self.alpha) *", OF_TEACHERS),
+    Mutation("tempered is not", DISTILL, "model(batch.inputs) / self.temperature", "model(batch.inputs)", OF_TEACHERS),
+    Mutation("augmix ignores the weight", "defenses/augmix.py", "self.weight * jensen_shannon", "jensen_shannon", "defenses/test_defenses.py::test_losses_are_weighed_as_they_say"),
+    Mutation("augmix's divergence is from the first", "defenses/augmix.py", "torch.stack(answers).mean(0)", "answers[0]", "defenses/test_augmentation.py"),
+]
+
+JUDGED = [
+    Mutation("confinement to patches is ignored", JUDGE, "if allowed is not None:", "if False:", OF_JUDGE),
+    Mutation("confinement is not handed on", SHARDS, "if not condition.card.confined:", "if True:", OF_JUDGE),
+    Mutation("the tolerance is 5e-3", JUDGE, "TOLERANCE_LINF = 1e-6", "TOLERANCE_LINF = 5e-3", OF_JUDGE),
+    Mutation("the relative tolerance is 5e-3", JUDGE, "TOLERANCE_RELATIVE = 1e-5", "TOLERANCE_RELATIVE = 5e-3", OF_JUDGE),
+    Mutation("8 bits are floored", JUDGE, "(adversarial * 255).round()", "(adversarial * 255).floor()", OF_JUDGE),
+    Mutation("confidence is of the other classes", JUDGE, "confidence=logits.softmax(1).gather", "confidence=(1 - logits.softmax(1)).gather", OF_JUDGE),
+    Mutation("success after rounding is that before", JUDGE, "_reached(rounded, labels, targets)", "_reached(logits, labels, targets)", OF_JUDGE),
+    Mutation("the box is not looked at", JUDGE, "(flat < 0).any(1) | (flat > 1).any(1)", "(flat > 9).any(1)", OF_JUDGE),
+    Mutation("an aim is reached where the label is left", JUDGE, "(away if targets is None else goal_margin(logits, labels, targets))", "away", OF_JUDGE),
+    Mutation("fooled is the attack's success", JUDGE, "fooled=(away >", "fooled=(hit >", OF_JUDGE),
+    Mutation("a clean error has reached every aim", JUDGE, "True if asked.targets is None else predictions == asked.targets", "True", OF_JUDGE),
+    Mutation("the norms are of the wrong difference", JUDGE, "lengths(adversarial.double() - inputs.double()).items()", "lengths(adversarial.double()).items()", OF_JUDGE),
+    Mutation("misclassified images are attacked", SHARDS, "correct = clean.argmax(1) == labels", "correct = labels == labels", OF_JUDGE),
+    Mutation("passes are swapped with none", SHARDS, "passes = (model.forwards, model.backwards, seconds)", "passes = (model.forwards, 0 * model.backwards, seconds)", OF_JUDGE),
+    Mutation("the judge of a random model is the attack's model", "robench/running/subject.py", "self.module.judging() if", "self.module if", OF_DRAWS),
+    Mutation("the judge of a random model sees the attack's draws", EXPECTATION, 'JUDGE_DRAWS, "judge")', 'JUDGE_DRAWS, "attack")', OF_DRAWS),
+    Mutation("the judge of a random model draws as the attack", EXPECTATION, "JUDGE_DRAWS = 64", "JUDGE_DRAWS = 16", OF_DRAWS),
+    Mutation("a random model answers with one draw", EXPECTATION, "total.mean(0)", "total[0]", OF_DRAWS),
+    Mutation("attention's stability is at 90 % occlusion", "robench/running/diagnostics.py", "OCCLUDED = 0.1", "OCCLUDED = 0.9", "running/test_diagnostics.py"),
+    Mutation("the mass of attention is not of the largest", "robench/running/diagnostics.py", "w.sort(-1, descending=True)", "w.sort(-1)", "running/test_diagnostics.py"),
+]
+
+REPORTED = [
+    Mutation("the worst case leaves out its own radius", ROBUSTNESS, "o.unit.facts.eps <= eps * (1 + 1e-9)", "o.unit.facts.eps < eps * (1 - 1e-9)", OF_TABLES),
+    Mutation("the worst case holds every radius", ROBUSTNESS, "o.unit.facts.eps <= eps * (1 + 1e-9)", "True", OF_TABLES),
+    Mutation("the best of a column is its worst", TIES, "if higher_is_better else -cells", "if not higher_is_better else -cells", OF_TABLES),
+    Mutation("nothing is tied", TIES, "ends.low <= 0 <= ends.high", "False", OF_TABLES),
+    Mutation("all is tied", TIES, "ends.low <= 0 <= ends.high", "True", OF_TABLES),
+    Mutation("of common norms the smaller is marked (first)", COMMON, "best=tied or means[0] > means[1]", "best=tied or means[0] < means[1]", OF_TABLES),
+    Mutation("of common norms the smaller is marked (second)", COMMON, "best=tied or means[1] > means[0]", "best=tied or means[1] < means[0]", OF_TABLES),
+    Mutation("common norms are of what one row broke", COMMON, 'add_suffix("_2"), how="inner")', 'add_suffix("_2"), how="left")', OF_TABLES),
+    Mutation("common norms hold failures", COMMON, 'records["correct"].astype(bool) & records["success"].astype(bool)', 'records["correct"].astype(bool)', OF_TABLES),
+    Mutation("every norm is L2", ROBUSTNESS, "partial(_mean_norm, norm=norm)", 'partial(_mean_norm, norm="l2")', OF_TABLES),
+    Mutation("small perturbations are good", ROBUSTNESS, "Column(group, NORM_NAMES[norm], True,", "Column(group, NORM_NAMES[norm], False,", OF_TABLES),
+    Mutation("the ends of an interval are swapped in the CSV", TABLES, "*ends,", "*ends[::-1],", OF_TABLES),
+    Mutation("shares are not in percent", TABLES, "100 if self.percent", "1 if self.percent", OF_TABLES),
+    Mutation("success rates hold clean errors", METRICS, '    attacked = records[records["correct"]]\n    return _rate(attacked["success"]', '    attacked = records\n    return _rate(attacked["success"]', OF_TABLES),
+    Mutation("means of sizes hold failures", METRICS, "hit, every = size[success],", "hit, every = size,", OF_TABLES),
+    Mutation("medians over all take failures for successes", METRICS, "np.where(success, size, np.inf)", "size", OF_TABLES),
+    Mutation("a radius is ignored", METRICS, "if eps is not None:\n        near", "if False:\n        near", OF_TABLES),
+    Mutation("the worst case takes images that one attack missed", METRICS, 'axis=1, join="inner").any(axis=1)', "axis=1).fillna(False).any(axis=1)", OF_TABLES),
+    Mutation("the worst case is of the weakest", METRICS, 'join="inner").any(axis=1)', 'join="inner").all(axis=1)', OF_TABLES),
+    Mutation("confidence holds clean errors", METRICS, 'records.loc[records["correct"].astype(bool), "confidence"]', 'records["confidence"]', OF_TABLES),
+    Mutation("rows of one image count as images", METRICS, "len(np.unique(images)) < total", "False", OF_TABLES),
+    Mutation("Wilson's interval is one of 90 %", STATISTICS, "proportion_ci(0.95", "proportion_ci(0.90", OF_TABLES),
+    Mutation("clustered intervals are halves", STATISTICS, "np.quantile(means, [0.025, 0.975])", "np.quantile(means, [0.25, 0.75])", OF_TABLES),
+    Mutation("the bootstrap is not paired", STATISTICS, "second[0][picks].sum(1) / second[1][picks].sum(1)", "second[0][picks[::-1]].sum(1) / second[1][picks[::-1]].sum(1)", OF_TABLES),
+    Mutation("a ratio's denominators are ones", STATISTICS, "first[0][picks].sum(1) / first[1][picks].sum(1)", "first[0][picks].mean(1)", OF_TABLES),
+    Mutation("seeds spread by the population's deviation", "robench/reporting/seeds.py", "statistics.stdev(group)) if", "statistics.pstdev(group)) if", OF_TABLES),
+]
+
+NAMED = [
+    Mutation("the seed is not in a unit's name", "robench/records/manifest.py", "return digest(asdict(self))", 'return digest({**asdict(self), "seed": 0})', IDENTITY),
+    Mutation("the seed is not in a unit's identity", "robench/running/rows.py", "            seed=seed,\n            precision", "            seed=0,\n            precision", IDENTITY),
+    Mutation("the weights are not in a model's name", "robench/records/manifest.py", "digest([defense, weights, logits, data, subset])", "digest([defense, logits, data, subset])", "reporting/test_groups.py"),
+    Mutation("the precision is not in a threat's name", "robench/records/manifest.py", "digest([self.attack, self.precision, self.engine])", "digest([self.attack, self.engine])", "reporting/test_groups.py"),
+    Mutation("the order of keys changes a digest", HASHING, "sort_keys=True", "sort_keys=False", IDENTITY),
+    Mutation("a shape is not in an image's id", HASHING, "digest_size=8, key=shape)", "digest_size=8)", IDENTITY),
+    Mutation("a repeated image has the id of the first", HASHING, "pixels.hex() if not again else", "pixels.hex() if True else", IDENTITY),
+    Mutation("labels are not in a fingerprint", "robench/data/splits.py", 'f"{i}:{label}" for i, label', 'f"{i}" for i, label', IDENTITY),
+    Mutation("a docstring changes the digest of code", HASHING, "node.body = node.body[1:]", "node.body = node.body[0:]", IDENTITY),
+    Mutation("a default changes the digest of code", HASHING, "node.args.kw_defaults = [None] * len(node.args.kwonlyargs)", "pass", IDENTITY),
+    Mutation("the least likely class is the likeliest", TARGETS, "torch.inf).argmin(1", "-torch.inf).argmax(1", OF_DRAWS),
+    Mutation("the next class is the one after", TARGETS, "(labels[:, None] + 1)", "(labels[:, None] + 2)", OF_DRAWS),
+    Mutation("a random target may be the label", TARGETS, "* (classes - 1)).long() + 1", "* classes).long()", OF_DRAWS),
+    Mutation("draws forget the seed", DRAWS, "{self._seed}/{purpose}/{step}", "{purpose}/{step}", OF_DRAWS),
+    Mutation("draws forget the step", DRAWS, "{self._seed}/{purpose}/{step}", "{self._seed}/{purpose}", OF_DRAWS),
+    Mutation("draws forget the purpose", DRAWS, "{self._seed}/{purpose}/{step}", "{self._seed}/{step}", OF_DRAWS),
+    Mutation("draws forget the element", DRAWS, "np.arange(1, count + 1, dtype=np.uint64)", "np.ones(count, dtype=np.uint64)", OF_DRAWS),
+    Mutation("draws forget the image", DRAWS, "_mix(ids ^ _key(", "_mix(0 * ids ^ _key(", OF_DRAWS),
+    Mutation("normal draws are too narrow", DRAWS, "(-2 * torch.log1p(-radius))", "(-1 * torch.log1p(-radius))", OF_DRAWS),
+]
+
+PGD, MIM, PATCH = "attacks/pgd.py", "attacks/mim.py", "attacks/patch.py"
+ATTACKED = [
+    Mutation("PGD goes down", DESCENT, "probe.detach() + change", "probe.detach() - change", OF_STEPS),
+    Mutation("PGD leaves the box", DESCENT, "moved = (inputs[rows] + delta).clamp(0, 1)", "moved = inputs[rows] + delta", "attacks/test_contract.py::test_it_stays_in_its_threat_model_and_leaves_its_inputs_alone"),
+    Mutation("PGD's random start goes upwards only", PGD, '(2 * model.draws.uniform("start", restart, rows, inputs.shape[1:]) - 1)', 'model.draws.uniform("start", restart, rows, inputs.shape[1:])', OF_STEPS),
+    Mutation("there is one restart", DESCENT, "range(restarts if start else 1)", "range(1)", OF_STEPS),
+    Mutation("restarts begin at the same point", DESCENT, "into_ball(start(restart, rows)", "into_ball(start(0, rows)", OF_STEPS),
+    Mutation("restarts lose what was found", DESCENT, "left = left[~fooled]", "left = left", OF_STEPS),
+    Mutation("PGD goes on after a success", DESCENT, "going = ~fooled | (patience[rows] > 0)", "going = fooled | ~fooled", OF_ADVERSARIES),
+    Mutation("PGD in L2 does not normalise", PGD, "size * gradient / rowwise(l2(gradient).clamp_min(1e-12), gradient)", "size * gradient", OF_STEPS),
+    Mutation("PGD in L1 pushes into the box", PGD, "(gradient * free)", "gradient", OF_STEPS),
+    Mutation("PGD in L1 has starts of one sign", PGD, "(1 - 2 * signs.double())", "signs.double().abs().clamp_min(1)", OF_STEPS),
+    Mutation("MIM has no momentum", MIM, "decay * momentum[rows] + ", "", OF_STEPS),
+    Mutation("MIM does not normalise", MIM, "gradient / rowwise(mean, gradient)", "gradient", OF_STEPS),
+    Mutation("FGSM leaves its ball from a random start", "attacks/fgsm.py", "(moved - inputs).clamp(-eps, eps)", "(moved - inputs)", OF_STEPS),
+    Mutation("a targeted loss goes the wrong way", LOSSES, "return -F.cross_entropy(logits, targets,", "return F.cross_entropy(logits, targets,", OF_STEPS),
+    Mutation("the ratio divides by another difference", LOSSES, "(ordered[:, 0] - ordered[:, 2] + 1e-12)", "(ordered[:, 0] - ordered[:, 1] + 1e-12)", OF_STEPS),
+    Mutation("the targeted ratio divides by another difference", LOSSES, "(ordered[:, 2] + ordered[:, 3]) / 2", "ordered[:, 2]", OF_STEPS),
+    Mutation("the projection onto L2 stretches", NORMS, "radius / length.clamp_min(radius)", "radius / length", OF_STEPS),
+    Mutation("the projection onto L1 stretches", NORMS, "excess.gather(1, support - 1).relu()", "excess.gather(1, support - 1)", OF_STEPS),
+    Mutation("L2 is not a root", NORMS, '"l2": flat.square().sum(1).sqrt()', '"l2": flat.square().sum(1)', OF_JUDGE),
+    Mutation("L0 counts any change", NORMS, "(flat > 1 / 510)", "(flat > 0)", OF_JUDGE),
+    Mutation("L1 is a mean", NORMS, '"l1": flat.sum(1)', '"l1": flat.mean(1)', OF_JUDGE),
+    Mutation("patch_noise is black", PATCH, 'model.draws.uniform("noise", 0, None, inputs.shape[1:]).to(inputs)', "torch.zeros_like(inputs)", OF_STEPS),
+    Mutation("patch_corruption ignores its name", PATCH, "CORRUPTIONS[name](", 'CORRUPTIONS["gaussian_noise"](', OF_STEPS),
+    Mutation("patch_corruption ignores its severity", PATCH, "(inputs, severity, model.draws)", "(inputs, 3, model.draws)", OF_STEPS),
+    Mutation("transfer takes one step", "attacks/transfer.py", 'Call("mim", {"until_success": False})', 'Call("fgsm")', OF_STEPS),
+    Mutation("transfer stops at the source's boundary", "attacks/transfer.py", 'Call("mim", {"until_success": False})', 'Call("mim")', OF_STEPS),
+    Mutation("APGD climbs the other way", "attacks/apgd.py", "return gradient.sign() if", "return -gradient.sign() if", TENTHS),
+    Mutation("Square keeps what is worse", "attacks/square.py", "better = found > best", "better = found < best", TENTHS),
+    Mutation("FAB overshoots by a fifth", "attacks/fab.py", "point + eta * from_point", "point + 1.2 * from_point", PERCENT),
+    Mutation("FAB is not drawn back", "attacks/fab.py", "inputs[rows] + beta * (point - inputs[rows])", "point", PERCENT),
+    Mutation("DeepFool overshoots tenfold", "attacks/deepfool.py", "(1 + overshoot) * total", "(1 + 10 * overshoot) * total", PERCENT),
+    Mutation("DDN keeps the last success", "attacks/ddn.py", "better = hit & (size < nearest)", "better = hit", PERCENT),
+    Mutation("CW in L2 keeps the farthest success", "attacks/cw_l2.py", "(distance < best_distance[rows])", "((distance > best_distance[rows]) | ~best_distance[rows].isfinite())", PERCENT),
+    Mutation("CW in L∞ does not lower τ", "attacks/cw_linf.py", "decrease * torch.minimum(tau, size)", "decrease * tau", PERCENT),
+    Mutation("EAD does not shrink", "attacks/ead.py", "(delta.abs() - beta).relu()", "delta.abs()", PERCENT),
+    Mutation("RayS ends its bisection at once", "attacks/rays.py", "<= tolerance)", "<= 1000 * tolerance)", PERCENT),
+]
+
+# fmt: on
+MUTATIONS = OBJECTIVES + JUDGED + REPORTED + NAMED + ATTACKED
