@@ -147,6 +147,25 @@ class Watched(nn.Module):
         return logits
 
 
+def test_fgsm_comes_back_into_the_ball_from_a_random_start() -> None:
+    """A step of eps from anywhere in the ball ends at or beyond its face, where the slope is not zero."""
+    grey = torch.full((50, 1, 2, 2), 0.5)
+    found = run("fgsm", STEEP, grey, torch.zeros(50, dtype=torch.int64), eps=0.1, random_start=True) - grey
+    inside = found.flatten(1)[:, :3] * torch.tensor([1.0, -1.0, 1.0])
+    assert float(found.abs().max()) <= 0.1 + 1e-6
+    assert float(inside.min()) >= -1e-6
+    assert float((inside > 0.1 - 1e-6).float().mean()) == pytest.approx(0.5, abs=0.1), "half began on the near side"
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd_linf", "pgd_l2", "pgd_l1", "mim"])
+def test_a_step_ends_at_the_box(name: str) -> None:
+    """A pixel of 0.95 that is to rise, one of 0.05 that is to fall: neither moves by more than 0.05."""
+    inputs = torch.tensor([[[[0.95, 0.05], [0.5, 0.5]]]])
+    given = {"eps": 0.5} if name == "fgsm" else {"eps": 0.5, "steps": 3, "step_size": 0.2}
+    found = run(name, STEEP, inputs, torch.tensor([0]), **given)
+    assert found.flatten()[:2].tolist() == pytest.approx([1, 0], abs=1e-6)
+
+
 def test_a_pixel_at_the_box_is_not_moved_by_an_l1_step() -> None:
     """The steepest pixel is black and cannot fall: the step goes to the next."""
     inputs = torch.tensor([[[[0.5, 0.0], [0.5, 0.5]]]])

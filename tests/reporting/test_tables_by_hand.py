@@ -13,6 +13,7 @@ from measured import card, records, unit
 
 from robench.records.store import Measured
 from robench.reporting.metrics import (
+    attack_success_rate,
     attack_success_rate_all,
     clean_accuracy,
     confidence,
@@ -23,7 +24,7 @@ from robench.reporting.metrics import (
     worst_case,
 )
 from robench.reporting.result import Result
-from robench.reporting.statistics import Interval
+from robench.reporting.statistics import Interval, clustered
 from robench.reporting.tables import Cell, Column, Table
 from robench.reporting.ties import marked
 
@@ -156,6 +157,16 @@ def test_rates_have_the_denominators_that_they_say() -> None:
     assert (robust_accuracy(frame, "linf", 0.1).count, robust_accuracy(frame, "linf", 0.1).total) == (1, 4)
     assert confidence(frame) == pytest.approx((0.1 + 0.2 + 0.9) / 3)
     assert passes(frame) == pytest.approx((4, 2, 0.1))
+
+
+def test_rows_that_share_an_image_have_an_interval_over_images() -> None:
+    """Three targets an image, all reached for half of the images: as wide as 20 images make it, not 60 rows."""
+    frame = pd.concat([records([place < 10 for place in range(20)], target=target) for target in (1, 2, 3)])
+    rate = attack_success_rate(frame)
+    assert (rate.count, rate.total) == (30, 60)
+    values, images = frame["success"].to_numpy(dtype=float), frame["image"].to_numpy(dtype=str)
+    assert rate.interval == clustered(values, images)
+    assert rate.interval.high - rate.interval.low == pytest.approx(2 * 1.96 * (0.25 / 20) ** 0.5, rel=0.15)
 
 
 def test_only_images_that_every_attack_was_run_on_count_in_the_worst_case() -> None:
