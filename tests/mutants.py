@@ -39,11 +39,19 @@ HEAVY = (
 """Loaded once, before this process forks, since loading them takes longer than most of the tests."""
 
 
+def mutated(mutation: Mutation, text: str) -> str:
+    return text.replace(mutation.before, mutation.after)
+
+
 def stale(mutation: Mutation) -> str | None:
     """Why a mutation can no longer be made; None where it can."""
-    count = (ROOT / mutation.file).read_text(encoding="utf-8").count(mutation.before)
-    if count != 1:
+    text = (ROOT / mutation.file).read_text(encoding="utf-8")
+    if (count := text.count(mutation.before)) != 1:
         return f"{mutation.file} holds {mutation.before!r} {count} times"
+    try:
+        compile(mutated(mutation, text), mutation.file, "exec")
+    except SyntaxError as error:
+        return f"{mutation} is no Python: {error}"
     missing = [test for test in mutation.tests.split() if not (ROOT / "tests" / test.partition("::")[0]).is_file()]
     return f"there is no tests/{missing[0]}" if missing else None
 
@@ -66,7 +74,7 @@ def started(mutation: Mutation, tree: Path) -> int:
     """Fork a process that runs a mutation's tests in a copy of the tree; its process id."""
     copied(tree)
     path = tree / mutation.file
-    path.write_text(path.read_text(encoding="utf-8").replace(mutation.before, mutation.after), encoding="utf-8")
+    path.write_text(mutated(mutation, path.read_text(encoding="utf-8")), encoding="utf-8")
     child = os.fork()
     if child:
         return child
@@ -116,8 +124,8 @@ def run_all(chosen: list[Mutation]) -> list[tuple[Mutation, str]]:
 
 
 def outcome(status: int) -> str:
-    """By pytest's exit status: tests failed or could not be collected; all passed; none were found, or worse."""
-    return "lives" if status == 0 else "dead" if status in (1, 2) or status < 0 else f"pytest ended with {status}"
+    """By pytest's exit status: tests failed or took too long; all passed; none could be collected, or worse."""
+    return "lives" if status == 0 else "dead" if status in (1, -signal.SIGKILL) else f"pytest ended with {status}"
 
 
 def stop(children: list[int]) -> None:

@@ -42,8 +42,8 @@ BUDGETS = [name for name in ATTACKS if ATTACKS[name].card.goal == "budget" and "
 CHEAP: dict[str, dict[str, object]] = {
     "autoattack": {"parts": ATTACKS["autoattack"].card.presets["quick"]["parts"]},
     "autoattack_l2": {"parts": ATTACKS["autoattack_l2"].card.presets["quick"]["parts"]},
-    "square_linf": {"queries": 400},
-    "square_l2": {"queries": 1000},
+    "square_linf": {"queries": 300},
+    "square_l2": {"queries": 300},
     "patch_pgd": {"share": 1.0},
 }
 FACTOR = {"square_l2": 1.5}

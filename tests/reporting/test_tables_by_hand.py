@@ -134,6 +134,16 @@ def test_the_worst_case_leaves_out_what_goes_further_and_what_is_of_another_norm
     assert row["Worst case, robust accuracy L∞ 0.1"] == "25.0", "d is fooled at 0.15 only"
 
 
+def test_an_attack_that_goes_further_takes_no_images_from_the_worst_case_at_a_smaller_radius() -> None:
+    """At 0.1 two of four images are left, though at 0.2 only the two that fall were attacked."""
+    units = [
+        cell_of([True, False, False, False], {"linf": 0.1}, attack="fgsm(eps=0.1)"),
+        cell_of([False, True, False, False], {"linf": 0.1}, attack="pgd_linf(eps=0.1)"),
+        cell_of([True, True], {"linf": 0.2, "eps": 0.2}, attack="pgd_linf(eps=0.2)", eps=0.2),
+    ]
+    assert shown(Result(units).tables()[0])["vit"]["Worst case, robust accuracy L∞ 0.1"] == "50.0"
+
+
 def test_a_curve_is_of_what_each_attack_reaches_within_a_radius() -> None:
     small = records([True, False, False, False], linf=0.1)
     large = records([False, True, True, False], linf=[0.2, 0.2, 0.2, 0.2], eps=0.2)
