@@ -152,6 +152,7 @@ REPORTED = [
     Mutation("confidence holds clean errors", METRICS, 'records.loc[records["correct"].astype(bool), "confidence"]', 'records["confidence"]', OF_TABLES),
     Mutation("rows of one image count as images", METRICS, "len(np.unique(images)) < total", "False", OF_TABLES),
     Mutation("Wilson's interval is one of 90 %", STATISTICS, "proportion_ci(0.95", "proportion_ci(0.90", OF_TABLES),
+    Mutation("Wilson's interval is of one image more", STATISTICS, "binomtest(successes, trials)", "binomtest(successes, trials + 1)", OF_TABLES),
     Mutation("clustered intervals are halves", STATISTICS, "np.quantile(means, [0.025, 0.975])", "np.quantile(means, [0.25, 0.75])", OF_TABLES),
     Mutation("the bootstrap is not paired", STATISTICS, "second[0][picks].sum(1) / second[1][picks].sum(1)", "second[0][picks[::-1]].sum(1) / second[1][picks[::-1]].sum(1)", OF_TABLES),
     Mutation("a ratio's denominators are ones", STATISTICS, "first[0][picks].sum(1) / first[1][picks].sum(1)", "first[0][picks].mean(1)", OF_TABLES),

@@ -44,16 +44,6 @@ def test_what_a_person_calls_a_unit_or_when_it_was_made_does_not_change_its_name
     assert unit(created=1.0).identity.digest() == unit(created=2.0, variant="copy").identity.digest()
 
 
-def test_another_seed_of_the_attack_is_another_unit() -> None:
-    quick = {"defense": "vit(depth=1, epochs=1)", "attack": "fgsm(eps=0.1, random_start=True)", "n": 12}
-    for seed in (0, 1, 0):
-        result, _ = small_run(**quick, seed=seed)
-        assert {one.unit.identity.seed for one in result.measured} == {seed}
-    units = list(Store(Path("results")).units())
-    assert sorted(one.identity.seed for one in units) == [0, 1]
-    assert len({one.folder for one in units}) == 2
-
-
 def test_the_order_of_keys_does_not_matter_to_a_digest_and_all_else_does() -> None:
     assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
     assert len({digest(value) for value in ({"a": 1}, {"a": 2}, {"b": 1}, [1, 2], [2, 1], "1", 1)}) == 7
@@ -127,3 +117,13 @@ def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path: Path) -> None
     (tmp_path / "inner" / "a").rename(tmp_path / "b")
     assert len({before, after, contents_digest(tmp_path), contents_digest(tmp_path / "nothing")}) == 4
     assert contents_digest(tmp_path / "nothing") == ""
+
+
+def test_another_seed_of_the_attack_is_another_unit() -> None:
+    quick = {"defense": "vit(depth=1, epochs=1)", "attack": "fgsm(eps=0.1, random_start=True)", "n": 12}
+    for seed in (0, 1, 0):
+        result, _ = small_run(**quick, seed=seed)
+        assert {one.unit.identity.seed for one in result.measured} == {seed}
+    units = list(Store(Path("results")).units())
+    assert sorted(one.identity.seed for one in units) == [0, 1]
+    assert len({one.folder for one in units}) == 2
