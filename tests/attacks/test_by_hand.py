@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from robench import ATTACKS, Classifier
 from robench.attacking.corruptions import CORRUPTIONS
 from robench.attacking.draws import Draws
-from robench.attacking.losses import dlr, goal_margin
-from robench.attacking.norms import into_ball
+from robench.attacking.losses import dlr, goal_margin, margin
+from robench.attacking.norms import into_ball, length
 from robench.attacking.patches import patch_mask
 
 
@@ -221,3 +221,17 @@ def test_a_transfer_takes_many_steps_on_its_source() -> None:
     found = ATTACKS["transfer"].function(wrapped(source, 8), inputs, labels, eps=0.1, source=asked)
     assert len(asked.seen) == 40
     assert torch.equal(found, run("mim", source, inputs, labels, eps=0.1, until_success=False))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_fab_steps_beyond_the_boundary_by_a_twentieth_and_is_drawn_back_by_a_tenth(norm: str) -> None:
+    """Of a linear model the first projection is exact, so that a step ends at 1.05 times the distance, and 0.9 of it is next."""
+    model, inputs, labels = linear_case(24)
+    slope = model.layer.weight[0] - model.layer.weight[1]
+    exact = margin(model(inputs), labels) / (slope.norm() if norm == "l2" else slope.abs().sum())
+    far = exact > 0.02
+    watched = Watched(model)
+    first = run(f"fab_{norm}", watched, inputs, labels, steps=1) - inputs
+    assert torch.allclose(length(first, norm)[far], 1.05 * exact[far], rtol=0.01)
+    run(f"fab_{norm}", watched, inputs, labels, steps=2)
+    assert torch.allclose((watched.seen[-1] - inputs)[far], 0.9 * first[far], atol=1e-6)
