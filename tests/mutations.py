@@ -35,6 +35,8 @@ STATISTICS, TABLES = "robench/reporting/statistics.py", "robench/reporting/table
 TARGETS, DRAWS, NORMS = (f"robench/attacking/{name}.py" for name in ("targets", "draws", "norms"))
 DESCENT, LOSSES = "robench/attacking/descent.py", "robench/attacking/losses.py"
 EXPECTATION, HASHING = "robench/attacking/expectation.py", "robench/hashing.py"
+BALLS, STILL, SOURCES = "robench/attacking/balls.py", "robench/attacking/stillness.py", "robench/entries/sources.py"
+CLASSIFIER, ENTRY = "robench/attacking/classifier.py", "robench/entries/entry.py"
 MADRY, FAT, TRADES, DISTILL = (f"defenses/{name}.py" for name in ("madry", "fat", "trades", "distill"))
 
 OF_KSA, OF_RSPC = "defenses/test_ksa.py", "defenses/test_rspc_by_hand.py"
@@ -46,6 +48,8 @@ EXACT = "attacks/test_closed_form.py"
 TENTHS = f"{EXACT}::test_at_nine_tenths_of_the_exact_distance_nothing_is_broken_and_at_eleven_everything"
 PERCENT = f"{EXACT}::test_minimal_attacks_are_within_a_few_percent_of_the_exact_distance"
 IDENTITY = "records/test_identity.py"
+PROMISES, STATE = "attacks/test_promises.py", "running/test_model_state.py"
+NESTED, CODE = "entries/test_identity.py", "entries/test_sources.py records/test_changes.py"
 
 # fmt: off
 OBJECTIVES = [
@@ -109,8 +113,8 @@ OBJECTIVES = [
 JUDGED = [
     Mutation("confinement to patches is ignored", JUDGE, "if allowed is not None:", "if False:", OF_JUDGE),
     Mutation("confinement is not handed on", SHARDS, "if not condition.card.confined:", "if True:", OF_JUDGE),
-    Mutation("the tolerance is 5e-3", JUDGE, "TOLERANCE_LINF = 1e-6", "TOLERANCE_LINF = 5e-3", OF_JUDGE),
-    Mutation("the relative tolerance is 5e-3", JUDGE, "TOLERANCE_RELATIVE = 1e-5", "TOLERANCE_RELATIVE = 5e-3", OF_JUDGE),
+    Mutation("the tolerance is 5e-3", BALLS, "TOLERANCE_LINF = 1e-6", "TOLERANCE_LINF = 5e-3", OF_JUDGE),
+    Mutation("the relative tolerance is 5e-3", BALLS, "TOLERANCE_RELATIVE = 1e-5", "TOLERANCE_RELATIVE = 5e-3", OF_JUDGE),
     Mutation("8 bits are floored", JUDGE, "(adversarial * 255).round()", "(adversarial * 255).floor()", OF_JUDGE),
     Mutation("confidence is of the other classes", JUDGE, "confidence=logits.softmax(1).gather", "confidence=(1 - logits.softmax(1)).gather", OF_JUDGE),
     Mutation("success after rounding is that before", JUDGE, "_reached(rounded, labels, targets)", "_reached(logits, labels, targets)", OF_JUDGE),
@@ -118,7 +122,7 @@ JUDGED = [
     Mutation("an aim is reached where the label is left", JUDGE, "(away if targets is None else goal_margin(logits, labels, targets))", "away", OF_JUDGE),
     Mutation("fooled is the attack's success", JUDGE, "fooled=(away >", "fooled=(hit >", OF_JUDGE),
     Mutation("a clean error has reached every aim", JUDGE, "True if asked.targets is None else predictions == asked.targets", "True", OF_JUDGE),
-    Mutation("the norms are of the wrong difference", JUDGE, "lengths(adversarial.double() - inputs.double()).items()", "lengths(adversarial.double()).items()", OF_JUDGE),
+    Mutation("the norms are of the wrong difference", JUDGE, "hit > needed, lengths(adversarial.double() - inputs.double())", "hit > needed, lengths(adversarial.double())", OF_JUDGE),
     Mutation("misclassified images are attacked", SHARDS, "correct = clean.argmax(1) == labels", "correct = labels == labels", OF_JUDGE),
     Mutation("passes are swapped with none", SHARDS, "passes = (model.forwards, model.backwards, seconds)", "passes = (model.forwards, 0 * model.backwards, seconds)", OF_JUDGE),
     Mutation("the judge of a random model is the attack's model", "robench/running/subject.py", "self.module.judging() if", "self.module if", OF_DRAWS),
@@ -168,8 +172,8 @@ NAMED = [
     Mutation("a shape is not in an image's id", HASHING, "digest_size=8, key=shape)", "digest_size=8)", IDENTITY),
     Mutation("a repeated image has the id of the first", HASHING, "pixels.hex() if not again else", "pixels.hex() if True else", IDENTITY),
     Mutation("labels are not in a fingerprint", "robench/data/splits.py", 'f"{i}:{label}" for i, label', 'f"{i}" for i, label', IDENTITY),
-    Mutation("a docstring changes the digest of code", HASHING, "node.body = node.body[1:]", "node.body = node.body[0:]", IDENTITY),
-    Mutation("a default changes the digest of code", HASHING, "node.args.kw_defaults = [None] * len(node.args.kwonlyargs)", "pass", IDENTITY),
+    Mutation("a docstring changes the digest of code", SOURCES, "node.body = node.body[1:]", "node.body = node.body[0:]", IDENTITY),
+    Mutation("a default changes the digest of code", SOURCES, "node.args.kw_defaults = [None] * len(node.args.kwonlyargs)", "pass", IDENTITY),
     Mutation("the least likely class is the likeliest", TARGETS, "torch.inf).argmin(1", "-torch.inf).argmax(1", OF_DRAWS),
     Mutation("the next class is the one after", TARGETS, "(labels[:, None] + 1)", "(labels[:, None] + 2)", OF_DRAWS),
     Mutation("a random target may be the label", TARGETS, "* (classes - 1)).long() + 1", "* classes).long()", OF_DRAWS),
@@ -216,10 +220,33 @@ ATTACKED = [
     Mutation("DeepFool overshoots tenfold", "attacks/deepfool.py", "(1 + overshoot) * total", "(1 + 10 * overshoot) * total", PERCENT),
     Mutation("DDN keeps the last success", "attacks/ddn.py", "better = hit & (size < nearest)", "better = hit", PERCENT),
     Mutation("CW in L2 keeps the farthest success", "attacks/cw_l2.py", "(distance < best_distance[rows])", "((distance > best_distance[rows]) | ~best_distance[rows].isfinite())", PERCENT),
-    Mutation("CW in L∞ does not pay for what is beyond τ", "attacks/cw_linf.py", "loss = c * (2 * STOP_MARGIN - found).relu() + excess", "loss = c * (2 * STOP_MARGIN - found).relu()", PERCENT),
+    Mutation("CW in L∞ does not pay for what is beyond τ", "attacks/cw_linf.py", "loss = c * (2 * margin - found).relu() + excess", "loss = c * (2 * margin - found).relu()", PERCENT),
     Mutation("EAD does not shrink", "attacks/ead.py", "(delta.abs() - beta).relu()", "delta.abs()", PERCENT),
     Mutation("RayS ends its bisection at once", "attacks/rays.py", "<= tolerance)", "<= 1000 * tolerance)", PERCENT),
 ]
 
+KEPT = [
+    Mutation("success needs no margin", LOSSES, "SUCCESS_SHARE = 1e-5", "SUCCESS_SHARE = -1e-5", OF_JUDGE),
+    Mutation("margins are absolute", CLASSIFIER, "STOP_SHARE * self.spread(like, rows)", "STOP_SHARE + 0 * self.spread(like, rows)", PROMISES),
+    Mutation("the judge's margin is absolute", JUDGE, "SUCCESS_SHARE * spread(clean)", "SUCCESS_SHARE * (1 + 0 * spread(clean))", PROMISES),
+    Mutation("the spread goes down to classes that are left out", LOSSES, "min(3, logits.shape[1])", "logits.shape[1]", OF_JUDGE),
+    Mutation("an image that did not change may be a success", JUDGE, "unmoved = success &", "unmoved = ~success & success &", STATE),
+    Mutation("AutoAttack has a ball of its own", "attacks/autoattack.py", "hit &= inside(found, inputs[left], norm, eps)", "hit &= (found - inputs[left]).flatten(1).abs().amax(1) <= eps * (1 + 1e-6) if norm == 'linf' else hit", PROMISES),
+    Mutation("FAB forgets where it was drawn back to", "attacks/fab.py", "keep(point.detach(), rows, hit)", "pass", PROMISES),
+    Mutation("CW in L∞ keeps what it finds last", "attacks/cw_linf.py", "better = fooled & (size < nearest[rows])", "better = fooled", PROMISES),
+    Mutation("c does not go with the logits' scale", "robench/attacking/carlini.py", "USUAL_SPREAD / spread.clamp_min(1e-12)", "USUAL_SPREAD / spread.clamp_min(10.0)", PROMISES),
+    Mutation("the model works on the attack's own tensor", CLASSIFIER, "module(inputs.clone())", "module(inputs)", STATE),
+    Mutation("changed weights are not seen", STILL, "or not _same(now, copy)", "", STATE),
+    Mutation("changed modes are not seen", STILL, 'return "its mode" if any', 'return "its mode" if False and any', STATE),
+    Mutation("weights are not put back", STILL, "tensor.data = copy.clone()", "pass", STATE),
+    Mutation("precision is not looked at", STILL, "module if own == dtype else Native(module, own)", "module", STATE),
+    Mutation("what is passed on stays where it was given", ENTRY, "if n not in option.passes.names", "if n", NESTED),
+    Mutation("a nested default that is given is another model", ENTRY, "if not entry.default(n, v)}", "if n}", NESTED),
+    Mutation("an unmarked nested call loses its defaults", ENTRY, "if n in given or n in told", "if n in told", NESTED),
+    Mutation("helpers are not hashed", SOURCES, "for name, file in sorted(helpers.items())", "for name, file in []", CODE),
+    Mutation("helpers of helpers are not hashed", SOURCES, "waiting += _imported(file, package)", "pass", CODE),
+    Mutation("the code that changed is not named", "robench/records/changes.py", "if files else []", "if False else []", CODE),
+]
+
 # fmt: on
-MUTATIONS = OBJECTIVES + JUDGED + REPORTED + NAMED + ATTACKED
+MUTATIONS = OBJECTIVES + JUDGED + REPORTED + NAMED + ATTACKED + KEPT

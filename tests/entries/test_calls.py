@@ -84,7 +84,7 @@ def test_options_at_their_defaults_are_left_out_when_a_call_is_shown() -> None:
 
 def test_a_preset_stands_for_its_options_and_is_shown_by_its_name() -> None:
     entry, call = ATTACKS.find("cw_l2(preset='art', confidence=1.0)")
-    assert (call.options["search_steps"], call.options["steps"], call.options["variable"]) == (10, 10, "tanh")
+    assert (call.options["search_steps"], call.options["steps"], call.options["variable"]) == (10, 40, "tanh")
     assert str(entry.shown(call)) == "cw_l2(preset='art', confidence=1)"
     assert ATTACKS.find(entry.shown(call))[1] == call
     assert str(entry.shown(ATTACKS.find("cw_l2(preset='art', steps=20)")[1])).startswith(

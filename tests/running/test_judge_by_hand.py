@@ -41,7 +41,7 @@ def test_what_is_recorded_is_the_probability_of_the_label() -> None:
     """Logits of 50 and 50 − ln 3: 3/4 and 1/4."""
     verdict = judged([0.5], [0.5], threshold=0.5 - math.log(3) / 100)
     assert verdict.confidence.tolist() == pytest.approx([0.75], rel=1e-4)
-    verdict = judged([0.5], [0.5], threshold=0.5 + math.log(3) / 100)
+    verdict = judged([0.6], [0.5], threshold=0.5 + math.log(3) / 100)
     assert verdict.confidence.tolist() == pytest.approx([0.25], rel=1e-4)
 
 
