@@ -40,7 +40,7 @@ VIT = Call("vit")
 class KSparse(WrappedObjective):
     """Adds (1/2μ) Σ ‖s − w‖² to an objective (eq. 7) and lets μ shrink from loop to loop (Algorithm 1, line 7).
 
-    The sum runs over rows, heads and layers; it is averaged over the batch.
+    The sum runs over rows, heads and layers; it is averaged over the batch. The log names a layer by its number in the model.
     """
 
     def __init__(
@@ -53,8 +53,10 @@ class KSparse(WrappedObjective):
         inner: int,
         outer: int,
         target: Target,
+        numbers: Sequence[int] | None = None,
     ) -> None:
         super().__init__(base)
+        self.numbers = range(1, len(layers) + 1) if numbers is None else numbers
         self.layers, self.k = layers, k
         self.mu, self.decay, self.inner, self.outer, self.target = mu, decay, inner, outer, target
         self._seen: dict[str, float] = {}
@@ -68,7 +70,7 @@ class KSparse(WrappedObjective):
         ).sum() / len(batch.inputs)
         if progress.step % 50 == 0 or progress.step == progress.steps - 1:
             self._seen = {"mu": mu, "task_loss": task_loss.item(), "penalty": penalty.item()}
-            self._seen |= {f"mass_{layer}": mass(w, self.k) for layer, w in enumerate(weights, 1)}
+            self._seen |= {f"mass_{n}": mass(w, self.k) for n, w in zip(self.numbers, weights, strict=True)}
         return task_loss + penalty / (2 * mu)
 
     def report(self) -> dict[str, float]:
@@ -136,12 +138,14 @@ def ksa(
         raise UsageError(
             f"ksa(k={k}) leaves nothing out: a row of attention in {model} has {tokens} weights; choose k below that"
         )
-    pulled = [found[layer] for layer in layer_indices(layers, len(found))]
+    chosen = layer_indices(layers, len(found))
+    pulled = [found[layer] for layer in chosen]
     if hard_top_k:
         for layer in pulled:
             layer.hard_k = k
     inner = inner or max(1, recipe.schedule.steps // outer)
-    objective = KSparse(recipe.objective, pulled, k, mu, mu_decay, inner, outer, target)
+    numbers = [layer + 1 for layer in chosen]
+    objective = KSparse(recipe.objective, pulled, k, mu, mu_decay, inner, outer, target, numbers)
     return replace(recipe, schedule=replace(recipe.schedule, steps=inner * outer), objective=objective)
 
 

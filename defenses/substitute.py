@@ -131,5 +131,5 @@ def substitute(
             "substitute(share=None) begins with held-out images, but this data set's validation split is empty"
         )
     steps = sum(epochs * steps_per_epoch(count * 2**past, old.batch_size) for past in range(rounds))
-    schedule = replace(old, steps=steps, lr=lr or old.lr, decay="none", crop=0, flip=False)
+    schedule = replace(old, steps=steps, lr=lr or old.lr, decay="none", crop=0, flip=False, own_epochs=rounds * epochs)
     return Recipe(recipe.model, schedule, Answers(target, share, images, epochs, step))

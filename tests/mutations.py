@@ -70,7 +70,7 @@ OBJECTIVES = [
     Mutation("gradients go through the target", KSA, "sparse_target(w.detach(),", "sparse_target(w,", OF_KSA),
     Mutation("the target is not divided by its sum", KSA, "kept / total.clamp_min(1e-12)", "kept", OF_KSA),
     Mutation("the penalty is not averaged over the batch", KSA, ".sum() / len(batch.inputs)", ".sum()", OF_KSA),
-    Mutation("all layers are pulled", KSA, "[found[layer] for layer in layer_indices(layers, len(found))]", "found", OF_KSA),
+    Mutation("all layers are pulled", KSA, "[found[layer] for layer in chosen]", "found", OF_KSA),
     Mutation("the projection adds what is missing to each", KSA, "((1 - total) / places.shape[-1])", "(1 - total)", OF_KSA),
     Mutation("the projection adds nothing", KSA, "((1 - total) / places.shape[-1])", "(0 * total)", OF_KSA),
     Mutation("a hard top-K cuts in training too", VIT, "self.hard_k is not None and not self.training", "self.hard_k is not None", OF_KSA),

@@ -204,6 +204,7 @@ class Schedule:
         accumulate: parts that a batch is passed through the model in, where it does not fit at once.
         average: decay of a moving average of the weights, which is what is kept; 0: none.
         half: pass in bfloat16 on a GPU.
+        own_epochs: how many epochs there are, where the objective chooses what an epoch is trained on.
 
     Example:
         >>> Schedule(steps=400, batch_size=128).epochs(train_size=1280)
@@ -223,6 +224,7 @@ class Schedule:
     accumulate: int = 1
     average: float = 0.0
     half: bool = False
+    own_epochs: int | None = None
 
     @classmethod
     def of(cls, task: Task, epochs: int | None, batch_size: int, lr: float, **rest: Any) -> Schedule:
@@ -236,7 +238,7 @@ class Schedule:
 
     def epochs(self, train_size: int) -> int:
         """Epochs begun, the last of which may be cut short."""
-        return -(-self.steps // steps_per_epoch(train_size, self.batch_size))
+        return self.own_epochs or -(-self.steps // steps_per_epoch(train_size, self.batch_size))
 
 
 def steps_per_epoch(train_size: int, batch_size: int) -> int:

@@ -12,7 +12,7 @@ from cases import linear_case, split_of
 from conftest import SMALL, small_run
 from torch import Tensor, nn
 
-from robench import DEFENSES, Call, ModelError, Places, UsageError
+from robench import DEFENSES, Call, ModelError, Places, Task, UsageError
 from robench.data.loading import load_data
 from robench.running.plan import plan_rows
 from robench.running.rows import rows_of
@@ -126,6 +126,12 @@ def test_a_round_doubles_the_images_by_a_step_along_the_slope_of_the_answered_cl
     assert len(back) == 128
     turned = np.clip(back.pixels(slice(0, 8)) / 255 - 0.1 * slope.numpy(), 0, 1) * 255
     assert np.abs(back.pixels(slice(64, 72)) - turned).max() <= 1, "the fourth step goes the other way"
+
+
+def test_a_substitute_says_how_many_epochs_it_is_trained_for() -> None:
+    task = Task((1, 8, 8), 10, 1294, (0.5,), (0.2,), held_out=144)
+    recipe = DEFENSES["substitute"].function(task, target=torch.nn.Identity(), rounds=3, epochs=2)
+    assert recipe.schedule.epochs(1294) == 6
 
 
 @pytest.mark.slow

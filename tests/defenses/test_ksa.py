@@ -87,10 +87,11 @@ def test_mu_is_halved_after_each_loop_of_three_steps_and_stays_after_the_third(s
 
 def test_the_log_has_the_penalty_mu_and_the_mass_of_the_k_largest() -> None:
     layer = Rows(ROWS[None])
-    objective = own("ksa", "KSparse")(Watch(0.5), [layer], 2, 8.0, 0.5, 3, 3, "paper")
+    objective = own("ksa", "KSparse")(Watch(0.5), [layer], 2, 8.0, 0.5, 3, 3, "paper", [5])
     objective.loss(layer, batch_of(torch.zeros(4, 1)), Progress(0, 100, 0))
     logged = objective.report()
     assert (logged["mu"], logged["task_loss"]) == (8, 0.5)
+    assert "mass_5" in logged
     assert logged["penalty"] == pytest.approx(PENALTY["paper"], rel=1e-5)
     assert own("ksa", "mass")(ROWS, 2) == pytest.approx(0.9, rel=1e-6)  # of 0.8, 0.9 and 1
 
@@ -105,6 +106,7 @@ def test_the_layers_that_are_named_are_pulled_and_no_others(layers: Any, places:
     recipe = made(layers=layers)
     found = attentions(recipe.model)
     assert [found.index(layer) for layer in recipe.objective.layers] == places  # type: ignore[attr-defined]
+    assert list(recipe.objective.numbers) == [place + 1 for place in places]  # type: ignore[attr-defined]
     recipe.objective.base = Watch()  # type: ignore[attr-defined]
     recipe.model.train()
     recipe.objective.loss(recipe.model, batch_of(torch.rand(2, 1, 8, 8)), Progress(0, 100, 0)).backward()  # type: ignore[no-untyped-call]

@@ -137,3 +137,47 @@ def test_records_say_what_was_attacked_with_which_passes() -> None:
     assert records["margin"].tolist()[::2] == pytest.approx([2, 62 - 100 * 166 / 255], rel=1e-4)
     assert records["clean_prediction"].tolist() == [0, 1, 0, 0]
     assert records["prediction"].tolist() == [1, 1, 0, 0]
+
+
+def test_a_class_that_is_left_out_does_not_hide_a_success() -> None:
+    """Logits (x, 0.5, −1e9): success is measured by the two that compete, not by the one that stands for never."""
+
+    class Masked(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            level = inputs.flatten(1).mean(1)
+            return torch.stack(
+                [level, torch.full_like(level, 0.5), torch.full_like(level, 0.2), torch.full_like(level, -1e9)], 1
+            )
+
+    clean, moved = torch.full((1, 1, 1, 1), 0.6), torch.full((1, 1, 1, 1), 0.4)
+    label = torch.tensor([0])
+    verdict = judge(Masked(), clean, moved, label, None, classes=4, norm="linf", eps=None, ids=["a"], attack="mine")
+    assert bool(verdict.success)
+
+
+@pytest.mark.parametrize(("gap", "success"), [(2.0, True), (0.5, False)])
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_the_margin_is_a_hundred_thousandth_of_the_spread(gap: float, success: bool, scale: float) -> None:
+    """Clean logits (60, 50, −50): a spread of 110, so that 1.1e-3 is wanted."""
+
+    class Scaled(Pixel):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return scale * super().forward(inputs.double())
+
+    clean, moved = torch.tensor([0.6], dtype=torch.float64), torch.tensor([0.5 - gap * 1.1e-5], dtype=torch.float64)
+    shape = (1, 1, 1, 1)
+    verdict = judge(
+        Scaled(0.5),
+        clean.view(shape),
+        moved.view(shape),
+        torch.tensor([0]),
+        None,
+        classes=3,
+        norm="linf",
+        eps=None,
+        ids=["a"],
+        attack="mine",
+    )
+    assert bool(verdict.success) is success
+    assert bool(verdict.fooled) is success
+    assert int(verdict.prediction) == 1
