@@ -18,12 +18,13 @@ from robench.data.loading import load_data
 from robench.data.splits import Split
 from robench.entries.calls import Name
 from robench.entries.cards import DatasetCard
-from robench.errors import ModelError, UsageError
+from robench.errors import AttackError, ModelError, UsageError
 from robench.places import Places
 from robench.records.store import Store
 from robench.reporting.result import Result
 from robench.running.conditions import Condition, conditions
 from robench.running.harness import run_rows
+from robench.running.keeping import Keeping
 from robench.running.preflight import preflight
 from robench.running.rows import rows_of
 from robench.running.settings import Settings
@@ -95,8 +96,11 @@ def run(
         data, store, cache: folders; see `Places`.
         reporter: where progress is shown; None: nowhere.
 
+    A model that is refused and an attack that breaks down do not stop the others: `Result.refused` holds them, with their
+    reasons.
+
     Raises:
-        RobenchError: with one clear message.
+        RobenchError: with one clear message; also where nothing at all could be measured.
 
     Example:
         result = robench.run("ksa(k=4)", ["pgd_linf(eps=0.1)", "cw_l2"], "digits", n=100)
@@ -105,8 +109,10 @@ def run(
     settings = Settings(n, seed, device, workers, batch_size, keep_images, precision)
     places = Places.of(data, store, cache)
     rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
-    measured = run_rows(rows, settings, places, reporter or Silent())
-    return Result.of(measured, Store(places.store))
+    measured, refused = run_rows(rows, settings, places, reporter or Silent())
+    if refused and not measured:
+        raise (AttackError if refused[0].attack else ModelError)(refused[0].reason)
+    return Result.of(measured, Store(places.store), refused)
 
 
 class _Memory:
@@ -171,13 +177,14 @@ def evaluate(
             attacked = Expectation(module) if stochastic else module
             subject = Subject("the model", attacked, count, where, split).with_clean_logits()
             preflight(subject, gradients=asked[0].knowledge == "white-box")
+            keep = set(split.image_ids().tolist())
             complete(
-                memory,
+                Keeping.of(memory, subject, asked[0], keep),
                 subject,
                 asked[0],
                 seed,
                 np.arange(len(split)),
-                set(split.image_ids().tolist()),
+                keep,
                 workers=workers,
                 batch=best_batch(subject)[0],
                 done=lambda _: None,

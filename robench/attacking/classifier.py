@@ -77,6 +77,7 @@ class Classifier:
         classes: number of logits.
         random: its answers are means of draws, so that a success may be luck: an attack should go on after one.
         ids: of the images.
+        positions: of the images in the data set's own test split, from 0; those of the shard where it is all there is.
         seed: of the attack.
 
     Args:
@@ -103,6 +104,7 @@ class Classifier:
         stop: threading.Event | None = None,
         half: bool = False,
         spread: Tensor | None = None,
+        positions: Sequence[int] | None = None,
     ) -> None:
         self._module = module
         self._half = half
@@ -112,6 +114,7 @@ class Classifier:
         self.classes = classes
         self.random = self._cost > 1
         self.ids = list(ids)
+        self.positions = list(range(len(ids))) if positions is None else list(positions)
         self.seed = seed
         self.draws = Draws(seed, ids)
         self._places = torch.arange(len(ids))
@@ -163,6 +166,7 @@ class Classifier:
         part = copy(self)
         part._places, part.draws = self._places[rows.cpu()], self.draws.of(rows)
         part.ids = [self.ids[row] for row in rows.tolist()]
+        part.positions = [self.positions[row] for row in rows.tolist()]
         return part
 
     def _count_backward(self, places: Tensor, ones: Tensor) -> None:

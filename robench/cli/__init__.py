@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 
-from robench.cli import reporting, running, showing, store
+from robench.cli import images, reporting, running, showing, store
 from robench.cli.app import app
 
-__all__ = ["app", "main", "reporting", "running", "showing", "store"]
+__all__ = ["app", "images", "main", "reporting", "running", "showing", "store"]
 
 
 def main() -> None:

@@ -87,11 +87,14 @@ def run(
         settings = _settings(n, seed, device, workers, batch_size, keep_images, precision)
         places = Places.of(data, store)
         rows = rows_of([*defense], [*attack], [*dataset], settings, places)
-        result = Result.of(run_rows(rows, settings, places, reporter()), Store(places.store))
+        measured, refused = run_rows(rows, settings, places, reporter())
+        result = Result.of(measured, Store(places.store), refused)
         print(render(result, "json" if as_json else "text", color=sys.stdout.isatty()))
         everything, notes = stored(places.store)
         path = write_report(everything, places.store / "report.html", "html", notes)
         print(f"\nreport: {path}", file=sys.stderr if as_json else sys.stdout)
+        if refused:
+            raise typer.Exit(5)
 
 
 @app.command(epilog="robench plan --defense ksa --attack cw_l2 --dataset cifar10 --n 1000")

@@ -32,6 +32,8 @@ class AttackCard:
             the options name.
         check: raises UsageError for options that their types allow and the attack does not; called before any work.
         knowledge_of: options → knowledge, where it depends on them.
+        given: (options, the evaluated split, the places of its images in the data set's test split) → of which of them it
+            has adversarial images, bool, (N,); None: of all. Called before any work; raises where it has none.
     """
 
     norm: Norm
@@ -45,6 +47,7 @@ class AttackCard:
     sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None
     check: Callable[[dict[str, Any]], None] | None = None
     knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None
+    given: Callable[..., Any] | None = None
 
     def judged(self) -> list[Any]:
         """What of the card can change a number."""
@@ -106,6 +109,7 @@ def attack(
     sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None,
     check: Callable[[dict[str, Any]], None] | None = None,
     knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None,
+    given: Callable[..., Any] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
 
@@ -119,7 +123,18 @@ def attack(
     """
     return _marker(
         AttackCard(
-            norm, goal, knowledge, paper, complete, monotone, confined, presets or {}, sources, check, knowledge_of
+            norm,
+            goal,
+            knowledge,
+            paper,
+            complete,
+            monotone,
+            confined,
+            presets or {},
+            sources,
+            check,
+            knowledge_of,
+            given,
         )
     )
 

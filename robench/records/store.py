@@ -222,17 +222,20 @@ class Store:
     def replaced(self, unit: Unit) -> bool:
         """Whether a newer unit stands for the same spec, so that a report may take this one for the older."""
         stored = unit.stored().facts.created
-        return any(
-            u.spec == unit.spec and u.identity != unit.identity and u.facts.created > stored for u in self.units()
-        )
+        return any(u.facts.created > stored for u in self._others(unit))
 
     def why_again(self, unit: Unit) -> str | None:
         """What of the identity differs from the newest other unit of the same spec, in words; None if there is none."""
-        others = [u for u in self.units() if u.spec == unit.spec and u.identity != unit.identity]
+        others = self._others(unit)
         if not others:
             return None
         changed = changes(others[0].identity, unit.identity)
         return ", ".join(changed) + " changed" if changed else None
+
+    def _others(self, unit: Unit) -> list[Unit]:
+        """Other units that were asked for in the same words, newest first."""
+        asked = unit.spec, unit.identity.precision
+        return [u for u in self.units() if (u.spec, u.identity.precision) == asked and u.identity != unit.identity]
 
     def write_card(self, card: ModelCard) -> None:
         """Keep a model card, unless one that was measured on as many images is there."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from robench.reporting.evidence import no_rank
 from robench.reporting.groups import Group, Threat
 from robench.reporting.robustness import norm_column
 from robench.reporting.statistics import paired_ratio_difference
@@ -21,22 +22,26 @@ def norms_on_common(group: Group) -> Table | None:
 
     The first defense is what the others are compared with; both means are over the same pairs.
     """
+    if not group.units:
+        return None
     (first, name), *others = group.defenses.items()
     minimal = [threat for threat in group.threats if threat.first.unit.facts.goal == "minimal"]
     if not others or not minimal:
         return None
     columns = [norm_column(threat.label, norm) for threat in minimal for norm in COMPARED]
-    rows = []
+    rows, remarks = [], list[str]()
     for other, label in others:
         both = [_broken_in_both(_records(group, first, t), _records(group, other, t)) for t in minimal]
-        pairs = [_pair(column, both[place // len(COMPARED)]) for place, column in enumerate(columns)]
+        without = [no_rank(group.of(model)) for model in (first, other)]
+        remarks += without
+        pairs = [_pair(column, both[place // len(COMPARED)], not any(without)) for place, column in enumerate(columns)]
         counts = ", ".join(f"{len(b):,}" for b in both)
         rows += [(f"{name} (both: {counts})", [own for own, _ in pairs]), (label, [rival for _, rival in pairs])]
     caption = [
         f"Means over the (image, target) pairs that the attack broke in both rows of a pair, so that neither is flattered by failing; rows are compared with {name}.",
         "Marked: the larger mean of the pair, and both where the 95 % interval of their difference (paired bootstrap over images) holds zero.",
     ]
-    return Table(f"Norms on images broken in both rows, {group.name}", columns, rows, caption)
+    return Table(f"Norms on images broken in both rows, {group.name}", columns, rows, caption, remarks)
 
 
 def _records(group: Group, model: str, threat: Threat) -> pd.DataFrame | None:
@@ -58,8 +63,8 @@ def _broken(records: pd.DataFrame) -> pd.DataFrame:
     return norms.rename(columns=dict(zip(COMPARED, ("L1", "L2", "L∞"), strict=True)))
 
 
-def _pair(column: Column, both: pd.DataFrame) -> tuple[Cell, Cell]:
-    """The cells of two rows in one norm, the larger marked, or both where they cannot be told apart."""
+def _pair(column: Column, both: pd.DataFrame, ranked: bool) -> tuple[Cell, Cell]:
+    """The cells of two rows in one norm, the larger marked, or both where they cannot be told apart, if both have a rank."""
     if both.empty:
         return column.cell(math.nan), column.cell(math.nan)
     images = both.groupby(level="image")
@@ -69,4 +74,6 @@ def _pair(column: Column, both: pd.DataFrame) -> tuple[Cell, Cell]:
     tied = ends.low <= 0 <= ends.high
     means = [float(s.sum() / count.sum()) for s in sums]
     first, second = (column.cell(mean) for mean in means)
-    return replace(first, best=tied or means[0] > means[1]), replace(second, best=tied or means[1] > means[0])
+    return replace(first, best=ranked and (tied or means[0] > means[1])), replace(
+        second, best=ranked and (tied or means[1] > means[0])
+    )

@@ -17,9 +17,10 @@ from robench.entries.calls import written_float
 from robench.records.schema import adversarial_pixels, clean_pixels
 from robench.records.store import Measured
 from robench.reporting import escaping
+from robench.reporting.evidence import on_board
 from robench.reporting.groups import Group
 from robench.reporting.metrics import curve, success_after
-from robench.reporting.robustness import NORM_NAMES, on_board
+from robench.reporting.robustness import NORM_NAMES
 
 LINES = ["-", "--", ":", "-.", (0, (6, 1)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
 

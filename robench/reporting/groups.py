@@ -8,13 +8,14 @@ since, the newest is shown, and the others are counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
 from robench.entries.calls import Call, Json, written
 from robench.hashing import digest
 from robench.records.manifest import Identity
+from robench.records.refusals import Refusal
 from robench.records.store import Measured
 
 CODE = {"source", "card", "engine"}
@@ -28,18 +29,20 @@ class Threat:
     Attributes:
         key: `Identity.threat`.
         attack: the call without its eps, as text.
-        suffix: what tells it from others of the same text; else empty.
+        suffix: what tells it from others of the same text: their code; else empty.
+        precision: what tells it from the same attack in float32; else empty.
         first: one of its units, whose facts are those of all.
     """
 
     key: str
     attack: str
     suffix: str
+    precision: str
     first: Measured
 
     @property
     def label(self) -> str:
-        return self.attack + self.suffix
+        return self.attack + self.suffix + self.precision
 
     @property
     def eps(self) -> float | None:
@@ -54,12 +57,14 @@ class Group:
         name: of the data set, with what tells this copy apart where two share the name.
         defenses: labels of the rows by the names of the models, in the order of the units.
         threats: columns, those of one attack side by side, by their eps.
+        refused: rows and cells that could not be measured.
     """
 
     name: str
     units: list[Measured]
     defenses: dict[str, str]
     threats: list[Threat]
+    refused: list[Refusal] = field(default_factory=list)
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str], Measured]:
@@ -86,19 +91,40 @@ class Group:
         return self._threats[one.unit.identity.threat]
 
     def attack(self, one: Measured) -> str:
-        """A unit's attack as a person writes it, its eps included, told apart like its column."""
+        """A unit's attack as a person writes it, its eps included, told apart from another of the same text."""
         return f"{one.unit.spec.attack}{self.threat(one).suffix}"
 
+    def attack_in_full(self, one: Measured) -> str:
+        """The same with the precision of its passes, where that is not float32."""
+        return self.attack(one) + self.threat(one).precision
 
-def grouped(measured: Sequence[Measured]) -> list[Group]:
-    """The groups of several units, in the order in which they come."""
+
+def grouped(measured: Sequence[Measured], refused: Sequence[Refusal] = ()) -> list[Group]:
+    """The groups of several units, in the order in which they come; what was refused stands with its data set's units."""
     found: dict[str, list[Measured]] = {}
     for one in measured:
         identity = one.unit.identity
         key = digest([str(one.unit.spec.dataset), identity.data, identity.subset, identity.seed])
         found.setdefault(key, []).append(one)
     names = _told_apart(list(found.values()), lambda group: str(group[0].unit.spec.dataset), _copy)
-    return [_group(name, units) for name, units in zip(names, found.values(), strict=True)]
+    groups = [_group(name, units) for name, units in zip(names, found.values(), strict=True)]
+    for refusal in refused:
+        homes = [group for group in groups if _at_home(refusal, group)]
+        if not homes:
+            homes = [Group(str(refusal.dataset), [], {}, [])]
+            groups += homes
+        for group in homes:
+            group.refused.append(refusal)
+    return groups
+
+
+def _at_home(refusal: Refusal, group: Group) -> bool:
+    """Whether it belongs to a group: the same data, and for a cell the same seed of the attacks."""
+    if not group.units:
+        return str(refusal.dataset) == group.name
+    unit = group.units[0].unit
+    same = str(unit.spec.dataset) == str(refusal.dataset) and unit.identity.data == refusal.data
+    return same and (refusal.attack is None or refusal.seed == unit.identity.seed)
 
 
 def newest(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
@@ -114,7 +140,7 @@ def newest(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]
     threats = {
         (one.unit.identity.model, threat)
         for own in attacked.values()
-        for threat in _current(own, lambda i: i.threat, lambda i: i.attack, lambda i: i.precision)
+        for threat in _current(own, lambda i: i.threat, lambda i: [i.attack, i.precision], lambda _: "")
         for one in own[:1]
     }
     shown: list[Measured] = []
@@ -172,7 +198,7 @@ def _group(name: str, units: list[Measured]) -> Group:
         for attack, one in zip(attacks, columns.values(), strict=True)
     ]
     threats = [
-        Threat(key, str(attack), suffix, one)
+        Threat(key, str(attack), suffix, _precision(one), one)
         for (key, one), attack, suffix in zip(columns.items(), attacks, suffixes, strict=True)
     ]
     order = {label: place for place, label in enumerate(dict.fromkeys(threat.label for threat in threats))}
@@ -207,6 +233,12 @@ def _training(rivals: list[list[Measured]], own: list[Measured]) -> str:
     mine = own[0].unit.identity
     same = len({row[0].unit.identity.weights for row in rivals}) == 1
     return ", ".join([*said, f"answers {mine.logits[:6]}" if same else f"weights {mine.weights[:6]}", _day(own)])
+
+
+def _precision(one: Measured) -> str:
+    """What a column says of passes that are not the judge's float32."""
+    precision = one.unit.identity.precision
+    return "" if precision == "float32" else f" · {precision}"
 
 
 def _version(one: Measured) -> str:

@@ -39,7 +39,9 @@ class Distances:
 
     Attributes:
         mean, median: over the rows whose attack succeeded. A stronger attack adds harder images to them.
-        median_all: over all attacked rows, failures counted as infinite: comparable between attacks.
+        median_all: over all attacked rows, failures counted as infinite: comparable between attacks. Both medians are the
+            smallest size within which at least half of their rows lie, so that they agree where nothing failed; between
+            a finite size and an infinite one there is no middle.
         mean_all: likewise; infinite as soon as one attack failed.
         successes: rows in mean and median.
     """
@@ -101,11 +103,33 @@ def distances(records: pd.DataFrame, norm: str) -> Distances:
     nothing = float("nan")
     return Distances(
         float(hit.mean()) if len(hit) else nothing,
-        float(np.median(hit)) if len(hit) else nothing,
+        _median(hit),
         float(every.mean()) if len(every) else nothing,
-        float(np.sort(every)[(len(every) - 1) // 2]) if len(every) else nothing,
+        _median(every),
         len(hit),
     )
+
+
+def _median(sizes: Array) -> float:
+    """The lower median: the smallest size within which at least half of them lie."""
+    return float(np.sort(sizes)[(len(sizes) - 1) // 2]) if len(sizes) else float("nan")
+
+
+def on_the_boundary(records: pd.DataFrame) -> int:
+    """Rows that left their label by less than the judge's margin: neither successes nor classified as their label."""
+    attacked = records[records["correct"].astype(bool)]
+    left = (attacked["prediction"] != attacked["label"]).fillna(False).to_numpy(dtype=bool)
+    return int((left & ~attacked["fooled"].to_numpy(dtype=bool)).sum())
+
+
+def attacked_images(records: pd.DataFrame) -> tuple[int, int]:
+    """(attacked, of): correctly classified images that an attack had something for; a file may lack some.
+
+    What was not attacked has neither a margin nor passes.
+    """
+    right = records[records["correct"].astype(bool)]
+    attacked = right["margin"].notna() | (right["forwards"] > 0) | right["success"].astype(bool)
+    return int(right.loc[attacked, "image"].nunique()), int(right["image"].nunique())
 
 
 def confidence(records: pd.DataFrame) -> float:

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from robench.entries.modules import built_in_folder
 from robench.errors import UsageError
 from robench.files import atomic_path
-from robench.records.store import Measured, Store
+from robench.records.cards import ModelCard
+from robench.records.refusals import refusals
+from robench.records.store import Measured, Store, Unit
 from robench.reporting import escaping
 from robench.reporting.figures import Triple, curves, efforts, triple
 from robench.reporting.groups import Group, newest
 from robench.reporting.result import Result, cells_of, tables_of
+from robench.reporting.robustness import NORM_NAMES
+from robench.reporting.tables import Table
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+log = logging.getLogger(__name__)
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 PICTURED, CLASSES = 4, 20
 
 
@@ -35,19 +48,34 @@ def stored(root: Path, dataset: Sequence[str] = (), *, everything: bool = False)
     store, notes = Store(root), list[str]()
     units = sorted(store.units(notes.append), key=lambda unit: unit.facts.created)
     chosen = [unit for unit in units if not dataset or str(unit.spec.dataset) in dataset]
-    if not chosen:
+    refused = [one for one in refusals(root, notes.append) if not dataset or str(one.dataset) in dataset]
+    if not chosen and not refused:
         has = sorted({str(unit.spec.dataset) for unit in units})
         there = f"it has {', '.join(has)}" if has else "it is empty; start with `robench run --help`"
         about = f" of {', '.join(dataset)}" if dataset else ""
         raise UsageError("; ".join([f"the store {root} has no records{about}; {there}", *notes]))
-    read = [Measured(unit, unit.read(notes.append, pixels=True)) for unit in chosen]
+    read = [one for unit in chosen if (one := _attempt(partial(_read, notes), unit, notes, str(unit.folder)))]
     shown, older = newest([one for one in read if len(one.records)])
     if everything:
         shown, older = shown + older, []
     if older:
         notes.append(_not_shown(older))
     models = {one.unit.identity.model for one in shown}
-    return Result(shown, {name: card for name, card in store.cards(notes.append).items() if name in models}), notes
+    broken = {(one.model, str(one.attack), one.seed, one.precision) for one in refused if one.attack}
+    shown = [
+        one for one in shown if _asked(one) not in broken
+    ]  # the rest of a unit that broke down would be a selection
+    cards = {name: card for name, card in store.cards(notes.append).items() if name in models}
+    return Result(shown, cards, refused), notes
+
+
+def _read(notes: list[str], unit: Unit) -> Measured:
+    return Measured(unit, unit.read(notes.append, pixels=True))
+
+
+def _asked(one: Measured) -> tuple[str, str, int, str]:
+    identity = one.unit.identity
+    return identity.model, str(one.unit.spec.attack), identity.seed, identity.precision
 
 
 def _not_shown(older: list[Measured]) -> str:
@@ -67,13 +95,20 @@ def render(result: Result, form: str, notes: Sequence[str] = (), *, color: bool 
     if form == "html":
         return _html(result, notes)
     if form == "json":
-        return json.dumps({"cells": result.summary(), "models": result.models(), "notes": list(notes)}, indent=1)
+        plain = {"cells": result.summary(), "tables": [_plain(table) for table in result.tables()]}
+        rest = {"models": result.models(), "refused": result.failures(), "notes": list(notes)}
+        return json.dumps(plain | rest, indent=1)
     tables = result.tables()
     if form == "text":
         return "\n\n".join([*(table.text(color=color) for table in tables), *(f"note: {note}" for note in notes)])
     said = [escaping.markdown(f"Note: {note}") for note in notes]
     parts = {"markdown": [*(table.markdown() for table in tables), *said], "csv": [table.csv() for table in tables]}
     return "\n\n".join(parts.get(form) or [table.latex() for table in tables]) + "\n"
+
+
+def _plain(table: Table) -> dict[str, object]:
+    """A table as JSON has it: the same cells as in CSV, and the caption."""
+    return {"title": table.title, "cells": list(table.plain()), "caption": table.caption}
 
 
 def write_report(result: Result, path: Path, form: str, notes: Sequence[str] = ()) -> Path:
@@ -94,27 +129,84 @@ def _html(result: Result, notes: Sequence[str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {
-        "percent": lambda x: "–" if x is None else f"{100 * x:.1f}",
-        "number": lambda x: "∞" if x is None else f"{x:.4g}",
-    }
-    sections = []
-    for group in result.groups():
-        drawn = (draw(group, norm) for norm in ("linf", "l2", "l1") for draw in (curves, efforts))
-        sections.append(
-            {
-                "tables": tables_of(group, result.cards),
-                "figures": [svg for svg in drawn if svg],
-                "pictures": _pictures(group),
-                "cells": cells_of(group),
-                "dataset": group.name,
-                "classes": _classes(group),
-            }
-        )
+    environment.globals |= {"percent": _percent, "number": _number}
+    lost = list[str]()
+    sections = [_section(environment, group, result.cards, lost) for group in result.groups()]
+    models = [model for card in result.cards.values() if (model := _attempt(_model, card, lost, str(card.defense)))]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     template = environment.get_template("report.html.j2")
-    models = result.models()
-    return template.render(sections=sections, notes=notes, models=models, version=version("robench"), made=made)
+    return template.render(
+        sections=[section for section in sections if section],
+        models=models,
+        notes=[*notes, *lost],
+        version=version("robench"),
+        made=made,
+    )
+
+
+def _section(environment: Environment, group: Group, cards: Mapping[str, ModelCard], lost: list[str]) -> str:
+    """What the page says of a group. What of it cannot be made is one line in `lost`, and the rest stands."""
+    figures = []
+    for norm in ("linf", "l2", "l1", "l0"):
+        for draw in (curves, efforts):
+            figures.append(
+                _attempt(partial(draw, group), norm, lost, f"a figure of {group.name} in {NORM_NAMES[norm]}")
+            )
+    pictures = [
+        _attempt(
+            partial(_pictures, group), one, lost, f"pictures of {group.label(one)} under {group.attack_in_full(one)}"
+        )
+        for one in group.units
+    ]
+    cells = cells_of(group)
+    lost += [
+        f"{cell['defense']} under {cell['attack']} has no numbers: {cell['error']}" for cell in cells if "error" in cell
+    ]
+    parts = {
+        "tables": tables_of(group, cards),
+        "figures": [svg for svg in figures if svg],
+        "pictures": [row for row in pictures if row],
+        "cells": [cell for cell in cells if "error" not in cell],
+        "dataset": group.name,
+        "classes": _classes(group),
+    }
+    template = environment.get_template("section.html.j2")
+    page = _attempt(lambda section: template.render(section=section), parts, lost, f"the section of {group.name}")
+    return page or ""
+
+
+def _attempt(make: Callable[[Given], Made | None], of: Given, lost: list[str], what: str) -> Made | None:
+    """What `make` makes; where it fails, one line says so, the log says why, and the rest of the page stands."""
+    try:
+        return make(of)
+    except Exception as error:
+        log.exception("%s", what)
+        lost.append(f"{what} failed: {type(error).__name__}: {error}")
+        return None
+
+
+def _percent(share: object) -> str:
+    return f"{100 * share:.1f}" if isinstance(share, float | int) else "–"
+
+
+def _number(value: object, form: str = ".4g") -> str:
+    """∞ for what is not finite: summaries say None for it."""
+    return format(value, form) if isinstance(value, float | int) else "∞"
+
+
+def _model(card: ModelCard) -> dict[str, str]:
+    """A line of the table of models."""
+    largest = [f"{100 * layer[min(4, len(layer)) - 1]:.0f}" for layer in card.attention if layer]
+    return {
+        "defense": str(card.defense),
+        "dataset": str(card.dataset),
+        "parameters": f"{card.parameters:,}",
+        "macs": f"{card.macs / 1e6:,.1f}",
+        "epochs": str(card.epochs),
+        "seconds": f"{card.seconds:.0f}",
+        "attention": ", ".join(largest) or "–",
+        "cosines": ", ".join(f"{cosine:.2f}" for cosine in card.attention_cosines) or "–",
+    }
 
 
 def _classes(group: Group) -> str:
@@ -134,14 +226,10 @@ class Pictures:
     images: list[Triple]
 
 
-def _pictures(group: Group) -> list[Pictures]:
-    shown = []
-    for one in group.units:
-        if "adversarial" not in one.records:
-            continue
-        facts = one.unit.facts
-        broken = one.records[one.records["adversarial"].notna() & one.records["success"].astype(bool)].head(PICTURED)
-        triples = [triple(record, facts.shape, facts.class_names) for _, record in broken.iterrows()]
-        if triples:
-            shown.append(Pictures(group.label(one), group.attack(one), triples))
-    return shown
+def _pictures(group: Group, one: Measured) -> Pictures | None:
+    if "adversarial" not in one.records:
+        return None
+    facts, records = one.unit.facts, one.records
+    broken = records[records["adversarial"].notna() & records["success"].astype(bool) & records["correct"].astype(bool)]
+    triples = [triple(record, facts.shape, facts.class_names) for _, record in broken.head(PICTURED).iterrows()]
+    return Pictures(group.label(one), group.attack_in_full(one), triples) if triples else None

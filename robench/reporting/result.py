@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -10,15 +11,20 @@ import pandas as pd
 
 from robench.entries.calls import Json
 from robench.records.cards import ModelCard
+from robench.records.refusals import Refusal
 from robench.records.store import Measured, Store
 from robench.reporting.common_norms import norms_on_common
+from robench.reporting.evidence import no_rank
+from robench.reporting.exchange import AdversarialImages, images_of
 from robench.reporting.groups import Group, grouped
 from robench.reporting.metrics import (
     all_distances,
     attack_success_rate,
     attack_success_rate_all,
+    attacked_images,
     clean_accuracy,
     confidence,
+    on_the_boundary,
     passes,
     robust_accuracy,
     success_rate_uint8,
@@ -28,6 +34,8 @@ from robench.reporting.robustness import robustness_table
 from robench.reporting.seeds import over_seeds, training_of
 from robench.reporting.tables import Table
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -35,6 +43,7 @@ class Result:
 
     Attributes:
         cards: of the models, by their names.
+        refused: rows and cells that could not be measured, each with its reason.
 
     Example:
         result = robench.run("vit", ["fgsm(eps=0.1)", "cw_l2"], "digits", n=100)
@@ -44,21 +53,23 @@ class Result:
 
     measured: list[Measured]
     cards: Mapping[str, ModelCard] = field(default_factory=dict)
+    refused: list[Refusal] = field(default_factory=list)
 
     @classmethod
-    def of(cls, measured: list[Measured], store: Store) -> Result:
+    def of(cls, measured: list[Measured], store: Store, refused: Sequence[Refusal] = ()) -> Result:
         """With the cards of the models that were measured."""
         models = {one.unit.identity.model for one in measured}
-        return cls(measured, {name: card for name, card in store.cards().items() if name in models})
+        cards = {name: card for name, card in store.cards().items() if name in models}
+        return cls(measured, cards, list(refused))
 
     def groups(self) -> list[Group]:
         """Units that may stand in one table."""
-        return grouped(self.measured)
+        return grouped(self.measured, self.refused)
 
     @property
     def records(self) -> pd.DataFrame:
-        """All records, with the columns defense, attack, dataset and seed before them; without kept pixels."""
-        frames = []
+        """All records, with the columns defense, attack, dataset, seed and precision before them; without kept pixels."""
+        frames = [pd.DataFrame()] if not self.measured else []
         for group in self.groups():
             for one in group.units:
                 frame = one.records.copy()
@@ -66,6 +77,7 @@ class Result:
                 frame.insert(1, "attack", group.attack(one))
                 frame.insert(2, "dataset", group.name)
                 frame.insert(3, "seed", one.unit.identity.seed)
+                frame.insert(4, "precision", one.unit.identity.precision)
                 frames.append(frame)
         return pd.concat(frames, ignore_index=True)
 
@@ -81,22 +93,72 @@ class Result:
         """The numbers of each unit with their denominators and intervals, as plain values."""
         return [cell for group in self.groups() for cell in cells_of(group)]
 
+    def images(
+        self, *, defense: str | None = None, attack: str | None = None, dataset: str | None = None
+    ) -> AdversarialImages:
+        """The adversarial images of one cell, in the order of the data set's own test split.
+
+        Args:
+            defense, attack, dataset: which cell, where there are several: a name, or a call as the table has it.
+
+        Raises:
+            UsageError: several cells are meant or none, or not all of its images were kept (`keep_images=True`).
+
+        Example:
+            found = robench.run("vit", "pgd_linf(eps=0.1)", "digits", n=100, keep_images=True).images()
+            found.images.shape, found.ids[0], (found.images - found.clean).max()
+        """
+        return images_of(self.groups(), defense, attack, dataset)
+
+    def failures(self) -> list[dict[str, Json]]:
+        """Rows and cells that could not be measured, as plain values; `attack` is null for a whole row."""
+        return [
+            {
+                "defense": str(one.defense),
+                "attack": None if one.attack is None else str(one.attack),
+                "dataset": str(one.dataset),
+                "seed": one.seed,
+                "precision": one.precision,
+                "reason": one.reason,
+            }
+            for one in self.refused
+        ]
+
     def models(self) -> list[dict[str, Json]]:
         """The cards of the models, as plain values."""
         return [{**asdict(c), "defense": str(c.defense), "dataset": str(c.dataset)} for c in self.cards.values()]
 
 
 def tables_of(group: Group, cards: Mapping[str, ModelCard]) -> list[Table]:
-    """The tables of one group."""
-    robustness = robustness_table(group, cards)
-    units = [group.of(model)[0].unit for model in group.defenses]
-    averaged = over_seeds(robustness, [training_of(unit.spec.defense, unit.identity) for unit in units])
-    return [table for table in (robustness, averaged, norms_on_common(group)) if table]
+    """The tables of one group. One that cannot be made says so in its place."""
+    robustness = _made(f"Robustness on {group.name}", lambda: robustness_table(group, cards))
+    others = [_made("Norms on images broken in both rows", lambda: norms_on_common(group))]
+    if robustness and robustness.rows:
+        units = [group.of(model)[0].unit for model in group.defenses]
+        trainings = [training_of(unit.spec.defense, unit.identity) for unit in units]
+        others.insert(0, _made("Averages over training seeds", lambda: over_seeds(robustness, trainings)))
+    return [table for table in (robustness, *others) if table]
+
+
+def _made(title: str, make: Callable[[], Table | None]) -> Table | None:
+    try:
+        return make()
+    except Exception as error:  # one odd cell must not take the other tables away
+        log.exception("%s", title)
+        return Table(title, [], [], [f"{title} could not be made: {type(error).__name__}: {error}"])
 
 
 def cells_of(group: Group) -> list[dict[str, Json]]:
-    """The numbers of each unit of a group, with what they are of."""
-    return [_named(group, one) | summarise(one) for one in group.units]
+    """The numbers of each unit of a group, with what they are of; where they cannot be computed, an `error`."""
+    cells = []
+    for one in group.units:
+        try:
+            numbers = summarise(one) | {"no_rank": no_rank(group.of(one.unit.identity.model)) or None}
+        except Exception as error:  # likewise
+            log.exception("%s", one.unit.folder)
+            numbers = {"error": f"{type(error).__name__}: {error}"}
+        cells.append(_named(group, one) | numbers)
+    return cells
 
 
 def _named(group: Group, one: Measured) -> dict[str, Json]:
@@ -106,6 +168,7 @@ def _named(group: Group, one: Measured) -> dict[str, Json]:
         "attack": group.attack(one),
         "dataset": group.name,
         "seed": identity.seed,
+        "precision": identity.precision,
         "weights": identity.weights,
     }
 
@@ -120,7 +183,12 @@ def summarise(one: Measured) -> dict[str, Json]:
         "asr_all": attack_success_rate_all(records),
         "asr_uint8": success_rate_uint8(records),
     }
-    plain: dict[str, Json] = {"n": int(records["image"].nunique())}
+    given, _ = attacked_images(records)
+    plain: dict[str, Json] = {
+        "n": int(records["image"].nunique()),
+        "attacked": given,
+        "boundary": on_the_boundary(records),
+    }
     for name, rate in rates.items():
         plain[name] = {
             "value": _plain(rate.value),

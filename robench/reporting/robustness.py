@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
+from robench.reporting.captions import caption_of
+from robench.reporting.evidence import bearing, in_full, no_rank, on_board, on_images, told_apart
 from robench.reporting.groups import Group
 from robench.reporting.metrics import (
     Rate,
     attack_success_rate,
+    attacked_images,
     clean_accuracy,
     confidence,
     distances,
@@ -23,12 +29,13 @@ from robench.reporting.metrics import (
     worst_case,
 )
 from robench.reporting.statistics import Interval
-from robench.reporting.tables import Column, Table
+from robench.reporting.tables import Cell, Column, Failure, Table
 from robench.reporting.ties import marked
 
-Records = pd.DataFrame | list[pd.DataFrame]
-Measure = Callable[[Any], tuple[float] | tuple[float, Interval]]
-Terms = Callable[[Any], pd.DataFrame]
+log = logging.getLogger(__name__)
+Made = tuple[Cell, pd.DataFrame | None]
+"""A cell, and the terms of its merit for each image."""
+BROKEN = Cell("broken")
 NORM_NAMES = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "L∞"}
 
 
@@ -45,50 +52,86 @@ def norm_column(group: str, norm: str) -> Column:
 def robustness_table(group: Group, cards: Mapping[str, ModelCard]) -> Table:
     """A table in the style of the KSA paper's Table 1: rows defenses, columns attacks.
 
+    Robust accuracy decides the marks of columns of success rates, so that being right on few images is no merit.
+
     Args:
         cards: by the names of the models.
     """
-    columns, filled = [], []
+    columns, keys, filled, odd = list[Column](), list[str](), list[list[Cell]](), list[str]()
+    units = {model: group.of(model) for model in group.defenses}
+    reasons = {model: no_rank(own) for model, own in units.items()}
 
-    def add(column: Column, parts: Sequence[Records | None], measure: Measure, terms: Terms) -> None:
-        """A column, from what each defense's cell is made of (None: it was not measured)."""
-        cells = [column.cell(math.nan) if part is None else column.cell(*measure(part)) for part in parts]
+    def add(column: Column, parts: Sequence[Any], made: Callable[[Any], Made], key: str = "") -> None:
+        """A column, from what each defense's cell is made of (None: it was not measured), of a threat of this key."""
+        cells, terms = [], []
+        for part, model in zip(parts, group.defenses, strict=True):
+            cell, term = column.cell(math.nan), None
+            if part is not None:
+                try:
+                    cell, term = made(part)
+                except Exception as error:  # one odd cell must not take the others away
+                    log.exception("%s, %s", column.group, column.name)
+                    cell = replace(BROKEN, note=f"{type(error).__name__}: {error}")
+                    odd.append(f"{group.defenses[model]}, {column.group} {column.name}: broken ({cell.note}).")
+            if term is not None:
+                cell = on_images(replace(cell, merit=math.nan) if reasons[model] else cell, term)
+            cells.append(cell)
+            terms.append(term)
         columns.append(column)
-        filled.append(marked(cells, [None if p is None else terms(p) for p in parts], column.higher_is_better))
+        keys.append(key)
+        filled.append(marked(cells, terms))
 
-    union = [pd.concat([one.records for one in group.of(model)]) for model in group.defenses]
-    add(share_column("", "Clean", True), union, lambda r: _ends(clean_accuracy(r)), _clean_terms)
+    column = share_column("", "Clean", True)
+    add(column, [pd.concat([one.records for one in own]) for own in units.values()], partial(_clean, column))
     for threat in group.threats:
-        units = [group.find(model, threat) for model in group.defenses]
-        found = [one.records if one else None for one in units]
+        found = [group.find(model, threat) for model in group.defenses]
         facts = threat.first.unit.facts
-        name = f"ASR {written_float(threat.eps)}" if threat.eps is not None else "ASR"
-        add(share_column(threat.label, name, False), found, lambda r: _ends(attack_success_rate(r)), _success_terms)
+        column = share_column(
+            threat.label, f"ASR {written_float(threat.eps)}" if threat.eps is not None else "ASR", False
+        )
+        add(column, found, partial(_success, column), threat.key)
         if facts.share:
-            add(share_column(threat.label, "True class", True), found, lambda r: (confidence(r),), _confidence_terms)
+            column = share_column(threat.label, "True class", True)
+            add(column, found, partial(_confidence, column), threat.key)
         if facts.goal == "minimal":
             for norm in ("l1", "l2", "linf"):
                 column = norm_column(threat.label, norm)
-                add(column, found, partial(_mean_norm, norm=norm), partial(_norm_terms, norm=norm))
+                add(column, found, partial(_norm, column, norm), threat.key)
     for norm, eps in _thresholds(group):
+        threats = bearing(group, norm, eps)
         board = [one for one in group.units if on_board(one) and one.unit.facts.norm == norm]
         if len({group.threat(one).label for one in board}) > 1:
-            reaching = [_worst(group.of(model), norm, eps) or None for model in group.defenses]
+            rows = [[one for one in (group.find(model, t) for t in threats) if one] for model in group.defenses]
+            wanted = {one.unit.identity.threat for own in rows for one in own if in_full(one)}
             column = share_column("Worst case, robust accuracy", f"{NORM_NAMES[norm]} {written_float(eps)}", True)
-            add(column, reaching, partial(_worst_share, norm=norm, eps=eps), partial(_worst_terms, norm=norm, eps=eps))
-    rows = [(label, [column[place] for column in filled]) for place, label in enumerate(group.defenses.values())]
-    return Table(f"Robustness on {group.name}", columns, rows, _caption(group, cards))
+            add(column, [own or None for own in rows], partial(_worst, column, norm, eps, wanted))
+    broken, failures = _failures(group)
+    for cells, key in zip(filled, keys, strict=True):
+        for row, model in enumerate(group.defenses):
+            if (model, key) in broken and math.isnan(cells[row].value):
+                cells[row] = replace(BROKEN, note=broken[model, key])
+    shown, said = told_apart([[column[place] for column in filled] for place in range(len(group.defenses))])
+    remarks = [" · ".join(filter(None, pair)) for pair in zip(said, reasons.values(), strict=True)]
+    table_rows = list(zip(group.defenses.values(), shown, strict=True))
+    caption = caption_of(group, cards, different_images=any(said)) if group.units else []
+    return Table(f"Robustness on {group.name}", columns, table_rows, [*caption, *odd], remarks, failures)
 
 
-def on_board(one: Measured) -> bool:
-    """Whether a unit belongs to the worst case over a ball: not if no attacker chose it, nor if only patches may change."""
-    return one.unit.facts.goal != "natural" and one.unit.facts.share is None
-
-
-def _worst(units: list[Measured], norm: str, eps: float) -> list[pd.DataFrame]:
-    """The records of a defense's attacks that may reach eps in a norm."""
-    own = [one for one in units if on_board(one) and one.unit.facts.norm == norm]
-    return [o.records for o in own if o.unit.facts.eps is None or o.unit.facts.eps <= eps * (1 + 1e-9)]
+def _failures(group: Group) -> tuple[dict[tuple[str, str], str], list[Failure]]:
+    """What is broken in the cells, by row and column, and what has a line of its own below the rows."""
+    broken, lines = {}, []
+    for refusal in group.refused:
+        label = group.defenses.get(refusal.model, str(refusal.defense))
+        if refusal.attack is None:
+            lines.append(Failure(label, "", refusal.reason))
+            continue
+        attack = str(refusal.attack) + ("" if refusal.precision == "float32" else f" · {refusal.precision}")
+        lines.append(Failure(label, attack, refusal.reason))
+        for threat in group.threats:
+            asked = threat.first.unit
+            if (asked.spec.attack, asked.identity.precision) == (refusal.attack, refusal.precision):
+                broken[refusal.model, threat.key] = refusal.reason
+    return broken, lines
 
 
 def _thresholds(group: Group) -> list[tuple[str, float]]:
@@ -96,104 +139,58 @@ def _thresholds(group: Group) -> list[tuple[str, float]]:
     return sorted({(f.norm, f.eps) for f in facts if f.eps is not None})
 
 
-def _clean_terms(records: pd.DataFrame) -> pd.DataFrame:
+def _clean(column: Column, records: pd.DataFrame) -> Made:
     images = records.drop_duplicates("image")
-    return pd.DataFrame({"a": images["correct"].astype(float).to_numpy(), "b": 1.0}, index=images["image"].astype(str))
+    right = images["correct"].astype(float).to_numpy()
+    return column.cell(*_ends(clean_accuracy(records))), _terms(images["image"], right, 1.0)
 
 
-def _success_terms(records: pd.DataFrame) -> pd.DataFrame:
-    attacked = records["correct"].astype(float)
-    grouped = pd.DataFrame(
-        {"image": records["image"].astype(str), "a": attacked * records["success"].astype(float), "b": attacked}
-    )
-    return grouped.groupby("image").sum()
+def _success(column: Column, one: Measured) -> Made:
+    """The success rate; its merit is the robust accuracy that is left."""
+    fooled = fooled_within(one.records, one.unit.facts.norm, None)
+    cell = replace(column.cell(*_ends(attack_success_rate(one.records))), merit=1 - float(fooled.mean()))
+    if not in_full(one):
+        given, of = attacked_images(one.records)
+        cell = replace(cell.saying(f"{given:,} of {of:,} attacked"), merit=math.nan)
+    return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
 
 
-def _confidence_terms(records: pd.DataFrame) -> pd.DataFrame:
-    attacked = records["correct"].astype(float)
-    grouped = pd.DataFrame(
-        {"image": records["image"].astype(str), "a": attacked * records["confidence"].astype(float), "b": attacked}
-    )
-    return grouped.groupby("image").sum()
+def _confidence(column: Column, one: Measured) -> Made:
+    right = one.records["correct"].astype(float)
+    terms = _terms(one.records["image"], right * one.records["confidence"].astype(float), right)
+    return column.cell(confidence(one.records)), terms
 
 
-def _norm_terms(records: pd.DataFrame, norm: str) -> pd.DataFrame:
-    hit = records["correct"].astype(float) * records["success"].astype(float)
-    grouped = pd.DataFrame({"image": records["image"].astype(str), "a": hit * records[norm].astype(float), "b": hit})
-    return grouped.groupby("image").sum()
+def _norm(column: Column, norm: str, one: Measured) -> Made:
+    hit = one.records["correct"].astype(float) * one.records["success"].astype(float)
+    size = one.records[norm].astype(float).where(hit > 0, 0.0)
+    cell = column.cell(distances(one.records, norm).mean)
+    cell = cell if in_full(one) else replace(cell, merit=math.nan)
+    return cell, _terms(one.records["image"], hit * size, hit)
 
 
-def _worst_terms(parts: list[pd.DataFrame], norm: str, eps: float) -> pd.DataFrame:
+def _worst(column: Column, norm: str, eps: float, wanted: set[str], units: list[Measured]) -> Made:
+    """The worst case; where other rows were attacked with more, it says of how many, and has no rank.
+
+    Args:
+        wanted: the attacks that some row was attacked with.
+    """
+    parts = [one.records for one in units]
+    have = {one.unit.identity.threat for one in units if in_full(one)} & wanted
+    cell = column.cell(*_ends(worst_case(parts, norm, eps)), at_most=have != wanted)
+    if have != wanted:
+        cell = cell.saying(f"{len(have)} of {len(wanted)} attacks")
     fooled = pd.concat([fooled_within(p, norm, eps) for p in parts], axis=1, join="inner").any(axis=1)
-    return pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
+    return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
+
+
+def _terms(images: pd.Series, numerator: Any, denominator: Any) -> pd.DataFrame:
+    """Numerator and denominator of a ratio, summed for each image."""
+    frame = pd.DataFrame(
+        {"image": images.astype(str).to_numpy(), "a": np.asarray(numerator), "b": np.asarray(denominator)}
+    )
+    return frame.groupby("image").sum()
 
 
 def _ends(share: Rate) -> tuple[float, Interval]:
     return share.value, share.interval
-
-
-def _mean_norm(records: pd.DataFrame, norm: str) -> tuple[float]:
-    return (distances(records, norm).mean,)
-
-
-def _worst_share(parts: list[pd.DataFrame], norm: str, eps: float) -> tuple[float, Interval]:
-    return _ends(worst_case(parts, norm, eps))
-
-
-def _caption(group: Group, cards: Mapping[str, ModelCard]) -> list[str]:
-    facts = [one.unit.facts for one in group.units]
-    targets = sorted({fact.targets for fact in facts if fact.targets})
-    lines = [
-        f"n = {_counts(group)} test images ({_copy(group)}; {facts[0].source.partition(' in ')[0]}), "
-        f"attack seed {group.units[0].unit.identity.seed}. "
-        "Clean: accuracy in %. ASR: successes in % of the correctly classified images"
-        + (" and their targets" if "all" in targets else "")
-        + ".",
-        "L1, L2, L∞: mean over successes, pixels in [0, 1]; a stronger attack adds harder images to them, so compare them on images broken in both rows.",
-        f"95 % intervals are at most ±{100 * max(map(_half_width, group.units)):.1f} points wide for ASR (Wilson; clustered by image where rows share one); they cover test images, not training seeds.",
-        "Marked: the best for the defender in each column and its statistical ties (paired bootstrap over images).",
-    ]
-    if targets:
-        lines.append(f"Targets: {', '.join(targets)}.")
-    for threat in group.threats:
-        if share := threat.first.unit.facts.share:
-            lines.append(
-                f"{threat.label} touches {100 * share[1]:.3g} % of the patches of each image ({100 * share[0]:.3g} % were asked for). "
-                "True class: its mean confidence there, in %, over the correctly classified images."
-            )
-    for model, label in group.defenses.items():
-        if card := cards.get(model):
-            lines += _about(card, label)
-    return list(dict.fromkeys(lines))
-
-
-def _counts(group: Group) -> str:
-    counts = sorted({int(one.records["image"].nunique()) for one in group.units})
-    return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-
-
-def _copy(group: Group) -> str:
-    """Which copy of the data set it is: its name where the card knows it."""
-    unit = group.units[0].unit
-    name, fingerprint = unit.facts.variant, unit.identity.data
-    return f"{name}, fingerprint {fingerprint}" if name else f"test fingerprint {fingerprint}"
-
-
-def _about(card: ModelCard, label: str) -> list[str]:
-    """What a reader must know of a model beside its numbers."""
-    lines = []
-    if card.approximate_slopes:
-        lines.append(
-            f"{label} is not differentiable everywhere: white-box attacks follow slopes that stand in for its own, and may miss some."
-        )
-    if card.attention:
-        shares = ", ".join(f"{100 * layer[min(4, len(layer)) - 1]:.0f}" for layer in card.attention)
-        lines.append(
-            f"{label}: the 4 largest weights of a row hold {shares} % of the attention in layers 1 to {len(card.attention)}."
-        )
-    return lines
-
-
-def _half_width(one: Measured) -> float:
-    share = attack_success_rate(one.records)
-    return 0.0 if not share.total else max(share.interval.high - share.value, share.value - share.interval.low)

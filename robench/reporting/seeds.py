@@ -51,47 +51,70 @@ def over_seeds(table: Table, trainings: Sequence[Training]) -> Table | None:
     groups: dict[str, list[list[Cell]]] = {}
     names: dict[str, str] = {}
     seeds: dict[str, set[int]] = {}
-    for training, (_, cells) in zip(trainings, table.rows, strict=True):
+    remarks: dict[str, list[str]] = {}
+    for training, (_, cells), remark in zip(
+        trainings, table.rows, table.remarks or [""] * len(table.rows), strict=True
+    ):
         groups.setdefault(training.recipe, []).append(cells)
+        remarks.setdefault(training.recipe, []).append(remark)
         names[training.recipe] = str(_without_seed(training.call))
         seeds.setdefault(training.recipe, set()).add(training.seed)
-    several = {names[recipe]: rows for recipe, rows in groups.items() if len(rows) == len(seeds[recipe]) > 1}
+    repeated = {recipe: rows for recipe, rows in groups.items() if len(rows) == len(seeds[recipe]) > 1}
+    several = {recipe: rows for recipe, rows in repeated.items() if _on_the_same_images(rows)}
     if not several:
         return None
     columns = [
-        _averaged(column, [[cells[place].value for cells in rows] for rows in several.values()])
+        _averaged(column, [[cells[place] for cells in rows] for rows in several.values()])
         for place, column in enumerate(table.columns)
     ]
     rows = [
-        (f"{name} ({len(found)} seeds)", [column[place] for column in columns])
-        for place, (name, found) in enumerate(several.items())
+        (f"{names[recipe]} ({len(found)} seeds)", [column[place] for column in columns])
+        for place, (recipe, found) in enumerate(several.items())
     ]
     caption = [
         "Mean ± sample standard deviation over trainings that differ only in their seed; the images are the same.",
         "Marked: the best mean for the defender in each column, and those that Welch's t-test over seeds (5 %) cannot tell from it.",
     ]
-    return Table(f"{table.title}, over training seeds", table.columns, rows, caption)
+    left_out = [names[recipe] for recipe in repeated if recipe not in several]
+    if left_out:
+        caption.append(f"Left out, because their trainings were measured on different images: {', '.join(left_out)}.")
+    said = ["; ".join(dict.fromkeys(filter(None, remarks[recipe]))) for recipe in several]
+    return Table(f"{table.title}, over training seeds", table.columns, rows, caption, said)
+
+
+def _on_the_same_images(rows: list[list[Cell]]) -> bool:
+    """Whether the cells of each column that have a number are of the same images."""
+    return all(
+        len({cell.images for cell in cells if not math.isnan(cell.value)}) < 2 for cells in zip(*rows, strict=True)
+    )
 
 
 def _without_seed(call: Call) -> Call:
     return Call(call.name, {name: value for name, value in call.options.items() if name != "seed"})
 
 
-def _averaged(column: Column, values: list[list[float]]) -> list[Cell]:
-    """The cells of a column, from each group's values."""
-    known = [[value for value in group if not math.isnan(value)] for group in values]
-    cells = [
-        column.cell(statistics.mean(group), spread=statistics.stdev(group)) if len(group) > 1 else column.cell(math.nan)
-        for group in known
-    ]
-    present = [place for place, cell in enumerate(cells) if not math.isnan(cell.value)]
+def _averaged(column: Column, groups: list[list[Cell]]) -> list[Cell]:
+    """The cells of a column, from each group's cells. A group with a cell that has no rank has none."""
+    known = [[cell for cell in group if not math.isnan(cell.value)] for group in groups]
+    cells = [_mean(column, group) if len(group) > 1 else column.cell(math.nan) for group in known]
+    merits = [[cell.merit for cell in group] for group in known]
+    present = [place for place, cell in enumerate(cells) if not math.isnan(cell.value) and not math.isnan(cell.merit)]
     if len(present) < 2:
         return cells
-    best = max(present, key=lambda place: cells[place].value if column.higher_is_better else -cells[place].value)
+    best = max(present, key=lambda place: cells[place].merit)
     return [
-        replace(cell, best=place == best or (place in present and _alike(known[best], known[place])))
+        replace(cell, best=place == best or (place in present and _alike(merits[best], merits[place])))
         for place, cell in enumerate(cells)
     ]
+
+
+def _mean(column: Column, cells: list[Cell]) -> Cell:
+    values = [cell.value for cell in cells]
+    at_most = any(cell.at_most for cell in cells)
+    mean = column.cell(statistics.mean(values), spread=statistics.stdev(values), at_most=at_most)
+    notes = "; ".join(dict.fromkeys(filter(None, (cell.note for cell in cells))))
+    told = replace(mean, n=cells[0].n, images=cells[0].images, merit=statistics.mean(cell.merit for cell in cells))
+    return told.saying(notes) if notes else told
 
 
 def _alike(first: list[float], second: list[float]) -> bool:

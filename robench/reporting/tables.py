@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from robench.reporting import escaping
 from robench.reporting.statistics import Interval
+
+CSV_COLUMNS = ["defense", "group", "metric", "value", "low", "high", "best", "n", "note"]
 
 
 @dataclass(frozen=True)
@@ -25,32 +29,91 @@ class Column:
     def header(self) -> str:
         return f"{self.name} {'↑' if self.higher_is_better else '↓'}"
 
-    def cell(self, value: float, interval: Interval | None = None, spread: float | None = None) -> Cell:
-        """The cell of a value (NaN: there is none), printed with its spread where it has one."""
+    def cell(
+        self, value: float, interval: Interval | None = None, spread: float | None = None, *, at_most: bool = False
+    ) -> Cell:
+        """The cell of a value (NaN: there is none), printed with its spread where it has one.
+
+        Args:
+            at_most: more attacks could only lower it.
+        """
         if math.isnan(value):
             return Cell("–")
         shown = [f"{number * (100 if self.percent else 1):.{self.digits}f}" for number in (value, spread or 0.0)]
-        return Cell(shown[0] if spread is None else " ± ".join(shown), value, interval)
+        text = shown[0] if spread is None else " ± ".join(shown)
+        merit = value if self.higher_is_better else -value
+        return Cell(
+            f"{'≤ ' if at_most else ''}{text}", value, interval, merit=math.nan if at_most else merit, at_most=at_most
+        )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as it is printed. `best`: it is the column's best, or not significantly different from it."""
+    """A number as it is printed.
+
+    Attributes:
+        best: it is the column's best, or not significantly different from it.
+        merit: what the column's marks are decided by, more is better for the defender; NaN: it has no rank.
+        at_most: more attacks could only lower it.
+        n: images that it is of; 0 where that does not apply.
+        images: names the set of these images.
+        note: what must be read with it.
+    """
 
     text: str
     value: float = math.nan
     interval: Interval | None = None
     best: bool = False
+    merit: float = math.nan
+    at_most: bool = False
+    n: int = 0
+    images: str = ""
+    note: str = ""
+
+    def saying(self, note: str) -> Cell:
+        """The same with something in brackets behind its number."""
+        return replace(self, text=f"{self.text} ({note})", note="; ".join(filter(None, [self.note, note])))
+
+
+class Failure(NamedTuple):
+    """A row, or of a row one attack, that has no numbers.
+
+    Attributes:
+        attack: empty where the whole row is refused.
+    """
+
+    label: str
+    attack: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        return f"broken under {self.attack}: {self.reason}" if self.attack else f"refused: {self.reason}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption; every renderer reads only this."""
+    """A table with its caption; every renderer reads only this.
+
+    Attributes:
+        remarks: for each row what must be read with all of it, such as its n where rows differ; none at all: [].
+        failures: rows below the others, without numbers.
+    """
 
     title: str
     columns: list[Column]
     rows: list[tuple[str, list[Cell]]]
     caption: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def said(self) -> list[tuple[str, list[Cell]]]:
+        """The rows, their labels with what must be read with them."""
+        remarks = self.remarks or [""] * len(self.rows)
+        return [
+            (" · ".join(filter(None, [label, remark])), cells)
+            for (label, cells), remark in zip(self.rows, remarks, strict=True)
+        ]
 
     def groups(self) -> list[tuple[str, int]]:
         """Adjacent columns of the same group: (name, how many)."""
@@ -70,8 +133,9 @@ class Table:
                 return cell.text + ("" if color else " ")
             return f"\x1b[1m{cell.text}\x1b[0m" if color else f"{cell.text}*"
 
-        names = [escaping.one_line(label) for label, _ in self.rows]
-        first = max([len(name) for name in names] + [7])
+        names = [escaping.one_line(label) for label, _ in self.said()]
+        lost = [(escaping.one_line(one.label), escaping.one_line(one.text)) for one in self.failures]
+        first = max([len(name) for name in [*names, *(label for label, _ in lost)]] + [7])
         widths = [
             max([len(c.header)] + [len(cells[i].text) + (not color) for _, cells in self.rows])
             for i, c in enumerate(self.columns)
@@ -92,6 +156,7 @@ class Table:
         for label, (_, cells) in zip(names, self.rows, strict=True):
             padded = [" " * (w - len(c.text) - (not color)) + shown(c) for c, w in zip(cells, widths, strict=True)]
             lines.append(label.ljust(first) + "".join("  " + p for p in padded))
+        lines += [f"{label.ljust(first)}  {why}" for label, why in lost]
         return "\n".join([*lines, "", *map(escaping.one_line, self.caption)])
 
     def markdown(self) -> str:
@@ -103,29 +168,45 @@ class Table:
             "| Defense | " + " | ".join(heads) + " |",
             "|:---|" + "---:|" * len(heads),
         ]
-        for label, cells in self.rows:
-            name = escaping.markdown(label)
-            lines.append(f"| {name} | " + " | ".join(f"**{c.text}**" if c.best else c.text for c in cells) + " |")
+        for label, cells in self.said():
+            shown = [escaping.markdown(cell.text) for cell in cells]
+            name, marked = (
+                escaping.markdown(label),
+                [f"**{t}**" if c.best else t for c, t in zip(cells, shown, strict=True)],
+            )
+            lines.append(f"| {name} | " + " | ".join(marked) + " |")
+        for one in self.failures:
+            empty = " |" * max(0, len(heads) - 1)
+            lines.append(f"| {escaping.markdown(one.label)} | {escaping.markdown(one.text)} |{empty}")
         return "\n".join([*lines, "", *(f"{escaping.markdown(line)}  " for line in self.caption)])
 
-    def csv(self) -> str:
-        """Numbers in full, with the ends of their intervals where there are any."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["defense", "group", "metric", "value", "low", "high", "best"])
-        for label, cells in self.rows:
+    def plain(self) -> Iterator[dict[str, str | float | int | None]]:
+        """Every cell, and every row and cell that has no number, as plain values; shares as fractions."""
+        for (label, cells), remark in zip(self.rows, self.remarks or [""] * len(self.rows), strict=True):
             for column, cell in zip(self.columns, cells, strict=True):
-                ends = cell.interval or ("", "")
-                writer.writerow(
-                    [
-                        label,
-                        column.group,
-                        column.name,
-                        "" if math.isnan(cell.value) else repr(cell.value),
-                        *ends,
-                        int(cell.best),
-                    ]
-                )
+                low, high = (None if math.isnan(end) else end for end in cell.interval or (math.nan, math.nan))
+                yield {
+                    "defense": label,
+                    "group": column.group,
+                    "metric": column.name,
+                    "value": None if math.isnan(cell.value) else cell.value,
+                    "low": low,
+                    "high": high,
+                    "best": int(cell.best),
+                    "n": cell.n or None,
+                    "note": "; ".join(filter(None, [cell.note, remark])),
+                }
+        empty = dict.fromkeys(("value", "low", "high", "best", "n"))
+        for one in self.failures:
+            state = "broken" if one.attack else "refused"
+            yield {"defense": one.label, "group": one.attack, "metric": state, **empty, "note": one.reason}
+
+    def csv(self) -> str:
+        """Numbers in full, with the ends of their intervals where there are any, n, and what must be read with them."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.plain())
         return out.getvalue()
 
     def latex(self) -> str:
@@ -146,7 +227,7 @@ class Table:
             " & ".join(["Defense", *(escaping.latex(c.header) for c in self.columns)]) + r" \\",
             r"\midrule",
         ]
-        for label, cells in self.rows:
+        for label, cells in self.said():
             lines.append(
                 " & ".join(
                     [
@@ -156,4 +237,7 @@ class Table:
                 )
                 + r" \\"
             )
+        for one in self.failures:
+            wide = rf"\multicolumn{{{max(1, len(self.columns))}}}{{p{{.6\linewidth}}}}{{{escaping.latex(one.text)}}}"
+            lines.append(rf"{escaping.latex(one.label)} & {wide} \\")
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])

@@ -12,27 +12,51 @@ import pandas as pd
 from robench.reporting.statistics import paired_ratio_difference
 from robench.reporting.tables import Cell
 
+FEWEST = 30
+"""Rows on different images are compared on their common ones; a row that shares fewer than so many is compared with none."""
 
-def marked(cells: Sequence[Cell], terms: Sequence[pd.DataFrame | None], higher_is_better: bool) -> list[Cell]:
+
+def marked(cells: Sequence[Cell], terms: Sequence[pd.DataFrame | None]) -> list[Cell]:
     """The cells of a column, the best for the defender and its statistical ties marked; nothing where there is no rival.
 
+    Cells without a merit have no rank. Rows on different images are compared on those that all of them share.
+
     Args:
-        terms: for each cell, its numerator `a` and denominator `b` for each image (index); the cell's value is Σa / Σb.
+        terms: for each cell, the numerator `a` and denominator `b` of its merit for each image (index).
     """
-    present = [place for place, cell in enumerate(cells) if not math.isnan(cell.value)]
-    if len(present) < 2:
+    ranked = {
+        i: term for i, (cell, term) in enumerate(zip(cells, terms, strict=True)) if _has_rank(cell) and term is not None
+    }
+    shared = common(list(ranked.values()))
+    on_shared = {i: term.loc[shared] for i, term in ranked.items() if shared.isin(term.index).all()}
+    merits = {i: _ratio(term) for i, term in on_shared.items() if term["b"].sum() > 0}
+    if len(merits) < 2:
         return list(cells)
-    best = max(present, key=lambda place: cells[place].value if higher_is_better else -cells[place].value)
-    tied = {place for place in present if place == best or _tied(terms[best], terms[place])}
+    best = max(merits, key=lambda place: merits[place])
+    tied = {place for place in merits if place == best or _tied(on_shared[best], on_shared[place])}
     return [replace(cell, best=place in tied) for place, cell in enumerate(cells)]
 
 
-def _tied(first: pd.DataFrame | None, second: pd.DataFrame | None) -> bool:
-    if first is None or second is None:
-        return False
-    both = first.add_suffix("_1").join(second.add_suffix("_2"), how="inner")
-    if both.empty:
-        return False
-    a1, b1, a2, b2 = (both[name].to_numpy(dtype=np.float64) for name in ("a_1", "b_1", "a_2", "b_2"))
+def common(terms: Sequence[pd.DataFrame]) -> pd.Index:
+    """The images that a comparison is made on: those of the largest row that all others have, too small rows left aside."""
+    images = sorted((term.index for term in terms), key=len, reverse=True)
+    shared = images[0] if images else pd.Index([])
+    for other in images[1:]:
+        both = shared[shared.isin(other)]
+        if len(both) == len(shared) or len(both) >= FEWEST:
+            shared = both
+    return shared
+
+
+def _has_rank(cell: Cell) -> bool:
+    return not math.isnan(cell.value) and not math.isnan(cell.merit)
+
+
+def _ratio(term: pd.DataFrame) -> float:
+    return float(term["a"].sum() / term["b"].sum())
+
+
+def _tied(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    a1, b1, a2, b2 = (own[name].to_numpy(dtype=np.float64) for own in (first, second) for name in ("a", "b"))
     ends = paired_ratio_difference((a1, b1), (a2, b2))
     return ends.low <= 0 <= ends.high

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from robench.data.splits import Split
 from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import AttackCard, DatasetCard, Goal, Knowledge, Norm
 from robench.entries.entry import AttackEntry
@@ -69,15 +73,25 @@ class Condition:
         named = {name: options[name] for name in self.entry.sources}
         return self.card.sources(options, attacked) if self.card.sources else named
 
-    def at(self, precision: str) -> Condition:
-        """The condition with its passes in another precision, which its name says."""
-        if precision == "float32":
-            return self
-        return replace(self, shown=Call(self.shown.name, self.shown.options | {"precision": precision}))
-
     def given(self, models: dict[str, Any]) -> Condition:
         """The condition as the attack is run: with models in place of the defenses that its options name."""
         return replace(self, call=Call(self.call.name, {**self.call.options, **models}))
+
+    def images_given(self, split: Split, positions: NDArray[np.int64] | None) -> NDArray[np.bool_] | None:
+        """Which images the attack has adversarial ones of, (N,), where it brings them along; None: it makes its own.
+
+        Args:
+            split: the evaluated images.
+            positions: their places in the data set's test split; None: they are all of it, in its order.
+
+        Raises:
+            UsageError: it has none of them.
+            DataError: what it brings cannot be read.
+        """
+        if self.card.given is None:
+            return None
+        places = np.arange(len(split)) if positions is None else positions
+        return np.asarray(self.card.given(self.call.options, split, places), dtype=np.bool_)
 
     def identity(self) -> dict[str, Json]:
         """What of the attack can change a number."""

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from robench.console import Reporter, spell_seconds
 from robench.data.splits import Split
 from robench.places import Places
+from robench.records.orders import write_order
+from robench.records.refusals import Refusal
 from robench.records.store import Measured, Store
 from robench.running.diagnostics import About, model_card, probe_digest
+from robench.running.keeping import Keeping
 from robench.running.preflight import preflight
+from robench.running.refused import Refused
 from robench.running.rows import Measurement, Row
 from robench.running.settings import Settings, usable_cores
 from robench.running.subject import Subject
@@ -32,38 +36,58 @@ PICTURES = 8
 """The adversarial pixels of so many images are always kept, for the report's pictures."""
 
 
-def run_rows(rows: Sequence[Row], settings: Settings, places: Places, reporter: Reporter) -> list[Measured]:
-    """Train what is not trained, attack what is not in the store, and return the records of all that was asked for."""
+def run_rows(
+    rows: Sequence[Row], settings: Settings, places: Places, reporter: Reporter
+) -> tuple[list[Measured], list[Refusal]]:
+    """Train what is not trained, attack what is not in the store.
+
+    A model that is refused and an attack that breaks down stop no other row and no other cell.
+
+    Returns:
+        (the records of all that was asked for, what of it has none and why).
+    """
     device, store = settings.torch_device(), Store(places.store)
     store.check()
     measured: list[Measured] = []
+    refused = Refused(store.root, settings, reporter)
     log.info("store %s, cache %s, data %s, device %s", places.store, places.cache, places.data, device)
     _say_classes(rows, reporter)
     for row in rows:
-        trained = obtain(row, settings, reporter)
-        log.info("%s on %s: weights %s in %s", row.name, row.data.name, trained.weights, row.checkpoint.folder)
-        subject = row.subject(trained, device, settings.precision).with_clean_logits()
-        _write_card(row, trained, subject, store)
-        preflight(subject, gradients=any(c.knowledge == "white-box" for c in row.conditions))
+        with refused.unless(row, None):
+            if row.refused:
+                raise row.refused
+            trained = obtain(row, settings, reporter)
+            log.info("%s on %s: weights %s in %s", row.name, row.data.name, trained.weights, row.checkpoint.folder)
+            subject = row.subject(trained, device, settings.precision).with_clean_logits()
+            model = _write_card(row, trained, subject, store)
+            preflight(subject, gradients=any(c.knowledge == "white-box" for c in row.conditions))
+        if refused.last:
+            continue
+        if settings.keep_images:
+            write_order(store.root, row.data.fingerprint, row.data.splits.test.image_ids().tolist())
         for condition in row.conditions:
-            sources = {}
-            for name, source in row.sources(condition).items():
-                sources[name] = obtain(source, settings, reporter)
-                preflight(source.subject(sources[name], device), gradients=condition.knowledge == "transfer")
-            with one_intra_op_thread():
-                measurement = Measurement(row, trained, subject, condition, sources)
-                measured.append(_measure(measurement, settings, store, reporter))
-    return measured
+            with refused.unless(row, condition, model):
+                sources = {}
+                for name, source in row.sources(condition).items():
+                    source.checkpoint.rehearse()
+                    sources[name] = obtain(source, settings, reporter)
+                    preflight(source.subject(sources[name], device), gradients=condition.knowledge == "transfer")
+                with one_intra_op_thread():
+                    measurement = Measurement(row, trained, subject, condition, sources)
+                    measured.append(_measure(measurement, settings, store, reporter))
+    return measured, refused.found
 
 
 def _say_classes(rows: Sequence[Row], reporter: Reporter) -> None:
     """Which class is which, once for each data set, and which outputs of a wider model they are."""
-    said = [line for row in rows for line in (row.data.classes_said, row.checkpoint.outputs.said(row.name))]
+    kept = [row for row in rows if not row.refused]
+    said = [line for row in kept for line in (row.data.classes_said, row.checkpoint.outputs.said(row.name))]
     for line in dict.fromkeys(filter(None, said)):
         reporter.say(line)
 
 
-def _write_card(row: Row, trained: Trained, subject: Subject, store: Store) -> None:
+def _write_card(row: Row, trained: Trained, subject: Subject, store: Store) -> str:
+    """Write the model's card; its name."""
     logits = probe_digest(subject, row.data.splits.test)
     about = About(
         model=row.model(trained.weights, logits),
@@ -76,6 +100,7 @@ def _write_card(row: Row, trained: Trained, subject: Subject, store: Store) -> N
         differentiable=row.checkpoint.differentiable,
     )
     store.write_card(model_card(subject, about))
+    return about.model
 
 
 def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
@@ -108,7 +133,7 @@ def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.
     """Places of the split's images that have no records, or none with the pixels that are to be kept."""
     ids = split.image_ids()
     have = set(records["image"])
-    kept = set(records.loc[records["adversarial"].notna() | ~records["correct"].astype(bool), "image"])
+    kept = set(records.loc[records["adversarial"].notna(), "image"])
     return np.array(
         [place for place, i in enumerate(ids.tolist()) if i not in have or (i in keep and i not in kept)],
         dtype=np.int64,
@@ -135,7 +160,7 @@ def _measure(measurement: Measurement, settings: Settings, store: Store, reporte
                 work = reporter.work(measurement.label, unit="image", total=len(split), done=len(split) - len(missing))
                 try:
                     complete(
-                        unit,
+                        Keeping.of(unit, subject, measurement.condition, keep),
                         subject,
                         measurement.attack,
                         settings.seed,
@@ -184,6 +209,8 @@ def train_rows(rows: Sequence[Row], settings: Settings, reporter: Reporter) -> l
     lines = []
     _say_classes(rows, reporter)
     for row in rows:
+        if row.refused:
+            raise row.refused
         trained, split = obtain(row, settings, reporter), row.data.split
         clean = row.subject(trained, settings.torch_device()).with_clean_logits().clean
         right = int((clean.argmax(1) == split.targets()).sum())

@@ -59,6 +59,11 @@ def plan_rows(rows: Sequence[Row], settings: Settings, places: Places) -> tuple[
     trainings: dict[Path, TrainingPlan] = {}
     units = []
     for row in rows:
+        if row.refused:
+            for condition in row.conditions:
+                why, count = f"refused: {row.refused}", len(row.data.split)
+                units.append(UnitPlan(row.name, condition.text, row.data.name, count, count, why, None, None))
+            continue
         trained = row.checkpoint.load()
         _plan_training(row, trained, device, trainings)
         subject = row.subject(trained, device, settings.precision).with_clean_logits() if trained else None

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from robench.attacking.patches import realised_share
 from robench.data.loading import Data, load_data
 from robench.entries.calls import Call, Name
-from robench.errors import UsageError
+from robench.errors import ModelError, UsageError
 from robench.hashing import ENGINE
 from robench.places import Places
 from robench.records.manifest import Facts, Identity, Spec, model_digest
@@ -25,11 +27,16 @@ from robench.training.checkpoints import Checkpoint, Trained
 
 @dataclass(frozen=True)
 class Row:
-    """A defense on a data set, not yet trained perhaps, and what it is to be attacked with."""
+    """A defense on a data set, not yet trained perhaps, and what it is to be attacked with.
+
+    Attributes:
+        refused: why its model cannot be attacked, as its rehearsal found.
+    """
 
     checkpoint: Checkpoint
     data: Data
     conditions: list[Condition]
+    refused: ModelError | None = None
 
     @property
     def call(self) -> Call:
@@ -54,8 +61,14 @@ class Row:
 
     def subject(self, trained: Trained, device: torch.device, precision: Precision = "float32") -> Subject:
         """The trained model on its device, its clean logits not asked for yet."""
+        module, split, positions = trained.attacked(device), self.data.split, self.positions
         classes = trained.outputs.classes
-        return Subject(self.name, trained.attacked(device), classes, device, self.data.split, precision=precision)
+        return Subject(self.name, module, classes, device, split, precision=precision, positions=positions)
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """Places of the evaluated images in the data set's test split."""
+        return positions_of(self.data)
 
     def model(self, weights: str, logits: str) -> str:
         """The name of the trained model, as `Identity.model` has it."""
@@ -82,7 +95,8 @@ class Measurement:
     @property
     def label(self) -> str:
         """What is done, for a person."""
-        return f"{self.row.name} under {self.condition.text} on {self.row.data.name}"
+        precision = "" if self.subject.precision == "float32" else f" in {self.subject.precision}"
+        return f"{self.row.name} under {self.condition.text}{precision} on {self.row.data.name}"
 
     @property
     def attack(self) -> Condition:
@@ -137,23 +151,37 @@ class Measurement:
 def rows_of(
     defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
 ) -> list[Row]:
-    """Everything that was asked for, checked: names, options, data, the size of the subset, that each recipe can be built."""
+    """Everything that was asked for, checked: names, options, data, the size of the subset, that each recipe can be built.
+
+    A row whose model does not do what a classifier does is refused; the others are not stopped by it.
+    """
     if not defenses or not datasets:
         raise UsageError("nothing was asked for: name at least one defense and one data set")
     found = []
     for dataset in datasets:
         data = load_data(dataset, places, settings.n)
-        asked = [c.at(settings.precision) for attack in attacks for c in conditions(attack, data.card)]
-        found += [Row(checkpoint, data, asked) for checkpoint in checkpoints(defenses, data, places)]
+        asked = [c for attack in attacks for c in conditions(attack, data.card)]
+        for condition in asked:
+            condition.images_given(data.split, positions_of(data))
+        own = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
+        found += [Row(checkpoint, data, asked, _refused(checkpoint)) for checkpoint in own]
         for condition in asked:
             for source in found[-1].sources(condition).values():
-                source.checkpoint.rehearse()
+                _refused(source.checkpoint)  # its cells are broken when their turn comes
     return found
 
 
-def checkpoints(defenses: Sequence[Name], data: Data, places: Places) -> list[Checkpoint]:
-    """The checkpoints of several defenses on a data set, rehearsed, so that their errors come first."""
-    found = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
-    for checkpoint in found:
+def _refused(checkpoint: Checkpoint) -> ModelError | None:
+    """Rehearse a defense, so that what is wrong with it is known before any work."""
+    try:
         checkpoint.rehearse()
-    return found
+    except ModelError as error:
+        return error
+    return None
+
+
+def positions_of(data: Data) -> NDArray[np.int64]:
+    """Places of the evaluated images in the data set's own test split."""
+    rows = data.splits.test.rows
+    order = np.argsort(rows, kind="stable")
+    return order[np.searchsorted(rows, data.split.rows, sorter=order)]

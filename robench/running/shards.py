@@ -63,7 +63,6 @@ def attack_shard(
         pixels = split.pixels(places[rows.numpy()])
         inputs, goal = to_unit(pixels).to(device), None if targets is None else targets.to(device)
         case = asked(rows, targets)
-        half = subject.precision == "bfloat16"
         model = Classifier(
             subject.module,
             subject.classes,
@@ -71,8 +70,9 @@ def attack_shard(
             seed=seed,
             name=subject.name,
             stop=stop,
-            half=half,
+            half=subject.precision == "bfloat16",
             spread=spread(case.clean),
+            positions=(places if subject.positions is None else subject.positions[places])[rows.numpy()].tolist(),
         )
         adversarial = _run(condition, model, inputs, labels[rows].to(device), goal)
         if still is not None:

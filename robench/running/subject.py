@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robench.attacking.classifier import checked_forward, count_classes
@@ -24,6 +26,7 @@ class Subject:
     Attributes:
         clean: logits of the split's images, (N, classes), on the CPU; empty before `with_clean_logits`.
         precision: of the passes that attacks make; the judge's are float32.
+        positions: of the split's images in the data set's test split, (N,); None: they are all of it, in its order.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Subject:
     split: Split
     clean: Tensor = field(default_factory=lambda: torch.empty(0))
     precision: Precision = "float32"
+    positions: NDArray[np.int64] | None = None
 
     def with_clean_logits(self) -> Subject:
         """The same, its logits of the clean images at hand."""

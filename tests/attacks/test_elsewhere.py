@@ -78,7 +78,7 @@ def test_arts_attacks_that_ask_for_answers_alone_need_no_slopes() -> None:
 def test_images_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no"):
         small_run(attack="images(path='nowhere.npz')", n=10)
-    with pytest.raises(DataError, match="without their ids"):
+    with pytest.raises(DataError, match="there is no .made.npy. to read"):
         small_run(attack="images(path='made.npy')", n=10)
     np.savez(tmp_path / "other.npz", ids=["x"], images=np.zeros((1, 1, 8, 8)))
     with pytest.raises(UsageError, match="has none of these"):

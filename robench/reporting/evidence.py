@@ -1,0 +1,78 @@
+"""How much stands behind a row and a cell: on which images, against which attacks, and whether it is better than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from robench.hashing import digest
+from robench.records.store import Measured
+from robench.reporting.groups import Group, Threat
+from robench.reporting.metrics import attacked_images, clean_accuracy
+from robench.reporting.tables import Cell
+
+
+def no_rank(units: Sequence[Measured]) -> str:
+    """Why a defense has no rank whatever attacks it, from all that was measured on it; empty where it may have one.
+
+    A classifier that says one class always, or is right no more often than by chance, is broken on few images because it is
+    right on few.
+    """
+    records = pd.concat([one.records for one in units])
+    identity, facts = units[0].unit.identity, units[0].unit.facts
+    if records["clean_prediction"].nunique() == 1 and records["label"].nunique() > 1:
+        return "no rank: it takes all images for one class"
+    classes = len(identity.subset) if identity.subset else facts.classes
+    if not clean_accuracy(records).interval.low > 1 / classes:
+        return f"no rank: its clean accuracy cannot be told from chance, {100 / classes:.3g} %"
+    return ""
+
+
+def bearing(group: Group, norm: str, eps: float) -> list[Threat]:
+    """The attacks of a worst case within eps: those that may reach it. An attack at several radii counts at each."""
+    own = [threat for threat in group.threats if threat.first.unit.facts.norm == norm and on_board(threat.first)]
+    return [threat for threat in own if threat.eps is None or threat.eps <= eps * (1 + 1e-9)]
+
+
+def on_board(one: Measured) -> bool:
+    """Whether a unit belongs to the worst case over a ball: not if no attacker chose it, nor if only patches may change."""
+    return one.unit.facts.goal != "natural" and one.unit.facts.share is None
+
+
+def in_full(one: Measured) -> bool:
+    """Whether all images that it should have attacked were attacked; a file may hold adversarial images of some."""
+    given, of = attacked_images(one.records)
+    return given == of
+
+
+def on_images(cell: Cell, terms: pd.DataFrame) -> Cell:
+    """The cell with the images that it is of."""
+    return replace(cell, n=len(terms), images=digest(sorted(terms.index)))
+
+
+def told_apart(rows: Sequence[Sequence[Cell]]) -> tuple[list[list[Cell]], list[str]]:
+    """The rows of a table and what is said of each: on which images, where they are not the same in all of it.
+
+    A row on the same images throughout says n behind its label, others at each cell.
+    """
+    sets = {cell.images: cell.n for cells in rows for cell in cells if cell.images}
+    if len(sets) < 2:
+        return [list(cells) for cells in rows], [""] * len(rows)
+    counts = list(sets.values())
+
+    def of(cell: Cell) -> str:
+        return f"n = {cell.n:,}" + (f", images {cell.images[:4]}" if counts.count(cell.n) > 1 else "")
+
+    told, remarks = [], []
+    for cells in rows:
+        own = {cell.images: cell for cell in cells if cell.images}
+        if len(own) < 2:
+            told.append(list(cells))
+            remarks += [of(cell) for cell in own.values()] or [""]
+        else:
+            told.append([cell.saying(of(cell)) if cell.images else cell for cell in cells])
+            few, many = min(cell.n for cell in own.values()), max(cell.n for cell in own.values())
+            remarks.append(f"n = {few:,} to {many:,}" if few < many else f"n = {few:,}, different images")
+    return told, remarks
