@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -132,7 +133,7 @@ def _from_file(path: Path, changed: int) -> Given:
         raise DataError(
             f"{path} holds objects besides tensors, which are not loaded; save the tensor of the images alone"
         ) from error
-    except (OSError, ValueError, EOFError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, KeyError, BadZipFile) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} cannot be read as a file of adversarial images: {said[:200]}") from error
     if pixels.ndim != 4 or not (pixels.dtype == np.uint8 or np.issubdtype(pixels.dtype, np.floating)):
@@ -154,7 +155,10 @@ Read = tuple[NDArray[Any], list[str] | None]
 
 
 def _npz(path: Path) -> Read:
-    with np.load(path, allow_pickle=False) as arrays:
+    arrays = np.load(path, allow_pickle=False)
+    if not isinstance(arrays, np.lib.npyio.NpzFile):
+        raise ValueError("it is no .npz file")
+    with arrays:
         ids = arrays["ids"].astype(str).tolist() if "ids" in arrays else None
         name = "images" if "images" in arrays else _the_one([n for n in arrays if arrays[n].ndim == 4], list(arrays))
         return arrays[name], ids

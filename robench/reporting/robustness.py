@@ -26,6 +26,7 @@ from robench.reporting.metrics import (
     confidence,
     distances,
     fooled_within,
+    on_the_boundary,
     worst_case,
 )
 from robench.reporting.statistics import Interval
@@ -152,6 +153,8 @@ def _success(column: Column, one: Measured) -> Made:
     if not in_full(one):
         given, of = attacked_images(one.records)
         cell = replace(cell.saying(f"{given:,} of {of:,} attacked"), merit=math.nan)
+    if thin := on_the_boundary(one.records):
+        cell = replace(cell, note="; ".join(filter(None, [cell.note, f"{thin:,} on the boundary"])))
     return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
 
 

@@ -184,17 +184,18 @@ class Table:
         """Every cell, and every row and cell that has no number, as plain values; shares as fractions."""
         for (label, cells), remark in zip(self.rows, self.remarks or [""] * len(self.rows), strict=True):
             for column, cell in zip(self.columns, cells, strict=True):
-                low, high = (None if math.isnan(end) else end for end in cell.interval or (math.nan, math.nan))
+                ends = cell.interval or (math.nan, math.nan)
+                value, low, high = (x if math.isfinite(x) else None for x in (cell.value, *ends))
                 yield {
                     "defense": label,
                     "group": column.group,
                     "metric": column.name,
-                    "value": None if math.isnan(cell.value) else cell.value,
+                    "value": value,
                     "low": low,
                     "high": high,
                     "best": int(cell.best),
                     "n": cell.n or None,
-                    "note": "; ".join(filter(None, [cell.note, remark])),
+                    "note": "; ".join(filter(None, ["at most" if cell.at_most else "", cell.note, remark])),
                 }
         empty = dict.fromkeys(("value", "low", "high", "best", "n"))
         for one in self.failures:
