@@ -58,7 +58,7 @@ def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images
 
 
 def _counts(group: Group) -> str:
-    counts = sorted({int(one.records["image"].nunique()) for one in group.units})
+    counts = sorted(group.counts)
     return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
 
 

@@ -34,7 +34,7 @@ def curves(group: Group, norm: str) -> str | None:
         return None
     series: dict[tuple[str, str], list[Measured]] = {}
     for one in own:
-        series.setdefault((group.label(one), group.threat(one).label), []).append(one)
+        series.setdefault((_name(group, one), group.threat(one).label), []).append(one)
     lines, fine = [], np.linspace(0, reach, 81)
     for (defense, attack), units in series.items():
         minimal = all(one.unit.facts.eps is None for one in units)
@@ -61,7 +61,7 @@ def efforts(group: Group, norm: str) -> str | None:
         if one.unit.facts.eps not in (None, eps) or not one.records["forwards"].any():
             continue
         passes, share = success_after(one.records, norm, eps)
-        lines.append(Line(group.label(one), group.threat(one).label, passes, 100 * share, None))
+        lines.append(Line(_name(group, one), group.threat(one).label, passes, 100 * share, None))
     if len({line.attack for line in lines}) < 2:
         return None
     within = f" within {NORM_NAMES[norm]} {written_float(eps)}" if eps is not None else ""
@@ -74,6 +74,12 @@ def efforts(group: Group, norm: str) -> str | None:
         xlim=(1, 1.3 * reach),
         drawstyle="steps-post",
     )
+
+
+def _name(group: Group, one: Measured) -> str:
+    """A row in a legend, with its n where lines of the figure differ in it."""
+    own = one.records["image"].nunique()
+    return group.label(one) + (f" · n = {own:,}" if group.counts != {own} else "")
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,11 @@ class Group:
         return self.defenses[one.unit.identity.model]
 
     @cached_property
+    def counts(self) -> set[int]:
+        """How many images units hold."""
+        return {int(one.records["image"].nunique()) for one in self.units}
+
+    @cached_property
     def _threats(self) -> dict[str, Threat]:
         return {threat.key: threat for threat in self.threats}
 

@@ -150,10 +150,13 @@ def _made(title: str, make: Callable[[], Table | None]) -> Table | None:
 
 def cells_of(group: Group) -> list[dict[str, Json]]:
     """The numbers of each unit of a group, with what they are of; where they cannot be computed, an `error`."""
-    cells = []
+    cells, without = [], dict[str, str]()
     for one in group.units:
+        model = one.unit.identity.model
         try:
-            numbers = summarise(one) | {"no_rank": no_rank(group.of(one.unit.identity.model)) or None}
+            if model not in without:
+                without[model] = no_rank(group.of(model))
+            numbers = summarise(one) | {"no_rank": without[model] or None}
         except Exception as error:  # likewise
             log.exception("%s", one.unit.folder)
             numbers = {"error": f"{type(error).__name__}: {error}"}
