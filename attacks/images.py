@@ -155,10 +155,10 @@ Read = tuple[NDArray[Any], list[str] | None]
 
 
 def _npz(path: Path) -> Read:
-    arrays = np.load(path, allow_pickle=False)
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise ValueError("it is no .npz file")
-    with arrays:
+    with path.open("rb") as stream:  # numpy leaves a damaged file open
+        arrays = np.load(stream, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it is no .npz file")
         ids = arrays["ids"].astype(str).tolist() if "ids" in arrays else None
         name = "images" if "images" in arrays else _the_one([n for n in arrays if arrays[n].ndim == 4], list(arrays))
         return arrays[name], ids

@@ -18,7 +18,7 @@ from robench.data.loading import load_data
 from robench.data.splits import Split
 from robench.entries.calls import Name
 from robench.entries.cards import DatasetCard
-from robench.errors import AttackError, ModelError, UsageError
+from robench.errors import ModelError, UsageError
 from robench.places import Places
 from robench.records.store import Store
 from robench.reporting.result import Result
@@ -110,9 +110,9 @@ def run(
     places = Places.of(data, store, cache)
     rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
     measured, refused = run_rows(rows, settings, places, reporter or Silent())
-    if refused and not measured:
-        raise (AttackError if refused[0].attack else ModelError)(refused[0].reason)
-    return Result.of(measured, Store(places.store), refused)
+    if refused.errors and not measured:
+        raise refused.errors[0]
+    return Result.of(measured, Store(places.store), refused.found)
 
 
 class _Memory:

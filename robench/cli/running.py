@@ -88,12 +88,12 @@ def run(
         places = Places.of(data, store)
         rows = rows_of([*defense], [*attack], [*dataset], settings, places)
         measured, refused = run_rows(rows, settings, places, reporter())
-        result = Result.of(measured, Store(places.store), refused)
+        result = Result.of(measured, Store(places.store), refused.found)
         print(render(result, "json" if as_json else "text", color=sys.stdout.isatty()))
         everything, notes = stored(places.store)
         path = write_report(everything, places.store / "report.html", "html", notes)
         print(f"\nreport: {path}", file=sys.stderr if as_json else sys.stdout)
-        if refused:
+        if refused.found:
             raise typer.Exit(5)
 
 

@@ -17,7 +17,6 @@ from robench.console import Reporter, spell_seconds
 from robench.data.splits import Split
 from robench.places import Places
 from robench.records.orders import write_order
-from robench.records.refusals import Refusal
 from robench.records.store import Measured, Store
 from robench.running.diagnostics import About, model_card, probe_digest
 from robench.running.keeping import Keeping
@@ -38,7 +37,7 @@ PICTURES = 8
 
 def run_rows(
     rows: Sequence[Row], settings: Settings, places: Places, reporter: Reporter
-) -> tuple[list[Measured], list[Refusal]]:
+) -> tuple[list[Measured], Refused]:
     """Train what is not trained, attack what is not in the store.
 
     A model that is refused and an attack that breaks down stop no other row and no other cell.
@@ -75,7 +74,7 @@ def run_rows(
                 with one_intra_op_thread():
                     measurement = Measurement(row, trained, subject, condition, sources)
                     measured.append(_measure(measurement, settings, store, reporter))
-    return measured, refused.found
+    return measured, refused
 
 
 def _say_classes(rows: Sequence[Row], reporter: Reporter) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robench.console import Reporter
-from robench.errors import AttackError, ModelError
+from robench.errors import AttackError, ModelError, RobenchError
 from robench.records.refusals import Refusal, accept, refuse
 from robench.running.conditions import Condition
 from robench.running.rows import Row
@@ -24,6 +24,7 @@ class Refused:
     """What a run could not measure; each also in the store, until a later run can.
 
     Attributes:
+        found, errors: as they came.
         last: whether the last block failed.
     """
 
@@ -31,6 +32,7 @@ class Refused:
     settings: Settings
     reporter: Reporter
     found: list[Refusal] = field(default_factory=list)
+    errors: list[RobenchError] = field(default_factory=list)
     last: bool = False
 
     @contextmanager
@@ -46,6 +48,7 @@ class Refused:
             yield
         except (ModelError, AttackError) as error:
             reason, self.last = str(error), True
+            self.errors.append(error)
         refusal = Refusal(
             defense=row.call,
             dataset=row.data.call,
