@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import Linear
+from cases import Linear, split_of
 from conftest import small_run
 from torch import nn
 from typer.testing import CliRunner
 
 import robench
-from robench import DATASETS, DataError, Places, Split, UsageError
+from robench import DATASETS, Call, DataError, Places, Split, Splits, UsageError
 from robench.cli import app
+from robench.data.loading import Data
+from robench.entries.cards import DatasetCard
 from robench.reporting.pages import render
+from robench.running.rows import positions_of
 
 MINE = '''import torch
 from torch import nn
@@ -127,6 +130,14 @@ def test_a_minimal_file_joins_the_worst_case_at_a_radius() -> None:
     worst = both.tables()[0].rows[0][1][-1]
     assert both.tables()[0].columns[-1].name == "L∞ 0.1"
     assert worst.value == made.summary()[0]["robust_accuracy"]["value"]  # type: ignore[index,call-overload]
+
+
+def test_a_pinned_subset_knows_its_places_in_the_order_of_the_file() -> None:
+    test = split_of(40).select(np.random.default_rng(2).permutation(40))
+    data = Data(Call("mine"), DatasetCard(), Splits(test, test, test, 2), "", "", test.first(10))
+    places = positions_of(data)
+    assert (test.image_ids()[places] == data.split.image_ids()).all()
+    assert list(places) != sorted(places)
 
 
 def net() -> nn.Module:

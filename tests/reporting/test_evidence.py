@@ -142,7 +142,7 @@ def test_a_constant_classifier_is_best_of_no_column_and_says_why() -> None:
 
 
 def test_a_classifier_at_chance_has_no_rank() -> None:
-    right = [i % 9 in (0, 1, 2) for i in range(90)]
+    right = [i % 9 in (0, 1, 2) or i in (3, 4, 5, 12, 13, 14) for i in range(90)]
     wrong = [not hit for hit in right]
     guess = [i % 3 if right[i] else (i + 1) % 3 for i in range(90)]
     rows = {"correct": right, "clean_prediction": guess, "prediction": guess, "fooled": wrong, "success": wrong}
