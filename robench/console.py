@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +106,13 @@ class Bars:
             TimeRemainingColumn,
         )
 
-        self._console = Console(stderr=True)
+        # Calls hold brackets and paths hold colons: neither is markup or an emoji.
+        self._console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
@@ -120,7 +122,7 @@ class Bars:
 
     def say(self, message: str) -> None:
         log.info(message)
-        self._console.print(message, highlight=False, markup=False)
+        self._console.print(message, soft_wrap=True)
 
     def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
         return _BarWork(self._progress, label, unit, total, done)
@@ -149,9 +151,20 @@ class _BarWork:
             self._progress.remove_task(self._id)
 
 
-def reporter() -> Reporter:
-    """Bars where standard error is a terminal, else lines."""
-    return Bars() if sys.stderr.isatty() else Lines()
+def reporter(*, quiet: bool = False) -> Reporter:
+    """Bars where standard error is a terminal that can move its cursor, else lines; nothing where quiet is wanted."""
+    if quiet:
+        return Silent()
+    return Bars() if _can_move(sys.stderr) else Lines()
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether colours may be written to a stream: it is a terminal that has them, and NO_COLOR is not set."""
+    return _can_move(stream) and not os.environ.get("NO_COLOR")
+
+
+def _can_move(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 def spell_seconds(seconds: float) -> str:

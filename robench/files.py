@@ -15,11 +15,16 @@ from robench.errors import StoreError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not.
 
+    What is neither a file nor a folder, such as a pipe or /dev/null, is written itself: replacing it would destroy it.
+
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
     temporary: Path | None = None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            yield path
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import warnings
 
 from robench.cli import images, reporting, running, showing, store
 from robench.cli.app import app
+from robench.cli.stopping import STOPPED, heed_signals
+from robench.cli.streams import make_steady
 
 __all__ = ["app", "images", "main", "reporting", "running", "showing", "store"]
 
 
 def main() -> None:
     """Entry point of the `robench` command."""
+    output = make_steady()
+    heed_signals()
     # torch and timm warn about each other's deprecations; a user of robench can do nothing about them.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|timm\.")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.|timm\.")
-    app()
+    logging.raiseExceptions = False  # a log on a full disk must not print tracebacks
+    try:
+        app()
+    except KeyboardInterrupt as stop:  # between the commands' own ends
+        print(f"\nrobench: {STOPPED}", file=sys.stderr)
+        raise SystemExit(getattr(stop, "status", 130)) from None
+    except SystemExit as end:
+        sys.stdout.flush()
+        if output and output.full and not end.code:
+            print(
+                f"robench: standard output cannot be written: {output.full}; what was measured is in the store, "
+                "and `robench report` shows it",
+                file=sys.stderr,
+            )
+            raise SystemExit(5) from None
+        raise

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from robench.cli.completion import entries
+
 
 class Device(StrEnum):
     auto = "auto"
@@ -24,14 +26,22 @@ DefenseOption = Annotated[
     list[str],
     typer.Option(
         help='A defense, as a name or a call: ksa, "ksa(k=4, layers=[1])", ./mine.py; of a list where one value is wanted, '
-        'such as "vit(seed=[0, 1, 2])", one row each. May be repeated.'
+        'such as "vit(seed=[0, 1, 2])", one row each. May be repeated.',
+        autocompletion=entries("defense"),
     ),
 ]
 AttackOption = Annotated[
-    list[str], typer.Option(help='An attack: cw_l2, "pgd_linf(eps=[2/255, 8/255])". May be repeated.')
+    list[str],
+    typer.Option(
+        help='An attack: cw_l2, "pgd_linf(eps=[2/255, 8/255])". May be repeated.', autocompletion=entries("attack")
+    ),
 ]
 DatasetOption = Annotated[
-    list[str], typer.Option(help="A data set: digits, cifar10, \"folder(path='photos')\". May be repeated.")
+    list[str],
+    typer.Option(
+        help="A data set: digits, cifar10, \"folder(path='photos')\". May be repeated.",
+        autocompletion=entries("dataset"),
+    ),
 ]
 NOption = Annotated[
     int | None,
@@ -52,4 +62,7 @@ StoreOption = Annotated[Path, typer.Option(help="Folder of records.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 KeepImagesOption = Annotated[
     bool, typer.Option(help="Keep all adversarial images in the records (those of the first 8 images always are).")
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors: no progress, no estimates.")
 ]

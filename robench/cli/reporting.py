@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from robench.cli.app import app, clean_exit
+from robench.cli.app import app, clean_exit, example
 from robench.cli.options import StoreOption
+from robench.console import colored
 
 
 class Format(StrEnum):
@@ -22,7 +23,7 @@ class Format(StrEnum):
     html = "html"
 
 
-@app.command(epilog="robench report --format markdown --out table.md")
+@app.command(epilog=example("robench report", "robench report --format markdown --out table.md"))
 def report(
     store: StoreOption = Path("results"),
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
@@ -44,6 +45,6 @@ def report(
         if form in (Format.csv, Format.latex):  # which have no place for them
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if out is None and form is not Format.html:
-            print(render(result, form.value, notes, color=sys.stdout.isatty() and form is Format.text))
+            print(render(result, form.value, notes, color=form is Format.text and colored(sys.stdout)))
             return
         print(write_report(result, out or root / "report.html", form.value, notes))

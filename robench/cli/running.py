@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from robench.cli.app import app, clean_exit
+from robench.cli.app import app, clean_exit, example
+from robench.cli.costs import announce, plan_lines
 from robench.cli.options import (
     AttackOption,
     BatchSizeOption,
@@ -24,16 +26,16 @@ from robench.cli.options import (
     NOption,
     Precision,
     PrecisionOption,
+    QuietOption,
     SeedOption,
     StoreOption,
     WorkersOption,
 )
-from robench.console import reporter, spell_seconds
-from robench.errors import UsageError
+from robench.console import colored, reporter
+from robench.errors import RobenchError, StoreError, UsageError
 from robench.places import Places
 
 if TYPE_CHECKING:
-    from robench.running.plan import TrainingPlan, UnitPlan
     from robench.running.settings import Settings
 
 
@@ -55,7 +57,10 @@ def _settings(
 
 
 @app.command(
-    epilog='robench run --defense vit --defense ksa --attack "pgd_linf(eps=[1/255, 4/255])" --attack cw_l2 --dataset cifar10 --n 1000'
+    epilog=example(
+        'robench run --defense vit --defense ksa --attack "pgd_linf(eps=[1/255, 4/255])" \\',
+        "    --attack cw_l2 --dataset cifar10 --n 1000",
+    )
 )
 def run(
     defense: DefenseOption,
@@ -71,33 +76,62 @@ def run(
     data: DataOption = None,
     store: StoreOption = Path("results"),
     as_json: JsonOption = False,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be done, as `robench plan` does.")] = False,
+    quiet: QuietOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, as `robench plan` does.")
+    ] = False,
 ) -> None:
     """Train, attack, judge; print the table and write the HTML report."""
     if dry_run:
-        plan(defense, attack, dataset, n, seed, device, workers, batch_size, precision, data, store, as_json)
+        plan(
+            defense, attack, dataset, n, seed, device, workers, batch_size, keep_images, precision, data, store, as_json
+        )
         return
     with clean_exit():
         from robench.records.store import Store
-        from robench.reporting.pages import render, stored, write_report
+        from robench.reporting.pages import render
         from robench.reporting.result import Result
         from robench.running.harness import run_rows
         from robench.running.rows import rows_of
 
         settings = _settings(n, seed, device, workers, batch_size, keep_images, precision)
-        places = Places.of(data, store)
+        places, told = Places.of(data, store), reporter(quiet=quiet)
         rows = rows_of([*defense], [*attack], [*dataset], settings, places)
-        measured, refused = run_rows(rows, settings, places, reporter())
+        if n is None and not quiet:
+            announce([row for row in rows if not row.refused], settings, places, told)
+        measured, refused = run_rows(rows, settings, places, told)
         result = Result.of(measured, Store(places.store), refused.found)
-        print(render(result, "json" if as_json else "text", color=sys.stdout.isatty()))
-        everything, notes = stored(places.store)
-        path = write_report(everything, places.store / "report.html", "html", notes)
-        print(f"\nreport: {path}", file=sys.stderr if as_json else sys.stdout)
+        try:
+            print(render(result, "json" if as_json else "text", color=colored(sys.stdout)), flush=True)
+        finally:
+            page = _write_page(places.store)
+        if not as_json:
+            print(f"\nreport: {page}")
+        elif not quiet:
+            print(f"report: {page}", file=sys.stderr)
         if refused.found:
             raise typer.Exit(5)
 
 
-@app.command(epilog="robench plan --defense ksa --attack cw_l2 --dataset cifar10 --n 1000")
+def _write_page(store: Path) -> Path:
+    """Write the HTML report of all that is in the store.
+
+    Raises:
+        StoreError: it cannot be written; what was measured is in the store all the same.
+    """
+    from robench.reporting.pages import stored, write_report
+
+    try:
+        everything, notes = stored(store)
+        return write_report(everything, store / "report.html", "html", notes)
+    except (RobenchError, OSError) as error:
+        again = f"robench report --store {shlex.quote(str(store))} --out report.html"
+        raise StoreError(
+            f"the page could not be written ({error}); what was measured is in the store: `{again}` writes it elsewhere"
+        ) from error
+
+
+@app.command(epilog=example("robench plan --defense ksa --attack cw_l2 --dataset cifar10 --n 1000"))
 def plan(
     defense: DefenseOption,
     attack: AttackOption,
@@ -107,6 +141,7 @@ def plan(
     device: DeviceOption = Device.auto,
     workers: WorkersOption = None,
     batch_size: BatchSizeOption = "auto",
+    keep_images: KeepImagesOption = False,
     precision: PrecisionOption = Precision.float32,
     data: DataOption = None,
     store: StoreOption = Path("results"),
@@ -117,7 +152,7 @@ def plan(
         from robench.running.plan import plan_rows
         from robench.running.rows import rows_of
 
-        settings = _settings(n, seed, device, workers, batch_size, False, precision)
+        settings = _settings(n, seed, device, workers, batch_size, keep_images, precision)
         places = Places.of(data, store)
         rows = rows_of([*defense], [*attack], [*dataset], settings, places)
         trainings, units = plan_rows(rows, settings, places)
@@ -125,30 +160,10 @@ def plan(
             plain = {"trainings": [asdict(t) for t in trainings], "cells": [asdict(u) for u in units]}
             print(json.dumps(plain, indent=1))
             return
-        for line in [*map(_training_line, trainings), *map(_unit_line, units)]:
-            print(line)
-        known = sum(t.seconds for t in trainings) + sum(u.seconds or 0 for u in units)
-        rest = ", plus the attacks on what is not trained yet" if trainings else ""
-        print(f"in all about {spell_seconds(known)}{rest}")
+        print("\n".join(plan_lines(trainings, units)))
 
 
-def _training_line(training: TrainingPlan) -> str:
-    return (
-        f"train {training.defense} on {training.dataset}: {training.epochs} epochs, {training.steps} steps, "
-        f"about {spell_seconds(training.seconds)}"
-    )
-
-
-def _unit_line(unit: UnitPlan) -> str:
-    about = f"{unit.defense} under {unit.attack} on {unit.dataset}: {unit.missing} of {unit.n} images to attack ({unit.why})"
-    if not unit.missing:
-        return about
-    if unit.seconds is None:
-        return f"{about}; cost known once it is trained"
-    return f"{about}; about {unit.passes:,.0f} passes, {spell_seconds(unit.seconds)}"
-
-
-@app.command(epilog='robench train --defense "vit(epochs=10)" --dataset mnist')
+@app.command(epilog=example('robench train --defense "vit(epochs=10)" --dataset mnist'))
 def train(
     defense: DefenseOption,
     dataset: DatasetOption,
@@ -156,6 +171,7 @@ def train(
     workers: WorkersOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Train defenses into the cache, without attacking them."""
     with clean_exit():
@@ -163,7 +179,7 @@ def train(
         from robench.running.rows import rows_of
 
         settings, places = _settings(None, 0, device, workers, "auto"), Places.of(data)
-        lines = train_rows(rows_of([*defense], [], [*dataset], settings, places), settings, reporter())
+        lines = train_rows(rows_of([*defense], [], [*dataset], settings, places), settings, reporter(quiet=quiet))
         if as_json:
             print(json.dumps([asdict(line) for line in lines], indent=1))
             return

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from robench.cli.app import app, clean_exit
+from robench.cli.app import app, clean_exit, example
+from robench.cli.completion import entries
 from robench.cli.options import DataOption, JsonOption, StoreOption
 from robench.places import Places
 
@@ -20,7 +21,7 @@ class EntryKind(StrEnum):
     datasets = "datasets"
 
 
-@app.command("list")
+@app.command("list", epilog=example("robench list attacks"))
 def list_entries(
     kind: Annotated[EntryKind | None, typer.Argument(help="Only these.")] = None, as_json: JsonOption = False
 ) -> None:
@@ -37,11 +38,14 @@ def list_entries(
         print("\n".join(listing(found)))
 
 
-@app.command(epilog="robench show ksa")
+@app.command(epilog=example("robench show ksa", 'robench show "vit(depth=12)"'))
 def show(
     entry: Annotated[
         str,
-        typer.Argument(help='A defense, an attack or a data set; a call of a defense for its size: "vit(depth=12)".'),
+        typer.Argument(
+            help='A defense, an attack or a data set; a call of a defense for its size: "vit(depth=12)".',
+            autocompletion=entries("defense", "attack", "dataset"),
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +65,7 @@ def show(
             print("\n".join(["", *map(size_line, large)]) if large else "", end="\n" if large else "")
 
 
-@app.command()
+@app.command(epilog=example("robench doctor"))
 def doctor(data: DataOption = None, store: StoreOption = Path("results"), as_json: JsonOption = False) -> None:
     """Look at versions, torch and torchvision, GPU, data and disk; exit status 2 if something is wrong."""
     with clean_exit():

@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robench.cli.app import app, clean_exit
+from robench.cli.app import app, clean_exit, example
 from robench.cli.options import JsonOption, StoreOption
 from robench.errors import UsageError
 
 if TYPE_CHECKING:
     from robench.reporting.holdings import Holding
 
-store_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show and clear what a store holds.")
+store_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Show and clear what a store holds.",
+    epilog=example("robench store ls --store results"),
+)
 app.add_typer(store_app, name="store")
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal to ask.")]
 
 
-@store_app.command(epilog="robench store ls --store results")
+@store_app.command(epilog=example("robench store ls --store results"))
 def ls(store: StoreOption = Path("results"), as_json: JsonOption = False) -> None:
     """List the units: what was asked for, rows, bytes, the day, and which are older, damaged or frozen."""
     with clean_exit():
@@ -36,7 +41,7 @@ def ls(store: StoreOption = Path("results"), as_json: JsonOption = False) -> Non
         print(f"{len(found)} units, {sum(holding.rows for holding in found):,} rows, {total / 1e6:,.1f} MB")
 
 
-@store_app.command(epilog='robench store rm "vit-pgd_linf-*"')
+@store_app.command(epilog=example('robench store rm "vit-pgd_linf-*"'))
 def rm(
     names: Annotated[
         list[str], typer.Argument(help="Names of units as `ls` prints them; * and ? stand for any letters.")
@@ -52,7 +57,7 @@ def rm(
         _clear(root, named(_holdings(root), names), [], yes)
 
 
-@store_app.command(epilog="robench store gc --yes")
+@store_app.command(epilog=example("robench store gc --yes"))
 def gc(store: StoreOption = Path("results"), yes: YesOption = False) -> None:
     """Remove what no report shows: units measured with code that has changed since, damaged ones, cards of no unit."""
     with clean_exit():

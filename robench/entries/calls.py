@@ -146,10 +146,11 @@ def written(value: Any) -> str:
 
 
 def written_float(value: float) -> str:
-    """8/255 for the float that 8/255 is, else the shortest decimal."""
+    """8/255 for the float that 8/255 is, 0.5/255 for half a grey level, else the shortest decimal; it reads back exactly."""
     if not isfinite(value):
         return str(value)
-    steps = round(value * 255)
-    if len(repr(value)) > 8 and 0 < steps < 255 and float(Fraction(steps, 255)) == value:
-        return f"{steps}/255"
+    if len(repr(value)) > 8 and 0 < value < 1:
+        levels = f"{round(value * 255, 2):g}"
+        if float(Fraction(float(levels)) / 255) == value:
+            return f"{levels}/255"
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)

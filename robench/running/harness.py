@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,8 +108,6 @@ def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
     for source in row.checkpoint.sources.values():
         obtain(row.of(source), settings, reporter)
     device = settings.torch_device()
-    before = torch.get_num_threads()
-    torch.set_num_threads(settings.workers or usable_cores())
     work = reporter.work(f"train {row.name} on {row.data.name}", unit="step")
     try:
 
@@ -122,13 +121,30 @@ def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
         def report(progress: Progress) -> None:
             work.update(progress.step, progress.steps)
 
-        return row.checkpoint.obtain(device, tell=reporter.say, report=report, announce=announce)
+        with training_threads(settings):
+            return row.checkpoint.obtain(device, tell=reporter.say, report=report, announce=announce)
     finally:
         work.close()
+
+
+@contextmanager
+def training_threads(settings: Settings) -> Iterator[None]:
+    """A training has all cores for itself."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings.workers or usable_cores())
+    try:
+        yield
+    finally:
         torch.set_num_threads(before)
 
 
-def _missing(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
+def to_keep(split: Split, settings: Settings) -> set[str]:
+    """The images whose adversarial pixels go into the records."""
+    ids = split.image_ids().tolist()
+    return set(ids if settings.keep_images else ids[:PICTURES])
+
+
+def missing_places(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
     """Places of the split's images that have no records, or none with the pixels that are to be kept."""
     ids = split.image_ids()
     have = set(records["image"])
@@ -143,12 +159,12 @@ def _measure(measurement: Measurement, settings: Settings, store: Store, reporte
     subject, split = measurement.subject, measurement.row.data.split
     unit = measurement.unit(settings.seed, store)
     ids = split.image_ids().tolist()
-    keep = set(ids if settings.keep_images else ids[:PICTURES])
-    if len(_missing(split, unit.read(pixels=True), keep)) or not unit.sound():
+    keep = to_keep(split, settings)
+    if len(missing_places(split, unit.read(pixels=True), keep)) or not unit.sound():
         with unit.lease(reporter.say):
             unit.mend(reporter.say)
             have = unit.read(pixels=True)
-            missing = _missing(split, have, keep)
+            missing = missing_places(split, have, keep)
             if len(missing):
                 why = store.why_again(unit) if have.empty else None
                 if why:
