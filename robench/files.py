@@ -41,3 +41,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, if it is not there, and see that files can be written in it, before any work that they are for.
+
+    Raises:
+        StoreError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"robench")
+    except OSError as error:
+        raise StoreError(f"cannot write in {folder}: {error.strerror or error}; choose another folder") from error

@@ -24,7 +24,7 @@ _WORDS = _SIGNS.split()
 SUBSTITUTES = {**dict(zip(_WORDS[::2], _WORDS[1::2], strict=True)), "\xa0": " "}
 """What stands for a sign where the encoding does not have it; all else is written as Python escapes it in a string."""
 HANDLER = "robench"
-_GAP = re.compile(r"([\x20-\x7e]*?)(  +)(?=\S)", re.ASCII)
+_GAP = re.compile(f"([ -~{''.join(SUBSTITUTES)}]*?)(  +)(?=[^ \n])")
 
 
 def substituted(error: UnicodeError) -> tuple[str, int]:
@@ -37,12 +37,13 @@ def substituted(error: UnicodeError) -> tuple[str, int]:
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    signs = error.object[error.start : error.end]
+    signs, end = error.object[error.start : error.end], error.end
     text = "".join(SUBSTITUTES.get(sign) or _escaped(sign) for sign in signs)
-    wider, end = len(text) - len(signs), error.end
-    gap = _GAP.match(error.object, end) if wider > 0 else None
+    gap = _GAP.match(error.object, end) if len(text) > len(signs) else None
     if gap:
-        text, end = text + gap[1] + gap[2][min(wider, len(gap[2]) - 1) :], gap.end()
+        text += "".join(SUBSTITUTES.get(sign, sign) for sign in gap[1])
+        wider = len(text) - len(signs) - len(gap[1])
+        text, end = text + gap[2][min(wider, len(gap[2]) - 1) :], gap.end()
     return text, end
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from robench.console import Reporter, spell_seconds
 from robench.data.splits import Split
+from robench.files import check_writable
 from robench.places import Places
 from robench.records.orders import write_order
 from robench.records.store import Measured, Store
@@ -48,6 +49,7 @@ def run_rows(
     """
     device, store = settings.torch_device(), Store(places.store)
     store.check()
+    check_writable(places.store)
     measured: list[Measured] = []
     refused = Refused(store.root, settings, reporter)
     log.info("store %s, cache %s, data %s, device %s", places.store, places.cache, places.data, device)

@@ -99,14 +99,15 @@ def plan_rows(
             continue
         trained = row.checkpoint.load()
         _plan_training(row, trained, settings, trainings)
-        subject = row.subject(trained or stand_in(row.checkpoint), device, settings.precision)
+        model = trained or stand_in(row.checkpoint)
+        subject = row.subject(model, device, settings.precision)
         probe = Probe(subject, settings.seed, trained=trained is not None)
         for condition in row.conditions:
             loaded = {name: (source, source.checkpoint.load()) for name, source in row.sources(condition).items()}
             for source, found in loaded.values():
                 _plan_training(source, found, settings, trainings)
             ready = {name: found or stand_in(source.checkpoint) for name, (source, found) in loaded.items()}
-            measurement = Measurement(row, trained or stand_in(row.checkpoint), subject, condition, ready)
+            measurement = Measurement(row, model, subject, condition, ready)
             if trained is None:
                 missing, why = len(row.data.split), "not trained"
             elif not all(found for _, found in loaded.values()):
