@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from robench.running.rows import Row
     from robench.running.settings import Settings
 
+MANY = 1000
 PATIENCE = 30.0
 """Seconds of measuring before a run, after which the attacks that are left are not measured."""
 
@@ -29,6 +30,9 @@ def announce(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
     from robench.errors import RobenchError
     from robench.running.plan import plan_rows
 
+    images = max(len(row.data.split) for row in rows)
+    if images > MANY:  # then measuring may take half a minute
+        reporter.say(f"measuring what a run on all {images:,} images costs here; --n takes fewer")
     try:
         trainings, units = plan_rows(rows, settings, places, patience=PATIENCE)
     except RobenchError:
@@ -36,12 +40,13 @@ def announce(rows: Sequence[Row], settings: Settings, places: Places, reporter: 
     largest = max((unit.missing for unit in units), default=0)
     if not trainings and not largest:
         return
-    said = f"on all {max(unit.n for unit in units):,} images: {_in_all(trainings, units)}"
+    said = f"on all {images:,} images: {_in_all(trainings, units)}"
     fewer = next((n for n in (1000, 100, 10) if 3 * n <= largest), None)
     if fewer:
         said += f"; --n {fewer} attacks the pinned, class-balanced {fewer:,} instead"
         seconds = sum((unit.seconds or 0) * min(1.0, fewer / unit.missing) for unit in units if unit.missing)
-        said += f", in about {spell_seconds(seconds)}" if seconds else ""
+        word = "at least" if any(unit.at_least for unit in units) else "about"
+        said += f", in {word} {spell_seconds(seconds)}" if seconds else ""
     reporter.say(f"{said}. Stop it at any time: the same command goes on from there")
 
 

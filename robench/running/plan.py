@@ -33,7 +33,7 @@ from robench.training.duration import training_seconds
 log = logging.getLogger(__name__)
 PROBED = 8
 """Images that are attacked to see what an attack costs."""
-PROBE_SECONDS = 20.0
+PROBE_SECONDS = 30.0
 """A probe that takes longer is stopped; what it has cost by then is the least that the attack costs."""
 
 
