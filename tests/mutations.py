@@ -134,18 +134,18 @@ JUDGED = [
 ]
 
 REPORTED = [
-    Mutation("the worst case leaves out its own radius", ROBUSTNESS, "o.unit.facts.eps <= eps * (1 + 1e-9)", "o.unit.facts.eps < eps * (1 - 1e-9)", OF_TABLES),
-    Mutation("the worst case holds every radius", ROBUSTNESS, "o.unit.facts.eps <= eps * (1 + 1e-9)", "True", OF_TABLES),
-    Mutation("the best of a column is its worst", TIES, "if higher_is_better else -cells", "if not higher_is_better else -cells", OF_TABLES),
+    Mutation("the worst case leaves out its own radius", "robench/reporting/evidence.py", "threat.eps <= eps * (1 + 1e-9)", "threat.eps < eps * (1 - 1e-9)", OF_TABLES),
+    Mutation("the worst case holds every radius", "robench/reporting/evidence.py", "threat.eps <= eps * (1 + 1e-9)", "True", OF_TABLES),
+    Mutation("the best of a column is its worst", TIES, "best = max(merits, key", "best = min(merits, key", OF_TABLES),
     Mutation("nothing is tied", TIES, "ends.low <= 0 <= ends.high", "False", OF_TABLES),
     Mutation("all is tied", TIES, "ends.low <= 0 <= ends.high", "True", OF_TABLES),
-    Mutation("of common norms the smaller is marked (first)", COMMON, "best=tied or means[0] > means[1]", "best=tied or means[0] < means[1]", OF_TABLES),
-    Mutation("of common norms the smaller is marked (second)", COMMON, "best=tied or means[1] > means[0]", "best=tied or means[1] < means[0]", OF_TABLES),
+    Mutation("of common norms the smaller is marked (first)", COMMON, "(tied or means[0] > means[1])", "(tied or means[0] < means[1])", OF_TABLES),
+    Mutation("of common norms the smaller is marked (second)", COMMON, "(tied or means[1] > means[0])", "(tied or means[1] < means[0])", OF_TABLES),
     Mutation("common norms are of what one row broke", COMMON, 'add_suffix("_2"), how="inner")', 'add_suffix("_2"), how="left")', OF_TABLES),
     Mutation("common norms hold failures", COMMON, 'records["correct"].astype(bool) & records["success"].astype(bool)', 'records["correct"].astype(bool)', OF_TABLES),
-    Mutation("every norm is L2", ROBUSTNESS, "partial(_mean_norm, norm=norm)", 'partial(_mean_norm, norm="l2")', OF_TABLES),
+    Mutation("every norm is L2", ROBUSTNESS, "partial(_norm, column, norm)", 'partial(_norm, column, "l2")', OF_TABLES),
     Mutation("small perturbations are good", ROBUSTNESS, "Column(group, NORM_NAMES[norm], True,", "Column(group, NORM_NAMES[norm], False,", OF_TABLES),
-    Mutation("the ends of an interval are swapped in the CSV", TABLES, "*ends,", "*ends[::-1],", OF_TABLES),
+    Mutation("the ends of an interval are swapped in the CSV", TABLES, "(cell.value, *ends)", "(cell.value, *ends[::-1])", OF_TABLES),
     Mutation("shares are not in percent", TABLES, "100 if self.percent", "1 if self.percent", OF_TABLES),
     Mutation("success rates hold clean errors", METRICS, '    attacked = records[records["correct"]]\n    return _rate(attacked["success"]', '    attacked = records\n    return _rate(attacked["success"]', OF_TABLES),
     Mutation("means of sizes hold failures", METRICS, "hit, every = size[success],", "hit, every = size,", OF_TABLES),
@@ -160,7 +160,7 @@ REPORTED = [
     Mutation("clustered intervals are halves", STATISTICS, "np.quantile(means, [0.025, 0.975])", "np.quantile(means, [0.25, 0.75])", OF_TABLES),
     Mutation("the bootstrap is not paired", STATISTICS, "second[0][picks].sum(1) / second[1][picks].sum(1)", "second[0][picks[::-1]].sum(1) / second[1][picks[::-1]].sum(1)", OF_TABLES),
     Mutation("a ratio's denominators are ones", STATISTICS, "first[0][picks].sum(1) / first[1][picks].sum(1)", "first[0][picks].mean(1)", OF_TABLES),
-    Mutation("seeds spread by the population's deviation", "robench/reporting/seeds.py", "statistics.stdev(group)) if", "statistics.pstdev(group)) if", OF_TABLES),
+    Mutation("seeds spread by the population's deviation", "robench/reporting/seeds.py", "spread=statistics.stdev(values)", "spread=statistics.pstdev(values)", OF_TABLES),
 ]
 
 NAMED = [

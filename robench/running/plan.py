@@ -127,7 +127,8 @@ def plan_rows(
 
 def stand_in(checkpoint: Checkpoint) -> Trained:
     """The defense as it is before its training, for what it costs, not for what it does."""
-    return Trained(checkpoint.call, checkpoint.recipe().model.eval(), "", [], 0.0, checkpoint.stochastic)
+    model = checkpoint.recipe().model.eval()
+    return Trained(checkpoint.call, model, "", [], 0.0, checkpoint.outputs, checkpoint.stochastic)
 
 
 def _plan_training(row: Row, trained: Trained | None, settings: Settings, trainings: dict[Path, TrainingPlan]) -> None:

@@ -59,7 +59,9 @@ def test_images_made_elsewhere_are_judged_as_our_own(form: str, subject: Subject
     if form == "file":
         np.savez(path, ids=ids, images=np.zeros_like(pixels))
         again, said = small_run(attack=f"images(path='{path}')", n=40)
-        assert any("attack changed" in line for line in said)  # the file's contents are part of the cell's identity
+        assert any(
+            f"the contents of {path} changed" in line for line in said
+        )  # the file's contents are part of the cell's identity
         assert (again.records["linf"] > 0.5).any()
 
 

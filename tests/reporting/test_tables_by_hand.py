@@ -103,12 +103,12 @@ def terms(values: list[float], below: list[float] | None = None) -> pd.DataFrame
 
 def test_marks_are_of_cells_that_have_a_value_and_a_rival() -> None:
     high, low = terms([1.0] * 50), terms([0.0] * 50)
-    cells = [Cell("1", 1.0), Cell("0", 0.0), Cell("–")]
-    assert [c.best for c in marked(cells, [high, low, None], True)] == [True, False, False]
-    assert [c.best for c in marked(cells, [high, low, None], False)] == [False, True, False]
-    assert [c.best for c in marked([cells[0], cells[2]], [high, None], True)] == [False, False]
+    cells = [Cell("1", 1.0, merit=1.0), Cell("0", 0.0, merit=0.0), Cell("–")]
+    assert [c.best for c in marked(cells, [high, low, None])] == [True, False, False]
+    assert [c.best for c in marked([cells[1], cells[0], cells[2]], [low, high, None])] == [False, True, False]
+    assert [c.best for c in marked([cells[0], cells[2]], [high, None])] == [False, False]
     other = low.set_index([[f"other {i}" for i in range(50)]])
-    assert [c.best for c in marked(cells[:2], [high, other], True)] == [True, False], "no image in common"
+    assert [c.best for c in marked(cells[:2], [high, other])] == [False, False], "no image in common, so no rival"
 
 
 def test_the_worst_case_at_a_radius_is_over_its_own_attacks_and_those_of_smaller_radii() -> None:
@@ -141,7 +141,7 @@ def test_an_attack_that_goes_further_takes_no_images_from_the_worst_case_at_a_sm
         cell_of([False, True, False, False], {"linf": 0.1}, attack="pgd_linf(eps=0.1)"),
         cell_of([True, True], {"linf": 0.2, "eps": 0.2}, attack="pgd_linf(eps=0.2)", eps=0.2),
     ]
-    assert shown(Result(units).tables()[0])["vit"]["Worst case, robust accuracy L∞ 0.1"] == "50.0"
+    assert shown(Result(units).tables()[0])["vit"]["Worst case, robust accuracy L∞ 0.1"] == "50.0 (n = 4)"
 
 
 def test_a_curve_is_of_what_each_attack_reaches_within_a_radius() -> None:
@@ -231,7 +231,8 @@ def test_the_csv_has_numbers_in_full_and_the_low_end_before_the_high_one() -> No
     cells = [columns[0].cell(1 / 3, Interval(0.1, 0.6)), columns[1].cell(math.nan)]
     (first, second) = csv.DictReader(io.StringIO(Table("T", columns, [("vit", cells)]).csv()))
     assert first == {
-        "defense": "vit", "group": "pgd", "metric": "ASR 0.1", "value": repr(1 / 3), "low": "0.1", "high": "0.6", "best": "0"
+        "defense": "vit", "group": "pgd", "metric": "ASR 0.1", "value": repr(1 / 3), "low": "0.1", "high": "0.6", "best": "0",
+        "n": "", "note": "",
     }  # fmt: skip
     assert (second["value"], second["low"], second["high"]) == ("", "", "")
 
