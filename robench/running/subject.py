@@ -83,6 +83,6 @@ def evaluated_classes(module: nn.Module, split: Split, given: int | None, device
         return classes
     said = f"classes={given}" if given else f"the labels are {labels.min()} to {labels.max()}"
     raise ModelError(
-        f"{name} returned (1, {outputs}), but logits of shape (1, {classes}) (images, classes) were wanted, since {said}; "
-        f"give classes={outputs} if the labels are places among its {outputs} logits, or the model that belongs to these labels"
+        f"{name} returns {outputs} logits for an image, but logits of shape {(len(split), classes)} (images, classes) were "
+        f"wanted, since {said}; give classes={outputs} if the labels are places among its {outputs} logits, or the model that belongs to these labels"
     )

@@ -126,7 +126,9 @@ def test_evaluate_names_the_label_that_is_no_class() -> None:
 @pytest.mark.parametrize("given", [None, 4, 7])
 def test_evaluate_asks_for_classes_where_only_some_are_present(given: int | None) -> None:
     model = net(10).train()
-    with pytest.raises(ModelError, match=r"returned \(1, 10\).*give classes=10"):
+    with pytest.raises(
+        ModelError, match=r"returns 10 logits for an image, but logits of shape \(12, \d\).*give classes=10"
+    ):
         robench.evaluate(model, "fgsm(eps=0.1)", Split.of("own", IMAGES, LABELS), classes=given)
     assert model.training
 
