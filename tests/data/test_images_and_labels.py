@@ -11,6 +11,7 @@ from torch import nn
 
 import robench
 from robench import DataError, ModelError, Places, Split, Splits, UsageError
+from robench.training import adversary
 from tests.cases import split_of
 
 RANDOM = np.random.default_rng(0)
@@ -177,3 +178,22 @@ def test_the_order_that_splits_training_from_validation_is_by_class_within_a_tur
     assert split.targets()[split.pinned_order()].tolist() == [0, 1, 2, 3] * 10
     train = robench.DATASETS["digits"].function(Places.of()).train
     assert train.fingerprint == "d0a429e7b0c248c5"
+
+
+def test_the_epoch_that_is_kept_is_chosen_on_the_images_that_it_always_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the order of training, not of subsets: of the first five of ten classes here."""
+    monkeypatch.setattr(adversary, "SELECTION_IMAGES", 5)
+
+    class Low(nn.Module):
+        """Says the class that a pixel is, and is wrong about the higher half."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            said = (x[:, 0, 0, 0] * 255).round().long() // 20
+            wrong = torch.where(said < 5, said, 0)
+            return nn.functional.one_hot(wrong, 10).float() + 0 * x.sum((1, 2, 3))[:, None]
+
+    pixels = RANDOM.integers(0, 256, (30, 1, 4, 4), dtype=np.uint8)
+    pixels[:, 0, 0, 0] = 20 * (np.arange(30) % 10) + 10
+    split = Split.of("own", pixels, np.arange(30) % 10)
+    measured = adversary.robust_accuracy(Low(), split, robench.Call("fgsm", {"eps": 0.0}), torch.device("cpu"))
+    assert measured == 1.0

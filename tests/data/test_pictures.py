@@ -127,7 +127,7 @@ holed[1, 1, 3] = 0
         (frames("gif"), "holds 2 pictures"),
         (frames("webp"), "holds 2 pictures"),
         (frames("tiff"), "holds 2 pictures"),
-        (encoded(Image.fromarray(COLOUR), "eps"), "is truncated or is not an image"),
+        (encoded(Image.fromarray(COLOUR), "eps"), "is truncated or is not an image .none of BMP"),
     ],
     ids=str,
 )

@@ -75,6 +75,14 @@ def test_another_data_sets_folder_is_not_looked_into(
     assert loaded(there, data).classes == classes
 
 
+@pytest.mark.parametrize("folder", ["kuzushiji", "mnist/fashion_mnist", "mnist/kuzushiji"])
+def test_a_folder_of_another_name_says_nothing_even_within_its_own(data: Path, folder: str) -> None:
+    parquet(data / folder, 10, GREY)
+    with pytest.raises(DataError, match="^mnist was not found") as raised:
+        loaded("mnist", data)
+    assert "may be mnist" not in str(raised.value)
+
+
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion-mnist", "FashionMNIST", "Fashion_MNIST"])
 def test_an_unknown_copy_in_a_folder_of_the_name_is_taken_and_said(data: Path, name: str) -> None:
     parquet(data / name, 10, GREY)
