@@ -14,7 +14,8 @@ from conftest import small_run
 from measured import identity, unit
 
 from robench.entries.modules import run_file
-from robench.hashing import contents_digest, digest, pixel_ids, source_digest
+from robench.entries.sources import code_behind
+from robench.hashing import contents_digest, digest, pixel_ids
 from robench.records.store import Store
 
 
@@ -84,6 +85,12 @@ def loaded(text: str, name: str) -> ModuleType:
     path = Path(f"{name}.py").resolve()
     path.write_text(text)
     return run_file(path, f"robench_test_{name}")
+
+
+def source_digest(function: Any) -> str:
+    """Of the file that defines a function, which imports nothing else."""
+    (found,) = code_behind(function).values()
+    return found
 
 
 def test_a_digest_of_code_sees_what_can_change_a_number() -> None:
