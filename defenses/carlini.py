@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from robench import Above0, Normalize, Positive, Recipe, Schedule, Task, defense
+from robench import Above0, Normalize, Positive, Recipe, Schedule, Task, Width, defense
 
 
 @defense(paper="arXiv:1608.04644")
 def carlini(
     task: Task,
     *,
-    width: Positive | None = None,
-    hidden: Positive | None = None,
+    width: Width | None = None,
+    hidden: Width | None = None,
     epochs: Positive | None = None,
     batch_size: Positive = 128,
     lr: Above0 = 1e-3,

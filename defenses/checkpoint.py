@@ -1,92 +1,80 @@
-"""Weights of your own, put into an architecture: from safetensors, or from a pickle that holds tensors only."""
+"""Weights of your own, put into an architecture: from safetensors, or from a pickle, of which nothing is run."""
 
 from __future__ import annotations
 
-import pickle
-import re
-import warnings
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from robench import DataError, FilePath, Recipe, Task, UsageError, Wrapped, defense, recipe_of
-
-NESTS = ("state_dict", "model_state_dict", "model", "net", "ema")
-"""Under which keys training scripts keep the weights."""
+from robench import Above0, FilePath, Normalize, Recipe, Task, UsageError, Wrapped, defense, load_weights, recipe_of
 
 
 @defense(paper="")
-def checkpoint(task: Task, *, path: FilePath, arch: Wrapped, strip: str = "") -> Recipe:
+def checkpoint(
+    task: Task,
+    *,
+    path: FilePath,
+    arch: Wrapped,
+    strip: str = "",
+    mean: list[float] | Literal["none"] | None = None,
+    std: list[Above0] | None = None,
+) -> Recipe:
     """Weights from a file in any architecture: `checkpoint(path='weights.safetensors', arch=vit(depth=12))`.
 
     Args:
-        path: .safetensors, or a file of torch.save that holds nothing but tensors. Its contents are part of what the row is
-            named by. A pickle that would run code is refused.
+        path: .safetensors, or a file of torch.save, torch.jit.save or pickle, of which nothing is run. Its contents are part of
+            what the row is named by. Names as torch.compile, DDP, Lightning, moving averages and others save them are
+            understood, in whatever nest they are.
         arch: the defense whose architecture it is; its training is left out.
-            Weights of a model without robench's normalisation in front are put behind that of arch.
-        strip: a prefix of the names in the file that the architecture does not have ("module." is taken off by itself).
+        strip: what stands before the names of the architecture in the file, nests first, where several weights fit:
+            'state_dict_ema.'.
+        mean, std: of the normalisation in front, one number for each channel or one for all, for pixels in [0, 1]: mean=[0],
+            std=[1/255] for weights that were trained on pixels from 0 to 255. mean='none': there is no normalisation in front.
+            None: that of the file where it has one, else that of arch, which mostly is the data's. The run says which it is.
     """
     recipe = recipe_of(arch, task)
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise DataError(f"there is no file {path!r} to read weights from; give a .safetensors or .pt file")
-    weights = {name.removeprefix("module.").removeprefix(strip): tensor for name, tensor in _read(file).items()}
-    own = recipe.model.state_dict()
-    if not own.keys() & weights.keys():  # a model from elsewhere has no normalisation ahead of it: that of arch stays
-        inner = {f"1.{name}": tensor for name, tensor in weights.items()}
-        weights = inner | {name: own[name] for name in ("0.mean", "0.std") if name in own}
-    missing, strange = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-    if missing or strange:
-        raise UsageError(
-            f"{path!r} does not hold the weights of {arch}: {len(missing)} are missing ({', '.join(missing[:3])}), {len(strange)} "
-            f"are not known ({', '.join(strange[:3])}); another arch, or strip='...'?"
-        )
-    for name, tensor in own.items():
-        if tensor.shape != weights[name].shape:
+    in_file = load_weights(recipe.model, path, str(arch), strip)
+    begins = recipe.model[0] if isinstance(recipe.model, nn.Sequential) and len(recipe.model) else None
+    own = begins if isinstance(begins, Normalize) else None
+    model, origin = recipe.model, f"as {arch} has it"
+    wanted = _wanted(task, mean, std)
+    if wanted or in_file:
+        origin = "as given" if wanted else f"from {path}"
+        normalisation = Normalize(*_of_channels(wanted or in_file or ([0.0], [1.0]), task.shape[0]))
+        if own is None:
+            model = nn.Sequential(normalisation, recipe.model)
+            own = normalisation
+        else:
+            own.load_state_dict(normalisation.state_dict())
+    note = f"no normalisation that robench knows of in front of {arch}"
+    if own is not None:
+        shown = [[round(float(v), 6) for v in part.flatten()] for part in (own.mean, own.std)]
+        note = f"pixels in [0, 1] are normalised in front, {origin}: mean {shown[0]}, std {shown[1]}"
+    if mean == "none":
+        note = "pixels in [0, 1] are not normalised in front"
+    return replace(recipe, model=model, schedule=replace(recipe.schedule, steps=0), selection=None, note=note)
+
+
+def _wanted(
+    task: Task, mean: list[float] | Literal["none"] | None, std: list[float] | None
+) -> tuple[list[float], list[float]] | None:
+    """The normalisation that the options ask for."""
+    if mean == "none" and std is None:
+        return [0.0], [1.0]
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None or mean == "none":
+        raise UsageError("checkpoint takes mean and std together, such as mean=[0.5], std=[0.25], or mean='none' alone")
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, task.shape[0]):
             raise UsageError(
-                f"{path!r} holds {name} of shape {tuple(weights[name].shape)}, but {arch} on this data has {tuple(tensor.shape)}"
+                f"checkpoint({name}={values}): images have {task.shape[0]} channels; give one number for each, or one"
             )
-    recipe.model.load_state_dict(weights)
-    return replace(recipe, schedule=replace(recipe.schedule, steps=0), selection=None)
+    return mean, std
 
 
-def _read(file: Path) -> dict[str, Tensor]:
-    """The tensors of a file by their names.
-
-    Raises:
-        DataError: it is damaged, or a pickle that wants to run code.
-    """
-    if file.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(file)
-        except SafetensorError as error:
-            raise DataError(f"{str(file)!r} cannot be read as safetensors: {error}") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols that torch.save does not write
-            found: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise DataError(
-            f"{str(file)!r} is refused: it is a pickle that would run code when it is loaded, or it is damaged "
-            f"({_reason(error)}). Save the weights alone: torch.save(model.state_dict(), path), or as safetensors"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise DataError(f"{str(file)!r} cannot be read as a file of torch.save: {error}") from error
-    for key in NESTS:
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise DataError(f"{str(file)!r} holds {type(found).__name__}, not weights by their names")
-    return found
-
-
-def _reason(error: Exception) -> str:
-    """What of the pickle torch would not load, without the advice around it."""
-    named = re.search(r"(?:GLOBAL|global|class|function) ([\w.]+)", str(error))
-    return f"it names {named[1]}" if named else str(error).splitlines()[0]
+def _of_channels(values: tuple[list[float], list[float]], channels: int) -> tuple[list[float], list[float]]:
+    mean, std = (torch.tensor(part).expand(channels).tolist() for part in values)
+    return mean, std

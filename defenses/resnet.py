@@ -7,7 +7,20 @@ from typing import Annotated, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robench import Above0, Bounds, Normalize, NotNegative, Positive, Recipe, Schedule, Task, UsageError, defense
+from robench import (
+    Above0,
+    Bounds,
+    Depth,
+    Normalize,
+    NotNegative,
+    Positive,
+    Recipe,
+    Schedule,
+    Task,
+    UsageError,
+    Width,
+    defense,
+)
 
 
 class PreActivation(nn.Module):
@@ -36,8 +49,8 @@ class PreActivation(nn.Module):
 def wide_resnet(
     task: Task,
     *,
-    width: Positive = 10,
-    depth: Positive = 34,
+    width: Width = 10,
+    depth: Depth = 34,
     slope: Annotated[float, Bounds(0, 1)] = 0.1,
     epochs: Positive | None = None,
     batch_size: Positive = 128,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from robench import (
     Above0,
+    Bounds,
     Call,
     Objective,
     Positive,
@@ -103,7 +105,7 @@ def substitute(
     model: Wrapped = CARLINI,
     share: PositiveShare | None = 0.01,
     images: Positive = 150,
-    rounds: Positive = 4,
+    rounds: Annotated[int, Bounds(1, 16)] = 4,
     epochs: Positive = 10,
     step: float = 0.1,
     lr: Above0 | None = None,

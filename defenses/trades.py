@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,13 +11,13 @@ from torch import Tensor, nn
 from robench import (
     Above0,
     Batch,
+    Bounds,
     Call,
     Classifier,
     NotNegative,
     Objective,
     Positive,
     Progress,
-    Radius,
     Recipe,
     Task,
     Wrapped,
@@ -75,7 +76,7 @@ def trades(
     task: Task,
     *,
     model: Wrapped = VIT,
-    eps: Radius = 8 / 255,
+    eps: Annotated[float, Bounds(0, 1)] = 8 / 255,
     steps: Positive = 10,
     step_size: Above0 | None = None,
     beta: NotNegative = 6.0,

@@ -21,18 +21,20 @@ from robench.entries.calls import Call as Call
 from robench.entries.calls import parse as parse
 from robench.entries.cards import Knowledge as Knowledge
 from robench.entries.cards import Norm as Norm
-from robench.entries.options import Above0 as Above0
-from robench.entries.options import AttackCall as AttackCall
-from robench.entries.options import Bounds as Bounds
-from robench.entries.options import FilePath as FilePath
-from robench.entries.options import NotNegative as NotNegative
-from robench.entries.options import Passes as Passes
-from robench.entries.options import Positive as Positive
-from robench.entries.options import PositiveShare as PositiveShare
-from robench.entries.options import Radius as Radius
-from robench.entries.options import Share as Share
-from robench.entries.options import Source as Source
-from robench.entries.options import Wrapped as Wrapped
+from robench.entries.kinds import Above0 as Above0
+from robench.entries.kinds import AttackCall as AttackCall
+from robench.entries.kinds import Bounds as Bounds
+from robench.entries.kinds import Depth as Depth
+from robench.entries.kinds import FilePath as FilePath
+from robench.entries.kinds import NotNegative as NotNegative
+from robench.entries.kinds import Passes as Passes
+from robench.entries.kinds import Positive as Positive
+from robench.entries.kinds import PositiveShare as PositiveShare
+from robench.entries.kinds import Radius as Radius
+from robench.entries.kinds import Share as Share
+from robench.entries.kinds import Source as Source
+from robench.entries.kinds import Width as Width
+from robench.entries.kinds import Wrapped as Wrapped
 from robench.entries.white_box import white_box_attack as white_box_attack
 
 # For attacks: the counted model, losses and margins, norms and projections, descents, patches, Carlini & Wagner's parts
@@ -90,6 +92,7 @@ from robench.models.vit import watched as watched
 from robench.models.blocks import block_outputs as block_outputs
 from robench.models.blocks import blocks_of as blocks_of
 from robench.models.blocks import patch_of as patch_of
+from robench.models.weights import load_weights as load_weights
 from robench.models.standins import straight_through as straight_through
 from robench.models.registered import timm_library as timm_library
 

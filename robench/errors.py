@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_SUGGESTED, MOST_LISTED = 8, 60
+"""Names in a message."""
+
 
 class RobenchError(Exception):
     """Base of all errors that the command line prints without a traceback."""
@@ -45,17 +48,23 @@ class AttackError(RobenchError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known one, or all of them.
+    """The end of a sentence about an unknown name: those that begin with it, the nearest known one, or all of them.
 
     Example:
         >>> did_you_mean('kas', ['ksa', 'vit'])
         "; did you mean 'ksa'?"
+        >>> did_you_mean('pgd', ['pgd_l2', 'pgd_linf', 'vit'])
+        "; did you mean 'pgd_l2' or 'pgd_linf'?"
     """
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
+    small = {one.lower(): one for one in names}
+    family = [one for key, one in small.items() if len(name) > 1 and key.startswith(name.lower())]
+    close = [small[key] for key in get_close_matches(name.lower(), small, n=1, cutoff=0.5)]
+    meant = family if 0 < len(family) <= MOST_SUGGESTED else close or family[:MOST_SUGGESTED]
+    if meant:
+        *first, last = map(repr, meant)
+        return f"; did you mean {', '.join(first)}{' or ' if first else ''}{last}?"
+    return f"; known: {', '.join(names[:MOST_LISTED])}{', …' if len(names) > MOST_LISTED else ''}" if names else ""
 
 
 def ran_out(error: BaseException) -> bool:

@@ -7,22 +7,32 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from robench.entries.calls import Call, parse, written
+from robench.entries.calls import file_of, parse, written
 from robench.entries.entry import Entry
 from robench.entries.registry import DEFENSES, REGISTRIES
 from robench.errors import RobenchError, UsageError, did_you_mean
 
 
 def entries_named(text: str) -> list[tuple[str, Entry]]:
-    """The entries of a name, with their kinds.
+    """The entries of a name, or of a call, with their kinds.
 
     Raises:
-        UsageError: there is none; the nearest is suggested.
+        UsageError: there is none; the nearest is suggested. Or an option cannot be what the call says.
     """
-    name = parse(text).name
-    if ".py" in name:
+    call = parse(text)
+    found = _of_name(call.name)
+    for _, entry in found if call.options else []:
+        entry.each(call, partial=True)
+    return found
+
+
+def _of_name(name: str) -> list[tuple[str, Entry]]:
+    if file_of(name):
         return [_from_file(name)]
     found = [(kind, registry[name]) for kind, registry in REGISTRIES.items() if name in registry]
+    for registry in REGISTRIES.values():
+        if not found and registry.special(name):
+            raise UsageError(registry.unknown(name))
     if not found:
         known = [e for registry in REGISTRIES.values() for e in registry]
         raise UsageError(f"no defense, attack or data set is named {name!r}{did_you_mean(name, known)}")
@@ -40,20 +50,22 @@ def _from_file(name: str) -> tuple[str, Entry]:
 
 
 def listing(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
-    """Lines: each kind, its entries with their summaries."""
+    """Lines: each kind, its entries with their summaries, and those that could not be loaded with why."""
     for name, entries in found.items():
         yield f"{name}:"
-        width = max(len(e["name"]) for e in entries)
+        width = max((len(e["name"]) for e in entries), default=0)
         for e in entries:
             about = ", ".join(str(e[key]) for key in ("knowledge", "goal", "norm", "paper") if e.get(key))
             yield f"  {e['name']:<{width}}  {e['summary']}" + (f" [{about}]" if about else "")
+        for broken, why in sorted(REGISTRIES[name].broken.items()):
+            yield f"  {broken} could not be loaded: {why}"
 
 
 def card(kind: str, entry: Entry) -> Iterator[str]:
     """Lines: an entry's facts, options and documentation."""
     yield f"{entry.name}: {kind.removesuffix('s')} ({entry.origin})"
     for fact, value in _facts(entry).items():
-        if value in ("", {}, False):
+        if value in ("", {}, (), False):
             continue
         if fact == "presets":
             for name, options in value.items():
@@ -81,12 +93,12 @@ def sizes(text: str) -> list[dict[str, Any]]:
     entry, call = DEFENSES.call(text)
     if entry.sources or any(option.required and name not in call.options for name, option in entry.options.items()):
         return []
-    found = []
+    (call, *_), found = entry.each(call), []
     for shape, classes in (((3, 32, 32), 10), ((3, 224, 224), 1000)):
         task = Task(shape, classes, 50_000, (0.5,) * 3, (0.25,) * 3)
         try:
             with weightless():
-                size = size_of(build(entry, Call(call.name, entry.resolve(call.options)), task).model, shape)
+                size = size_of(build(entry, call, task).model, shape)
         except RobenchError:
             continue
         found.append({"shape": list(shape), "classes": classes, "parameters": size.parameters, "macs": size.macs})

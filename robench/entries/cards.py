@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
-from robench.entries.calls import Call
+from robench.entries.calls import Call, written
 from robench.errors import UsageError, did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -83,6 +83,7 @@ class DatasetCard:
         flip: whether a mirrored image is still one of its class.
         eps: for each norm the radii that an attack with eps=None is run at, for pixels in [0, 1].
         variants: names of known copies by the test split's fingerprint.
+        reads: beginnings of the names of sets that have no entry of their own and are read with this one.
     """
 
     paper: str = ""
@@ -91,9 +92,23 @@ class DatasetCard:
     flip: bool = False
     eps: dict[str, list[float]] = field(default_factory=dict)
     variants: dict[str, str] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
 
 
 Card = AttackCard | DefenseCard | DatasetCard
+
+
+def check_units(name: str, card: Card, options: dict[str, Any]) -> None:
+    """Raises UsageError for a distance in L∞ that no two images have: one in grey levels, most likely."""
+    if (options.get("norm") or getattr(card, "norm", None)) != "linf":
+        return
+    for option in ("eps", "step_size", "enough"):
+        value = options.get(option)
+        if isinstance(value, float) and value > 1:
+            meant = f"; {written(value)}/255 was meant?" if value <= 255 else ""
+            raise UsageError(
+                f"{option}={written(value)} given to {name}: wanted at most 1, in L∞ for pixels in [0, 1]{meant}"
+            )
 
 
 def attack(

@@ -9,7 +9,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from robench.entries.calls import Call
-from robench.entries.options import Option, TargetRule, checked, options_of
+from robench.entries.cards import check_units
+from robench.entries.kinds import TargetRule
+from robench.entries.options import Option, checked, options_of, whole_seed
 from robench.entries.sources import code_behind
 from robench.errors import UsageError, did_you_mean
 
@@ -60,6 +62,7 @@ class Entry:
         for name, option in self.options.items():
             if name in resolved:
                 resolved[name] = self._settled(resolved[name], option, resolved)
+        check_units(self.name, self.card, resolved)
         check = getattr(self.card, "check", None)
         if check and not partial:
             check(resolved)
@@ -98,7 +101,7 @@ class Entry:
             return False
         return bool(self._settled(option.default, option, {}) == value)
 
-    def each(self, call: Call) -> list[Call]:
+    def each(self, call: Call, *, partial: bool = False) -> list[Call]:
         """The resolved calls that are meant: one for each item of a list that is given where one value is wanted."""
         lists = {
             name: value
@@ -106,7 +109,7 @@ class Entry:
             if isinstance(value, list) and value and name in self.options and not self.options[name].accepts(value)
         }
         return [
-            Call(call.name, self.resolve(call.options | dict(zip(lists, values, strict=True))))
+            Call(call.name, self.resolve(call.options | dict(zip(lists, values, strict=True)), partial=partial))
             for values in product(*lists.values())
         ]
 
@@ -164,4 +167,4 @@ class AttackEntry(Entry):
         tensors = {name: value for name, value in held.items() if not isinstance(value, str | None)}
         written = options | {name: None if name == "targets" else _Held(name) for name in tensors}
         resolved = self.resolve(written) | tensors
-        return attack_alone(self.function, resolved, model, inputs, labels, name=self.name, seed=seed)
+        return attack_alone(self.function, resolved, model, inputs, labels, name=self.name, seed=whole_seed(seed))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeVar
 
 from robench.entries.sources import files_behind
 from robench.errors import UsageError
+
+E = TypeVar("E")
 
 
 def built_in_folder(kind: str) -> Path:
@@ -39,7 +45,7 @@ def run_file(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     helpers = {} if name.startswith("robench.") else files_behind(path.resolve(), module)
@@ -52,3 +58,44 @@ def _stamps(path: Path, helpers: dict[str, Path]) -> dict[str, tuple[str, int]]:
     """When a file, under "", and those of the modules that it imports were changed."""
     files = {"": path, **helpers}
     return {name: (str(file), file.stat().st_mtime_ns if file.exists() else 0) for name, file in files.items()}
+
+
+def marked(module: ModuleType, card: type[Any]) -> list[Callable[..., Any]]:
+    """The functions that a module defines under a decorator of this card."""
+    own = [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]
+    return [function for function in own if isinstance(getattr(function, "robench_card", None), card)]
+
+
+def load_all(
+    folder: Path, group: str, card: type[Any], entry: Callable[[Any, str], E], two: str
+) -> tuple[dict[str, E], dict[str, str]]:
+    """The entries of a folder's files and of installed packages; and why some could not be loaded, by their names.
+
+    Args:
+        folder, group: of the files, and of the packages' entry points; also the name that its modules are run under.
+        entry: (function, where it is from) → the entry.
+        two: how two of a kind are called in messages.
+    """
+    found: dict[str, E] = {}
+    broken: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    for source in [*sorted(folder.glob("[!_]*.py")), *entry_points(group=group)]:
+        name, origin = (source.stem, source.name) if isinstance(source, Path) else (source.name, source.value)
+        try:
+            functions = _functions(source, group, card)
+            entries = {getattr(function, "__name__", name): entry(function, origin) for function in functions}
+            for twice in entries.keys() & found.keys():
+                raise UsageError(f"{two} are named {twice!r}, in {origins[twice]} and in {origin}; rename one")
+        except (Exception, SystemExit) as error:
+            broken[name] = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+            continue
+        found |= entries
+        origins |= dict.fromkeys(entries, origin)
+    return found, broken
+
+
+def _functions(source: Path | EntryPoint, group: str, card: type[Any]) -> list[Any]:
+    if isinstance(source, Path):
+        return [*marked(run_file(source, f"{group}.{source.stem}"), card)]
+    loaded = source.load()
+    return [*marked(loaded, card)] if isinstance(loaded, ModuleType) else [loaded]

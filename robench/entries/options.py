@@ -3,91 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import math
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from robench.entries.calls import Call, parse, written
+from robench.entries.calls import Call, parse, plain_value, written
+from robench.entries.kinds import MILLION, SEEDS, Bounds, Nested, Passes, figures
+from robench.entries.writable import check_writable
 from robench.errors import UsageError, did_you_mean
-
-if TYPE_CHECKING:
-    from torch import nn
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The range of a number, as an annotation: `Annotated[int, Bounds(1)]`.
-
-    Example:
-        >>> 0 in Bounds(1), str(Bounds(0, 1))
-        (False, 'at least 0 and at most 1')
-    """
-
-    low: float
-    high: float = math.inf
-    open_low: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        return (self.low < value if self.open_low else self.low <= value) and value <= self.high
-
-    def __str__(self) -> str:
-        low = f"above {self.low:g}" if self.open_low else f"at least {self.low:g}"
-        return low if self.high == math.inf else f"{low} and at most {self.high:g}"
-
-
-@dataclass(frozen=True)
-class Nested:
-    """Which registry a nested call belongs to, where it is not that of the entry it is given to; or that it is a file."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Passes:
-    """Says of an option that holds a nested call what of it is filled in by the entry around it: only these of its own options.
-
-    A nested call that is marked is known by what is built: an option that is given there as it would be anyway is left
-    out, and one that is passed on is the outer entry's. Without this mark an entry may do with the nested call what it
-    likes, and all that is given there stays in its name.
-
-    Example:
-        >>> Passes("attention").names
-        ('attention',)
-    """
-
-    names: tuple[str, ...]
-
-    def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
-
-
-Positive = Annotated[int, Bounds(1)]
-"""A whole number of at least 1."""
-Above0 = Annotated[float, Bounds(0, open_low=True)]
-"""A number above 0."""
-NotNegative = Annotated[float, Bounds(0)]
-"""A number of at least 0."""
-Share = Annotated[float, Bounds(0, 1)]
-"""A share of a whole, from 0 to 1."""
-PositiveShare = Annotated[float, Bounds(0, 1, open_low=True)]
-"""A share of a whole that is not nothing."""
-Radius = Annotated[float, Bounds(0)]
-"""A perturbation's size, for pixels in [0, 1]."""
-Wrapped = Annotated[Call, Passes()]
-"""A nested defense that is built as it is written."""
-AttackCall = Annotated[Call, Nested("attacks"), Passes()]
-"""A nested attack, of which the entry around it gives the radius and the targets, if any."""
-FilePath = Annotated[str, Nested("file")]
-"""A file or folder whose contents are part of what an entry depends on."""
-if TYPE_CHECKING:
-    Source = Annotated[nn.Module, Nested("defenses")]
-else:  # without torch, which `robench list` does not wait for
-    Source = Annotated[object, Nested("defenses")]
-"""An option of an attack: written as a defense, which the harness trains; the attack is given its frozen model."""
-TargetRule = Literal["random", "all", "least_likely", "next"]
-"""Which class a targeted attack aims at; see `robench.attacking.targets`."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +48,10 @@ class Option:
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Option]:
-    """The keyword-only arguments of a function, in their order."""
+    """The keyword-only arguments of a function, in their order. Whole numbers named `seed` are seeds."""
     hints = get_type_hints(function, include_extras=True)
+    if hints.get("seed", int) is int:
+        hints["seed"] = Annotated[int, SEEDS]
     return {
         name: Option(name, hints.get(name, Any), parameter.default)
         for name, parameter in inspect.signature(function).parameters.items()
@@ -151,6 +78,7 @@ def checked(
         UsageError: an unknown option, a missing one, or a value of the wrong type or outside its range.
     """
     known = options_of(function)
+    given = {name: plain_value(value) for name, value in given.items()}
     parameters = inspect.signature(function).parameters.values()
     open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     for name in given:
@@ -173,13 +101,41 @@ def checked(
         fits, value = _fit(given[name], annotation)
         if not fits:
             raise UsageError(
-                f"{name}={written(given[name])} given to {entry}: wanted {described(annotation)}{_hint(given[name], annotation)}"
+                f"{_said(name, given[name])} given to {entry}: wanted {described(annotation)}{_hint(given[name], annotation)}"
             )
+        check_writable(name, value, entry, is_path=option.kind == "file" or name == "path")
         resolved[name] = value
-    return {**resolved, **{name: value for name, value in given.items() if name not in known}}
+    rest = {name: value for name, value in given.items() if name not in known}
+    for name, value in rest.items():
+        check_writable(name, value, entry, is_path=False)
+    return {**resolved, **rest}
+
+
+def _said(name: str, value: Any) -> str:
+    """An option as a message has it."""
+    text = written(value)
+    return f"{name}={text if len(text) <= 200 else text[:100] + '…'}"
+
+
+def whole_seed(seed: Any) -> int:
+    """An attack's seed, as a Python number.
+
+    Raises:
+        UsageError: it is no whole number, or has more than 63 bits.
+    """
+    fits, value = _fit(plain_value(seed), int)
+    if not fits:
+        large = " of at most 2**63 - 1" if isinstance(value, int) else ""
+        raise UsageError(f"{_said('seed', value)}: a whole number{large} is wanted")
+    return int(value)
 
 
 def _hint(value: Any, annotation: Any) -> str:
+    most = [note.high for part in _parts(annotation) for note in get_args(part) if isinstance(note, Bounds)]
+    if isinstance(value, int | float) and MILLION <= max(most, default=0) < value:
+        return f" and at most {figures(max(most))}"
+    if SEEDS in get_args(annotation):
+        return " (a seed is a whole number of at least 0)"
     if isinstance(value, Call) and not value.options:
         words = [word for part in _parts(annotation) if get_origin(part) is Literal for word in get_args(part)]
         if words or str in _parts(annotation):
@@ -235,11 +191,11 @@ def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:
     if annotation is Call and isinstance(value, str):
         return True, parse(value)
     if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value), float(
-            value
-        ) if isinstance(value, int) else value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+            return False, value
+        return True, float(value) + 0.0  # so that -0 and 0 are one
     if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool), value
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63, value
     return isinstance(annotation, type) and isinstance(value, annotation), value
 
 

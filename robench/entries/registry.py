@@ -7,17 +7,15 @@ on the function, and a registry finds the marks in the files that it loads.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from robench.entries.calls import Call, Json, Name, parse
+from robench.entries.calls import Call, Json, Name, file_of, parse, shortened
 from robench.entries.cards import AttackCard, Card, DatasetCard, DefenseCard
 from robench.entries.entry import AttackEntry, Entry
-from robench.entries.modules import built_in_folder, run_file
+from robench.entries.modules import built_in_folder, load_all, marked, run_file
+from robench.entries.writable import file_to_read
 from robench.errors import UsageError, did_you_mean
 from robench.hashing import contents_digest, digest
 
@@ -25,13 +23,18 @@ E = TypeVar("E", bound=Entry)
 
 
 class Registry(Generic[E]):
-    """All entries of one kind; loaded when the first one is asked for."""
+    """All entries of one kind; loaded when the first one is asked for.
+
+    Attributes:
+        broken: why files and installed entries could not be loaded, by their names; the others are there all the same.
+    """
 
     def __init__(self, kind: str, card: type[Card], entry: type[E]) -> None:
         self.kind = kind
         self._card = card
         self._entry_type = entry
         self._entries: dict[str, E] | None = None
+        self.broken: dict[str, str] = {}
 
     def holds(self, card: Card) -> bool:
         """Whether an entry with this card is of this kind."""
@@ -45,18 +48,9 @@ class Registry(Generic[E]):
     @property
     def entries(self) -> dict[str, E]:
         if self._entries is None:
-            found: dict[str, E] = {}
-            for path in sorted(self.folder.glob("[!_]*.py")):
-                self._add(found, self._marked(run_file(path, f"robench.{self.kind}s.{path.stem}"), path.name))
-            for point in entry_points(group=f"robench.{self.kind}s"):
-                loaded = point.load()
-                marked = (
-                    self._marked(loaded, point.value)
-                    if isinstance(loaded, ModuleType)
-                    else [self._entry(loaded, point.value)]
-                )
-                self._add(found, marked)
-            self._entries = found
+            self._entries, self.broken = load_all(
+                self.folder, f"robench.{self.kind}s", self._card, self._entry, f"two {self.kind}s"
+            )
         return self._entries
 
     def __iter__(self) -> Iterator[str]:
@@ -71,11 +65,27 @@ class Registry(Generic[E]):
         Raises:
             UsageError: there is none; the nearest is suggested.
         """
-        if ".py" in name:
-            return self._from_file(name)
-        if name not in self.entries:
-            raise UsageError(f"no {self.kind} is named {name!r}{did_you_mean(name, self.entries)}")
+        if file := file_of(name):
+            return self._from_file(*file)
+        if name not in self.entries or name in self.broken:
+            raise UsageError(self.unknown(name))
         return self.entries[name]
+
+    def unknown(self, name: str) -> str:
+        """What is said of a name that no entry has."""
+        left_out = f" ({', '.join(sorted(self.broken))} could not be loaded)" if self.broken else ""
+        guess = f"no {self.kind} is named {shortened(name)}{did_you_mean(name, self.entries)}{left_out}"
+        return self.special(name) or guess
+
+    def special(self, name: str) -> str:
+        """What is known of a name that no entry has: its entry is broken, or its data are read by another."""
+        if name in self.broken:
+            return f"the {self.kind} {name!r} cannot be used: {self.broken[name]}"
+        word = name.lower().replace("_", "")
+        for entry in self.entries.values():
+            if word.startswith(getattr(entry.card, "reads", ()) or "\0"):
+                return f"no {self.kind} is named {name!r}; its images are read with {entry.name}(path=…)"
+        return ""
 
     def find(self, what: Name) -> tuple[E, Call]:
         """The entry that a call text, a call or a decorated function means, and the call with all options resolved."""
@@ -121,17 +131,10 @@ class Registry(Generic[E]):
         identity = registry.identity(Call(call.name, entry.resolve(call.options, partial=True)), entry)
         return {**identity, "given": [*sorted(call.options)]}
 
-    def _from_file(self, name: str) -> E:
-        file, _, wanted = name.partition("::")
-        path = Path(file).expanduser().resolve()
-        if not path.is_file():
-            raise UsageError(
-                f"there is no file {file!r} to read a {self.kind} from; give a path relative to {Path.cwd()}"
-            )
-        found = {
-            entry.name: entry
-            for entry in self._marked(run_file(path, f"robench_file_{path.stem}_{digest(str(path), 8)}"), file)
-        }
+    def _from_file(self, file: str, wanted: str) -> E:
+        path = file_to_read(file, self.kind)
+        module = run_file(path, f"robench_file_{path.stem}_{digest(str(path), 8)}")
+        found = {function.__name__: self._entry(function, file) for function in marked(module, self._card)}
         if not found:
             raise UsageError(f"{file!r} has no {self.kind} in it; put @robench.{self.kind}(...) above a function there")
         if not wanted and len(found) > 1:
@@ -150,19 +153,6 @@ class Registry(Generic[E]):
                 f"{name!r} from {origin} is not a {self.kind}; put @robench.{self.kind}(...) above the function"
             )
         return self._entry_type(function.__name__, function, card, origin, self.nested)
-
-    def _marked(self, module: ModuleType, origin: str) -> list[E]:
-        own = [f for f in vars(module).values() if inspect.isfunction(f) and f.__module__ == module.__name__]
-        return [self._entry(f, origin) for f in own if isinstance(getattr(f, "robench_card", None), self._card)]
-
-    def _add(self, found: dict[str, E], entries: list[E]) -> None:
-        for entry in entries:
-            if entry.name in found:
-                first = found[entry.name].origin
-                raise UsageError(
-                    f"two {self.kind}s are named {entry.name!r}, in {first} and in {entry.origin}; rename one"
-                )
-            found[entry.name] = entry
 
 
 DEFENSES = Registry("defense", DefenseCard, Entry)

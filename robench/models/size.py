@@ -9,7 +9,16 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
+
+LARGE, MOST = 100_000_000, 2_000_000_000
+"""Parameters from which a model is measured before it is built, and that it may have."""
+_counts: list[int] = []
+
+
+class Large(BaseException):
+    """A model that is being built has become large; not to be caught by what builds it."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +67,23 @@ def weightless() -> Iterator[None]:
     """Models that are built within have shapes but no weights: ViT-H takes no memory."""
     with torch.device("meta"), _NumbersOnCpu():
         yield
+
+
+@contextmanager
+def stopped_if_large() -> Iterator[None]:
+    """Raises `Large` when the models that are built within, but for those within an inner one of these, have become large."""
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        if parameter is not None and not parameter.is_meta and len(_counts) == depth:
+            _counts[-1] += parameter.numel()
+            if _counts[-1] > LARGE:
+                raise Large
+
+    _counts.append(0)
+    depth = len(_counts)
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+        _counts.pop()

@@ -124,9 +124,12 @@ def obtain(row: Row, settings: Settings, reporter: Reporter) -> Trained:
             work.update(progress.step, progress.steps)
 
         with training_threads(settings):
-            return row.checkpoint.obtain(device, tell=reporter.say, report=report, announce=announce)
+            trained = row.checkpoint.obtain(device, tell=reporter.say, report=report, announce=announce)
     finally:
         work.close()
+    if trained.note:
+        reporter.say(f"{row.name} on {row.data.name}: {trained.note}")
+    return trained
 
 
 @contextmanager

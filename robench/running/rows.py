@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robench.attacking.patches import realised_share
 from robench.data.loading import Data, load_data
 from robench.entries.calls import Call, Name
+from robench.entries.registry import DATASETS, DEFENSES
 from robench.errors import ModelError, UsageError
 from robench.hashing import ENGINE
 from robench.places import Places
@@ -151,12 +152,20 @@ class Measurement:
 def rows_of(
     defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
 ) -> list[Row]:
-    """Everything that was asked for, checked: names, options, data, the size of the subset, that each recipe can be built.
+    """Everything that was asked for, checked: names, options, device and store; then the data, and that recipes can be built.
 
     A row whose model does not do what a classifier does is refused; the others are not stopped by it.
     """
     if not defenses or not datasets:
         raise UsageError("nothing was asked for: name at least one defense and one data set")
+    settings.torch_device()
+    Store(places.store).check()
+    for defense in defenses:  # names and options come before the data, which may be long to read
+        entry, call = DEFENSES.call(defense)
+        entry.each(call)
+    for dataset in datasets:
+        for attack in attacks:
+            conditions(attack, DATASETS.find(dataset)[0].card)
     found = []
     for dataset in datasets:
         data = load_data(dataset, places, settings.n)

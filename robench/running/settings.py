@@ -8,9 +8,13 @@ from typing import Literal, get_args
 
 import torch
 
+from robench.entries.calls import plain_value
+from robench.entries.options import whole_seed
 from robench.errors import UsageError
 from robench.running.subject import Precision
 
+MOST_WORKERS, MOST_IMAGES = 1_024, 1_000_000
+"""More than any machine has, or holds."""
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -41,13 +45,15 @@ class Settings:
         Raises:
             UsageError: naming the setting, what was given and what is wanted.
         """
-        whole = {"seed": (self.seed, None), "workers": (self.workers, 1), "batch_size": (self.batch_size, 1)}
-        for name, (value, least) in whole.items():
-            usual = {"workers": None, "batch_size": "auto"}.get(name, 0)
-            if value != usual and not (isinstance(value, int) and (least is None or value >= least)):
-                raise UsageError(
-                    f"{name}={value!r}: a whole number{'' if least is None else ' of at least 1'} is wanted"
-                )
+        for name in ("n", "seed", "workers", "batch_size"):
+            object.__setattr__(self, name, plain_value(getattr(self, name)))  # a number of numpy is one
+        whole_seed(self.seed)
+        for name, value, usual, most in (
+            ("workers", self.workers, None, MOST_WORKERS),
+            ("batch_size", self.batch_size, "auto", MOST_IMAGES),
+        ):
+            if value != usual and not (isinstance(value, int) and 1 <= value <= most):
+                raise UsageError(f"{name}={value!r}: a whole number of at least 1 is wanted, and of at most {most:,}")
         for name, given, known in (
             ("device", self.device, get_args(Device)),
             ("precision", self.precision, get_args(Precision)),

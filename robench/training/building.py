@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from robench.data.splits import Splits
 from robench.entries.calls import Call
 from robench.entries.cards import DatasetCard, DefenseCard
 from robench.entries.entry import Entry
-from robench.entries.registry import DEFENSES
-from robench.errors import DataError, UsageError
+from robench.entries.registry import ATTACKS, DEFENSES
+from robench.errors import DataError, UsageError, ran_out
+from robench.models.size import MOST, Large, stopped_if_large, weightless
 from robench.training.recipe import Recipe, Task
 
 
@@ -20,10 +23,12 @@ def build(entry: Entry, call: Call, task: Task) -> Recipe:
         UsageError: it raised, or did not return a recipe.
     """
     try:
-        recipe = entry.function(task, **call.options)
+        recipe = _within_reason(entry, call, task)
     except (UsageError, DataError):
         raise
     except Exception as error:
+        if ran_out(error):
+            raise UsageError(f"{call} on images of shape {task.shape} does not fit into memory") from error
         raise UsageError(
             f"{call} could not be built for images of shape {task.shape}: {type(error).__name__}: {error}"
         ) from error
@@ -31,7 +36,27 @@ def build(entry: Entry, call: Call, task: Task) -> Recipe:
         raise UsageError(
             f"{call} returned {type(recipe).__name__}; a defense returns a robench.Recipe(model, schedule, objective)"
         )
+    if recipe.selection is not None:
+        ATTACKS.find(recipe.selection)
     return recipe
+
+
+def _within_reason(entry: Entry, call: Call, task: Task) -> Any:
+    """What a defense's function returns; a large model is measured first, so that no slip of a key fills the memory."""
+    state = torch.get_rng_state()
+    try:
+        with stopped_if_large():
+            return entry.function(task, **call.options)
+    except Large:
+        with weightless():
+            try:
+                count = sum(p.numel() for p in entry.function(task, **call.options).model.parameters())
+            except Exception:  # it reads numbers of its weights, and cannot be measured
+                count = 0
+    if count > MOST:
+        raise UsageError(f"{call} has {count:,} parameters on these images; {MOST:,} are the most that is built")
+    torch.set_rng_state(state)
+    return entry.function(task, **call.options)
 
 
 def recipe_of(model: str | Call, task: Task) -> Recipe:

@@ -24,7 +24,7 @@ from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import DatasetCard
 from robench.entries.entry import Entry
 from robench.entries.registry import DEFENSES
-from robench.errors import DataError, ModelError, UsageError
+from robench.errors import DataError, ModelError
 from robench.files import atomic_path
 from robench.hashing import ENGINE, digest, file_digest
 from robench.leases import lease
@@ -66,6 +66,7 @@ class Trained:
         seconds: that the training took (0 where there was none).
         outputs: of the model, that are the data set's classes.
         stochastic: it is declared random, and the mean of its draws is what counts.
+        note: what its recipe says of the model.
     """
 
     call: Call
@@ -75,6 +76,7 @@ class Trained:
     seconds: float
     outputs: Outputs
     stochastic: bool = False
+    note: str = ""
 
     def attacked(self, device: torch.device) -> nn.Module:
         """The frozen model as an attack follows it, with the outputs that are the data set's classes."""
@@ -112,15 +114,16 @@ class Checkpoint:
 
     @classmethod
     def _of(cls, entry: Entry, call: Call, splits: Splits, card: DatasetCard, cache: Path) -> Checkpoint:
-        if int(call.options.get("seed", 0)) < 0:
-            raise UsageError(f"{entry.shown(call)}: a seed is a whole number of at least 0")
         task = task_of(splits, card)
+        told: list[Json] = [list(task.shape), task.classes, task.epochs, task.crop, task.flip]
         identity: dict[str, Json] = {
             "defense": DEFENSES.identity(call, entry),
             "data": splits.train.fingerprint if len(splits.train) else "",
-            "task": [list(task.shape), task.classes, task.epochs, task.crop, task.flip],
+            "task": told,
             "engine": ENGINE,
         }
+        if not len(splits.train):  # what is normalised with follows from the test images then
+            told += [list(task.mean), list(task.std)]
         sources = {name: cls.of(call.options[name], splits, card, cache) for name in entry.sources}
         return cls(call, entry, task, splits, identity, cache / "weights" / f"{entry.name}-{digest(identity)}", sources)
 
@@ -203,9 +206,8 @@ class Checkpoint:
         recipe.model.load_state_dict(load_file(weights))
         log = self.folder / "log.jsonl"
         lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
-        return Trained(
-            self.call, recipe.model.eval(), facts.sha256[:16], lines, facts.seconds, self.outputs, self.stochastic
-        )
+        model, sha, note = recipe.model.eval(), facts.sha256[:16], recipe.note
+        return Trained(self.call, model, sha, lines, facts.seconds, self.outputs, self.stochastic, note)
 
     def obtain(
         self,

@@ -258,6 +258,7 @@ class Recipe:
     Attributes:
         selection: an attack; the weights of the epoch whose validation accuracy under it is highest are kept (robust
             overfitting: Rice, Wong & Kolter, 2020). None: those of the last epoch.
+        note: what a run says of the model beside its name.
 
     Example:
         >>> recipe = Recipe(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), Schedule(steps=400, lr=3e-3))
@@ -269,6 +270,7 @@ class Recipe:
     schedule: Schedule
     objective: Objective = field(default_factory=Objective)
     selection: Call | None = None
+    note: str = ""
 
     @property
     def learns(self) -> bool:

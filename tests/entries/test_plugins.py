@@ -54,6 +54,6 @@ def test_an_entry_that_has_a_built_in_name_or_is_of_another_kind_is_said(
     points = "[robench.attacks]\nfgsm = plugged:fgsm\n[robench.defenses]\nstill = plugged:still\n"
     installed(tmp_path / "site", monkeypatch, points, MODULE + MODULE.replace("def still", "def fgsm"))
     with pytest.raises(UsageError, match=r"two attacks are named 'fgsm', in fgsm.py and in plugged:fgsm"):
-        _ = Registry("attack", AttackCard, AttackEntry).entries
+        _ = Registry("attack", AttackCard, AttackEntry)["fgsm"]
     with pytest.raises(UsageError, match="'still' from plugged:still is not a defense"):
-        _ = Registry("defense", DefenseCard, Entry).entries
+        _ = Registry("defense", DefenseCard, Entry)["still"]
