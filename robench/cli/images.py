@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from robench.cli.app import app, clean_exit
+from robench.cli.app import app, clean_exit, example
 from robench.cli.options import StoreOption
 
 Which = Annotated[str | None, typer.Option(help="Of which cell: a name, or a call as the table has it.")]
 
 
-@app.command(epilog='robench images --attack "pgd_linf(eps=0.1)" --out submission.pt')
+@app.command(epilog=example('robench images --attack "pgd_linf(eps=0.1)" --out submission.pt'))
 def images(
     out: Annotated[
         Path,

@@ -211,7 +211,7 @@ def _model(card: ModelCard) -> dict[str, str]:
 
 def _classes(group: Group) -> str:
     """Which class is which; of many the first few."""
-    names = group.units[0].unit.facts.class_names
+    names = group.units[0].unit.facts.class_names if group.units else []
     shown = [f"{label} {name}" for label, name in enumerate(names[:CLASSES]) if name != str(label)]
     more = f", and {len(names) - CLASSES:,} more" if len(names) > CLASSES else ""
     return f"Classes: {', '.join(shown)}{more}." if shown else ""

@@ -201,6 +201,7 @@ def test_of_many_classes_the_first_few_are_said(tmp_path: Path) -> None:
 
 
 def test_a_damaged_copy_of_labels_or_ids_is_decoded_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", logger="robench")
     root, places = pictures(tmp_path / "pics", ["ape", "dog"], count=3), Places.of(cache=tmp_path / "cache")
     name = f"folder(path={str(root)!r}, size=9)"
     before = load_data(name, places).splits.test

@@ -55,8 +55,8 @@ def test_memory_for_less_than_an_image_is_one_message() -> None:
 def test_attacks_in_half_precision_are_judged_in_full_and_named() -> None:
     result, _ = small_run(attack=PGD, precision="bfloat16")
     full, _ = small_run(attack=PGD)
-    assert "precision='bfloat16'" in result.table()
-    assert "precision" not in full.table()
+    assert "pgd_linf(steps=5) · bfloat16" in result.table()
+    assert "bfloat16" not in full.table()
     rates = [one.summary()[0]["asr"]["value"] for one in (result, full)]
     assert rates[0] == pytest.approx(rates[1], abs=0.1)
     half, whole = (one.records.set_index("image")["l2"].sort_index() for one in (result, full))

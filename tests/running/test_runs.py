@@ -86,7 +86,7 @@ def test_a_cell_that_is_run_again_says_which_part_changed(tmp_path: Path) -> Non
     assert not any("run again" in line for line in said)
     mine.write_text(source.replace("inputs + eps", "inputs - eps"))
     _, said = small_run(attack=f"{mine}(eps=0.1)")
-    assert any("attack changed" in line for line in said)
+    assert any("run again: the code of the attack (mine.py) changed" in line for line in said)
 
 
 def test_a_plan_names_what_is_stored_and_what_is_missing() -> None:

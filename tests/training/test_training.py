@@ -124,9 +124,9 @@ def test_what_cannot_be_trained_is_said_in_one_message() -> None:
     Path("own.py").write_text(OWN)
     with pytest.raises(ModelError, match=r"narrow returned \(1, 5\), but logits of shape \(1, 10\)"):
         small_run(defense="distill(teacher='./own.py::narrow')")
-    with pytest.raises(ModelError, match="the training failed at step 0 of 3: KeyError: 'no such thing'"):
+    with pytest.raises(ModelError, match="the training failed at step 0 of 5: KeyError: 'no such thing'"):
         small_run(defense="./own.py::broken")
-    with pytest.raises(ModelError, match="the training loss became inf at step 0 of 3; try a smaller lr"):
+    with pytest.raises(ModelError, match="the training loss became inf at step 0 of 5; try a smaller lr"):
         small_run(defense="./own.py::broken(value=1e39)")
 
 
