@@ -9,6 +9,7 @@ from robench import (
     Above0,
     BoxVariable,
     Classifier,
+    Nearest,
     NotNegative,
     Positive,
     RowAdam,
@@ -18,7 +19,6 @@ from robench import (
     linear_distance,
     one_a_row,
     picked,
-    rowwise,
     to_box,
     weight_scale,
 )
@@ -65,14 +65,13 @@ def cw_l2(
         lr: of Adam; None: for each image such that a first step is FIRST_STEP of the way to the boundary, as the slope at
             the image has it. One rate for all (the authors' is 0.01) takes images near the boundary far beyond it.
         initial_c: for logits whose spread is 10; where theirs is another, in inverse proportion to it.
-        confidence: κ, the logit margin that is wanted.
+        confidence: κ, the logit margin that is wanted; where no image has it, the nearest that fools the model is given.
         abort_early: give a value of c up when the loss has not fallen in a tenth of the steps, at least 10 (per image).
         variable: the change of variable that keeps pixels in [0, 1]; "tanh" is the authors'.
 
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
-    wanted = confidence + model.stop_margin(inputs)
     if lr is None:  # a step of Adam moves every pixel by up to half the rate
         first = FIRST_STEP * linear_distance(model, inputs, labels, targets)
         rates = (2 * first / inputs[0].numel() ** 0.5).clamp(1e-4, 0.1)
@@ -80,14 +79,14 @@ def cw_l2(
         rates = one_a_row(inputs, lr)
     origin = from_box(inputs, variable)
     reference = to_box(origin, variable)
-    best = inputs.clone()
-    best_distance = one_a_row(inputs, torch.inf)
-    low, high = torch.zeros_like(best_distance), torch.full_like(best_distance, torch.inf)
+    nearest, enough = Nearest(inputs), model.stop_margin(inputs)
+    wanted = confidence + enough
+    low, high = one_a_row(inputs, 0.0), one_a_row(inputs, torch.inf)
     c = initial_c * weight_scale(model.spread(inputs))
     for search in range(search_steps):
         if search_steps >= 10 and search == search_steps - 1:
             c = torch.where(high.isfinite(), high, c)  # the authors end a long search with the last c that worked
-        succeeded = torch.zeros_like(best_distance, dtype=torch.bool)
+        succeeded = torch.zeros_like(low, dtype=torch.bool)
         rows = torch.arange(len(inputs), device=inputs.device)
         point, adam, before = origin.clone(), RowAdam(origin, 1.0), torch.full_like(c, torch.inf)
         for step in range(steps):
@@ -99,9 +98,7 @@ def cw_l2(
             gradient = model.gradient(point, loss)
             with torch.no_grad():
                 success = found > wanted[rows]
-                better = success & (distance < best_distance[rows])
-                best[rows[better]] = adversarial[better].detach()
-                best_distance[rows[better]] = distance[better]
+                nearest.offer(rows, adversarial.detach(), distance, found > enough[rows], success)
                 succeeded[rows[success]] = True
                 point = point.detach() - adam.step(gradient, rates[rows])
                 if abort_early and step % max(10, steps // 10) == 0:
@@ -115,5 +112,4 @@ def cw_l2(
         high = torch.where(succeeded, torch.minimum(high, c), high)
         low = torch.where(succeeded, low, torch.maximum(low, c))
         c = torch.where(high.isfinite(), (low + high) / 2, 10 * c)
-    found_any = best_distance.isfinite()
-    return torch.where(rowwise(found_any, inputs), best, inputs)
+    return nearest.images

@@ -10,13 +10,13 @@ from torch import Tensor
 from robench import (
     Above0,
     Classifier,
+    Nearest,
     NotNegative,
     Positive,
     attack,
     goal_margin,
     one_a_row,
     picked,
-    rowwise,
     weight_scale,
 )
 
@@ -63,21 +63,20 @@ def ead(
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
-    wanted = confidence + model.stop_margin(inputs)
-    best, best_size = inputs.clone(), one_a_row(inputs, torch.inf)
-    low, high = torch.zeros_like(best_size), torch.full_like(best_size, torch.inf)
+    nearest, enough = Nearest(inputs), model.stop_margin(inputs)
+    wanted = confidence + enough
+    low, high = one_a_row(inputs, 0.0), one_a_row(inputs, torch.inf)
     c = initial_c * weight_scale(model.spread(inputs))
 
     def keep(points: Tensor, margins: Tensor, rows: Tensor, succeeded: Tensor) -> None:
         delta = (points - inputs[rows]).flatten(1)
         size = delta.abs().sum(1) if decision == "l1" else delta.square().sum(1) + beta * delta.abs().sum(1)
         success = margins > wanted[rows]
-        better = success & (size < best_size[rows])
-        best[rows[better]], best_size[rows[better]] = points[better], size[better]
+        nearest.offer(rows, points, size, margins > enough[rows], success)
         succeeded[rows[success]] = True
 
     for _ in range(search_steps):
-        succeeded = torch.zeros_like(best_size, dtype=torch.bool)
+        succeeded = torch.zeros_like(low, dtype=torch.bool)
         rows = torch.arange(len(inputs), device=inputs.device)
         point, ahead, before = inputs.clone(), inputs.clone(), torch.full_like(c, torch.inf)
         for step in range(steps):
@@ -102,7 +101,7 @@ def ead(
         high = torch.where(succeeded, torch.minimum(high, c), high)
         low = torch.where(succeeded, low, torch.maximum(low, c))
         c = torch.where(high.isfinite(), (low + high) / 2, 10 * c)
-    return torch.where(rowwise(best_size.isfinite(), inputs), best, inputs)
+    return nearest.images
 
 
 def _shrunk(points: Tensor, inputs: Tensor, beta: float) -> Tensor:

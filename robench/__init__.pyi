@@ -61,6 +61,7 @@ from robench.attacking.patches import patch_mask as patch_mask
 from robench.attacking.corruptions import CORRUPTIONS as CORRUPTIONS
 from robench.attacking.corruptions import CorruptionName as CorruptionName
 from robench.attacking.carlini import BoxVariable as BoxVariable
+from robench.attacking.carlini import Nearest as Nearest
 from robench.attacking.carlini import RowAdam as RowAdam
 from robench.attacking.carlini import from_box as from_box
 from robench.attacking.carlini import to_box as to_box

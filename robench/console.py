@@ -72,7 +72,7 @@ class _LineWork:
 
     def update(self, done: int, total: int) -> None:
         if self._done == self._first == 0 and done > 1:
-            self._first = done - 1  # a resumed training begins later
+            self._first, self._started = done - 1, time.monotonic()  # a resumed training begins later
         self._done, self._total = done, total
         self._print_in_time()
 
@@ -141,6 +141,8 @@ class _BarWork:
         if self._id is None:
             self._progress.start()
             self._id = self._progress.add_task(self._label, total=total, completed=self._done, rate="")
+            if self._first == 0 and done > 1:
+                self._first, self._started = done - 1, time.monotonic()
         self._done = done
         rate = (done - self._first) / max(1e-9, time.monotonic() - self._started)
         self._progress.update(self._id, total=total, completed=done, rate=f"{rate:.1f} {self._unit}s/s")

@@ -6,18 +6,41 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from robench.errors import UsageError
+
+
+def home(path: str | Path, what: str) -> Path:
+    """A path with `~` resolved.
+
+    Args:
+        what: how the path is named in a message.
+
+    Raises:
+        UsageError: there is no user of that name, or no home folder.
+
+    Example:
+        >>> home("photos", "the data folder")
+        PosixPath('photos')
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        first = Path(path).parts[0]
+        why = f"there is no user {first[1:]!r}" if len(first) > 1 else "there is no home folder; set HOME"
+        raise UsageError(f"{what} is {str(path)[:100]!r}, but {why}") from error
+
 
 def default_cache() -> Path:
     """`ROBENCH_CACHE`, else `robench` in the user's cache folder."""
     if chosen := os.environ.get("ROBENCH_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "robench"
+        return home(chosen, "ROBENCH_CACHE")
+    return home(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "the cache's folder") / "robench"
 
 
 def default_data() -> Path | None:
     """`ROBENCH_DATA`, if it is set."""
     chosen = os.environ.get("ROBENCH_DATA")
-    return Path(chosen).expanduser() if chosen else None
+    return home(chosen, "ROBENCH_DATA") if chosen else None
 
 
 @dataclass(frozen=True)
@@ -46,7 +69,7 @@ class Places:
     ) -> Places:
         """The default places, where nothing else is said."""
         return cls(
-            Path(data).expanduser() if data else default_data(),
-            Path(cache).expanduser() if cache else default_cache(),
-            Path(store).expanduser(),
+            home(data, "the data folder") if data else default_data(),
+            home(cache, "the cache folder") if cache else default_cache(),
+            home(store, "the store"),
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torch and timm warn about each other's deprecations when they are imported

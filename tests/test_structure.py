@@ -15,7 +15,8 @@ from robench.entries.modules import built_in_folder
 
 PACKAGE = Path(robench.__file__).parent
 FLOORS = [
-    {"places", "console", "hashing", "errors"},
+    {"console", "hashing", "errors"},
+    {"places"},
     {"files", "leases", "attacking", "models"},
     {"entries"},
     {"records", "data"},

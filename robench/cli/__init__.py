@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 
@@ -16,6 +17,9 @@ __all__ = ["app", "images", "main", "reporting", "running", "showing", "store"]
 
 def main() -> None:
     """Entry point of the `robench` command."""
+    # Threads of torch that wait for each other by spinning take a core from whoever else works on the machine, and then
+    # wait forty times as long. It is read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     output = make_steady()
     heed_signals()
     # torch and timm warn about each other's deprecations; a user of robench can do nothing about them.

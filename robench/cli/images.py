@@ -10,6 +10,7 @@ import typer
 
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import StoreOption
+from robench.places import home
 
 Which = Annotated[str | None, typer.Option(help="Of which cell: a name, or a call as the table has it.")]
 
@@ -31,9 +32,9 @@ def images(
     with clean_exit():
         from robench.reporting.pages import stored
 
-        result, notes = stored(store.expanduser())
+        result, notes = stored(home(store, "the store"))
         found = result.images(defense=defense, attack=attack, dataset=dataset)
-        path = found.write(out.expanduser())
+        path = found.write(home(out, "the file to write"))
         if path.suffix != ".npz" and len(found.images) < found.of:
             notes.append(
                 f"{len(found.images):,} of the {found.of:,} images of the test set; {path.suffix} files do not say which: .npz does"

@@ -12,6 +12,7 @@ import typer
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import StoreOption
 from robench.console import colored
+from robench.places import home
 
 
 class Format(StrEnum):
@@ -40,11 +41,11 @@ def report(
     with clean_exit():
         from robench.reporting.pages import render, stored, write_report
 
-        root = store.expanduser()
+        root = home(store, "the store")
         result, notes = stored(root, dataset or [], everything=everything)
         if form in (Format.csv, Format.latex):  # which have no place for them
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if out is None and form is not Format.html:
             print(render(result, form.value, notes, color=form is Format.text and colored(sys.stdout)))
             return
-        print(write_report(result, out or root / "report.html", form.value, notes))
+        print(write_report(result, home(out, "the file to write") if out else root / "report.html", form.value, notes))

@@ -33,7 +33,8 @@ def list_entries(
         chosen = {name: registry for name, registry in REGISTRIES.items() if kind is None or name == kind.value}
         found = {name: [entry_facts(registry[e]) for e in registry] for name, registry in chosen.items()}
         if as_json:
-            print(json.dumps(found, indent=1))
+            broken = {name: registry.broken for name, registry in chosen.items() if registry.broken}
+            print(json.dumps({**found, "broken": broken} if broken else found, indent=1))
             return
         print("\n".join(listing(found)))
 

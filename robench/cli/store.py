@@ -12,6 +12,7 @@ import typer
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import JsonOption, StoreOption
 from robench.errors import UsageError
+from robench.places import home
 
 if TYPE_CHECKING:
     from robench.reporting.holdings import Holding
@@ -29,16 +30,17 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where
 
 @store_app.command(epilog=example("robench store ls --store results"))
 def ls(store: StoreOption = Path("results"), as_json: JsonOption = False) -> None:
-    """List the units: what was asked for, rows, bytes, the day, and which are older, damaged or frozen."""
+    """List the units: what was asked for, rows, bytes, the day, and which are older, damaged, frozen or refused."""
     with clean_exit():
-        found = _holdings(store.expanduser())
+        found = _holdings(home(store, "the store"))
         if as_json:
             print(json.dumps([holding._asdict() for holding in found], indent=1))
             return
         for holding in found:
             print(_line(holding))
         total = sum(holding.bytes for holding in found)
-        print(f"{len(found)} units, {sum(holding.rows for holding in found):,} rows, {total / 1e6:,.1f} MB")
+        units = sum(holding.state != "refused" for holding in found)
+        print(f"{units} units, {sum(holding.rows for holding in found):,} rows, {total / 1e6:,.1f} MB")
 
 
 @store_app.command(epilog=example('robench store rm "vit-pgd_linf-*"'))
@@ -53,7 +55,7 @@ def rm(
     with clean_exit():
         from robench.reporting.holdings import named
 
-        root = store.expanduser()
+        root = home(store, "the store")
         _clear(root, named(_holdings(root), names), [], yes)
 
 
@@ -63,7 +65,7 @@ def gc(store: StoreOption = Path("results"), yes: YesOption = False) -> None:
     with clean_exit():
         from robench.reporting.holdings import leftovers
 
-        root = store.expanduser()
+        root = home(store, "the store")
         chosen = [holding for holding in _holdings(root) if holding.state in ("older", "damaged")]
         _clear(root, chosen, leftovers(root, [h for h in chosen if not h.frozen]), yes)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robench.data.checking import checked_images, checked_labels, refuse_labels
+from robench.entries.calls import plain_value
 from robench.errors import DataError, UsageError
 from robench.hashing import pixel_ids
 
@@ -129,6 +130,7 @@ class Split:
         In each turn the classes follow each other by their images' ids, so that n below their number takes some of them
         by chance and not the first ones.
         """
+        n = plain_value(n)
         if n is not None and not (isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= len(self)):
             raise UsageError(
                 f"n={n!r} was asked for, but the {self.name} split has {len(self)} images; n may be 1 to {len(self)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from robench.entries.calls import Call
+from robench.entries.calls import Call, written
 from robench.entries.cards import check_units
 from robench.entries.kinds import TargetRule
 from robench.entries.options import Option, checked, options_of, whole_seed
@@ -86,6 +86,8 @@ class Entry:
         if not isinstance(value, Call) or isinstance(value, _Held):
             return value
         entry, call = self.nested(option.kind, value)
+        if isinstance(entry, AttackEntry) and option.passes is not None:
+            self._check_part(entry, call)
         given = entry._expanded(call.options)
         resolved = entry.resolve(given, partial=isinstance(entry, AttackEntry))
         told = {n: v for n, v in resolved.items() if not entry.default(n, v)}
@@ -93,6 +95,20 @@ class Entry:
             return Call(call.name, {n: v for n, v in resolved.items() if n in given or n in told})
         outer |= {n: resolved[n] for n in option.passes.names if n in given and n in resolved}
         return Call(call.name, {n: v for n, v in told.items() if n not in option.passes.names})
+
+    def _check_part(self, part: Entry, call: Call) -> None:
+        """Raises UsageError for a nested attack that this one cannot run as it is written."""
+        if part.sources:
+            raise UsageError(
+                f"{part.name} given to {self.name}: it attacks another model, which {self.name} does not train; "
+                f"leave it out, or run it as an attack of its own"
+            )
+        for name in ("eps", "enough", "targets"):
+            if name in call.options and name in part.options:
+                raise UsageError(
+                    f"{name}={written(call.options[name])} given to {part.name} within {self.name}, which gives {name} "
+                    f"itself; leave it out there" + (f" and give it to {self.name}" if name in self.options else "")
+                )
 
     def default(self, name: str, value: Any) -> bool:
         """Whether a resolved value of an option is what it would be if it were not given."""

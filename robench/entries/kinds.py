@@ -90,7 +90,7 @@ Radius = Annotated[float, Bounds(0, MILLION)]
 Wrapped = Annotated[Call, Passes()]
 """A nested defense that is built as it is written."""
 AttackCall = Annotated[Call, Nested("attacks"), Passes()]
-"""A nested attack, of which the entry around it gives the radius and the targets, if any."""
+"""A nested attack without sources, to which the entry around it gives the radius and the targets, if any."""
 FilePath = Annotated[str, Nested("file")]
 """A file or folder whose contents are part of what an entry depends on."""
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any
 
 from robench.entries.calls import check_text, shortened
 from robench.errors import UsageError
+from robench.places import home
 
 
 def check_writable(name: str, value: Any, entry: str, *, is_path: bool) -> None:
@@ -22,20 +23,6 @@ def check_writable(name: str, value: Any, entry: str, *, is_path: bool) -> None:
             check_text(item, f"{name} given to {entry}")
             if is_path:
                 home(item, f"{name} given to {entry}")
-
-
-def home(path: str, what: str) -> Path:
-    """A path with `~` resolved.
-
-    Raises:
-        UsageError: there is no user of that name.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise UsageError(
-            f"{what} is {shortened(path)}, but there is no user {path.split('/')[0][1:]!r} whose folder that could be"
-        ) from error
 
 
 def file_to_read(path: str, kind: str) -> Path:

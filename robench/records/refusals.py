@@ -80,7 +80,7 @@ def refusal_name(defense: Call, dataset: Call, attack: Call | None, data: str, s
 
 def refuse(store: Path, refusal: Refusal) -> None:
     """Keep why a row or a cell has no numbers, for the reports."""
-    refusal.write(_path(store, refusal.name))
+    refusal.write(refused_path(store, refusal.name))
 
 
 def accept(store: Path, name: str) -> None:
@@ -89,7 +89,7 @@ def accept(store: Path, name: str) -> None:
     Raises:
         StoreError: the store cannot be written.
     """
-    path = _path(store, name)
+    path = refused_path(store, name)
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -111,5 +111,6 @@ def refusals(store: Path, tell: Callable[[str], None] = lambda _: None) -> list[
     return sorted(found, key=lambda refusal: refusal.created)
 
 
-def _path(store: Path, name: str) -> Path:
+def refused_path(store: Path, name: str) -> Path:
+    """The file of a refusal of this name."""
     return store / "refused" / f"{name}.json"

@@ -11,22 +11,23 @@ from typing import Literal, NamedTuple
 
 from robench.errors import StoreError, UsageError, did_you_mean
 from robench.leases import held
+from robench.records.refusals import accept, refusals, refused_path
 from robench.records.store import Measured, Store, Tell
 from robench.reporting.escaping import one_line
 from robench.reporting.groups import newest
 
 
 class Holding(NamedTuple):
-    """A unit as `robench store ls` prints it.
+    """A unit as `robench store ls` prints it, or the note that one could not be measured.
 
     Attributes:
-        name: of its folder.
-        state: "current"; "older": code has changed since; "damaged": its manifest cannot be read.
+        name: of its folder, or of its file.
+        state: "current"; "older": code has changed since; "damaged": its manifest cannot be read; "refused".
         frozen: a frozen board names it.
     """
 
     name: str
-    state: Literal["current", "older", "damaged"]
+    state: Literal["current", "older", "damaged", "refused"]
     frozen: bool
     defense: str
     attack: str
@@ -43,7 +44,7 @@ def holdings(root: Path, tell: Tell = lambda _: None) -> list[Holding]:
         StoreError: the store is of another version, or a board cannot be read.
         UsageError: there is no store.
     """
-    if not (root / "records").is_dir():
+    if not any((root / name).is_dir() for name in ("records", "refused")):
         raise UsageError(f"there is no store {str(root)!r} (it has no records/); name its folder with --store")
     store = Store(root)
     frozen = store.frozen()
@@ -60,13 +61,27 @@ def holdings(root: Path, tell: Tell = lambda _: None) -> list[Holding]:
             one_line(str(one.unit.spec.dataset)),
             len(one.records),
             _size(one.unit.folder),
-            datetime.fromtimestamp(one.unit.facts.created, UTC).date().isoformat(),
+            _day(one.unit.facts.created),
         )
         for one in measured
     ]
     known = {unit.folder for unit in units}
     lost = [path for path in sorted((root / "records").glob("*")) if path.is_dir() and path not in known]
-    return found + [Holding(p.name, "damaged", p.name[-16:] in frozen, "", "", "", 0, _size(p), "") for p in lost]
+    found += [Holding(p.name, "damaged", p.name[-16:] in frozen, "", "", "", 0, _size(p), "") for p in lost]
+    return found + [
+        Holding(
+            f"refused-{one.name}",
+            "refused",
+            False,
+            one_line(str(one.defense)),
+            one_line(str(one.attack or "any attack")),
+            one_line(str(one.dataset)),
+            0,
+            refused_path(root, one.name).stat().st_size,
+            _day(one.created),
+        )
+        for one in refusals(root, tell)
+    ]
 
 
 def named(found: Sequence[Holding], patterns: Sequence[str]) -> list[Holding]:
@@ -83,11 +98,13 @@ def named(found: Sequence[Holding], patterns: Sequence[str]) -> list[Holding]:
 
 
 def discard(root: Path, holding: Holding) -> None:
-    """Remove a unit's folder, unless a frozen board names it or a process works on it.
+    """Remove a unit's folder, or the note of a refusal, unless a frozen board names it or a process works on it.
 
     Raises:
         StoreError: it cannot be removed.
     """
+    if holding.state == "refused":
+        return accept(root, holding.name.removeprefix("refused-"))
     folder = root / "records" / holding.name
     if folder.name[-16:] in Store(root).frozen():
         raise StoreError(f"{folder.name} is named by a frozen board in {root / 'boards'}; it stays")
@@ -100,7 +117,7 @@ def discard(root: Path, holding: Holding) -> None:
 
 
 def leftovers(root: Path, going: Sequence[Holding] = ()) -> list[Path]:
-    """Files that belong to no unit: model cards, what runs set aside as damaged, what killed writers left.
+    """Files that belong to no unit: model cards, damaged refusals, what runs set aside as damaged, what killed writers left.
 
     Args:
         going: units that are about to be removed. A card stays while the manifest of any unit is damaged: it may be its.
@@ -110,6 +127,8 @@ def leftovers(root: Path, going: Sequence[Holding] = ()) -> list[Path]:
     cards = store.cards().items() if not notes else ()
     found = [root / "models" / f"{name}.json" for name, _ in cards if name not in models]
     found += [path for path in root.glob("damaged/*/*") if path.is_file()]
+    read = {one.name for one in refusals(root)}
+    found += [path for path in root.glob("refused/*.json") if path.stem not in read]
     return found + [path for path in root.glob("records/*/.*.part") if not held(path.parent / "lease")]
 
 
@@ -124,6 +143,10 @@ def sweep(paths: Sequence[Path]) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"cannot remove {path}: {error.strerror or error}") from error
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def _size(folder: Path) -> int:

@@ -115,7 +115,7 @@ def write_report(result: Result, path: Path, form: str, notes: Sequence[str] = (
     """Write a result to a file, whole or not at all."""
     text = render(result, form, notes)
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

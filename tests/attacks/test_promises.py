@@ -86,6 +86,24 @@ def test_what_reached_the_goal_inside_the_ball_is_never_lost(name: str, subject:
         assert bool((size[seen] <= smallest[seen] * (1 + 1e-4) + 1e-6).all())
 
 
+@pytest.mark.parametrize("name", ["cw_l2", "ead"])
+def test_a_margin_that_no_image_has_does_not_lose_those_that_fool(
+    name: str, subject: Subject, attackable: Images
+) -> None:
+    inputs, labels, ids = (part[:8] for part in attackable)
+    with torch.no_grad():
+        scale = spread(subject.module(inputs))
+    model = Watching(subject.module, 10, ids, spread=scale)
+    model.log = []
+    found = ATTACKS[name].function(model, inputs, labels, **options(name, 0.0) | {"confidence": 1e3})
+    seen = torch.zeros(8, dtype=torch.bool)
+    for places, _, logits in model.log:
+        seen[places[model.reached(logits, labels[places], None, places)]] = True
+    assert bool(seen.any())
+    with torch.no_grad():
+        assert bool(model.reached(subject.module(found), labels, None)[seen].all())
+
+
 @pytest.mark.parametrize(("preset", "level"), [("quick", 1), ("quick", 2), ("quick", 4), ("quick", 8), (None, 2)])
 def test_autoattack_breaks_what_any_of_its_parts_breaks(
     preset: str | None, level: int, subject: Subject, attackable: Images

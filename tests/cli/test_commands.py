@@ -91,8 +91,9 @@ def test_the_time_left_is_told_from_what_was_really_done(
     task.advance(32)
     assert "32/256 images, 0.3/s, 700 s left" in capsys.readouterr().err
     training = console.Lines().work("train", unit="step", total=1000)
+    now[0] = 150.0  # waited for another process
     training.update(501, 1000)  # resumed at step 500
-    now[0] = 200.0
+    now[0] = 250.0
     training.update(600, 1000)
     assert "600/1000 steps, 1.0/s, 400 s left" in capsys.readouterr().err
 

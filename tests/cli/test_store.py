@@ -13,8 +13,9 @@ import pytest
 from measured import card, records, unit
 from typer.testing import CliRunner
 
-from robench import StoreError
+from robench import Call, StoreError
 from robench.cli import app
+from robench.records.refusals import Refusal, refuse
 from robench.records.store import Store, Unit
 from robench.reporting.holdings import discard, holdings
 
@@ -117,6 +118,20 @@ def test_gc_removes_no_file_without_a_word(two: tuple[Unit, Unit]) -> None:
     assert "0 units and 1 other files would be removed" in err
     assert cli("gc", "--yes")[0] == 0
     assert not path.exists()
+
+
+def test_what_was_refused_is_listed_and_can_be_removed() -> None:
+    root = Path("results")
+    for name in ("one", "two"):
+        refuse(root, Refusal(Call(name), Call("digits"), None, "f" * 16, "", 0, "float32", "it raised", 0.0))
+    first, second = sorted((root / "refused").iterdir())
+    assert f"refused-{first.stem}" in cli("ls")[1]
+    assert cli("ls")[1].splitlines()[-1].startswith("0 units, 0 rows")
+    assert cli("rm", f"refused-{first.stem}", "--yes")[0] == 0
+    assert (first.exists(), second.exists()) == (False, True)
+    second.write_text("{")
+    assert "is damaged" in cli("gc", "--yes")[2]
+    assert not second.exists()
 
 
 @pytest.mark.parametrize("units", ["1bcb216f850c5c1f", ["vit-fgsm-1bcb216f850c5c1f"]])

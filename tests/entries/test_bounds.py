@@ -118,6 +118,14 @@ def test_trainings_in_a_ball_take_no_radii_in_grey_levels_either(text: str) -> N
 @pytest.mark.parametrize(
     ("registry", "text", "said"),
     [
+        (ATTACKS, "autoattack(eps=0.1, parts=[transfer])", "attacks another model, which autoattack does not train"),
+        (
+            ATTACKS,
+            "autoattack(eps=0.1, parts=[apgd_linf(eps=0.2)])",
+            "gives eps itself; leave it out there and give it",
+        ),
+        (ATTACKS, "autoattack(eps=0.1, parts=[fab_linf(enough=0.2)])", "gives enough itself; leave it out there"),
+        (ATTACKS, "transfer(eps=0.1, attack=mim(targets='random'))", "gives targets itself"),
         (ATTACKS, "autoattack(eps=0.1, parts=['apgd_cee'])", "no attack is named 'apgd_cee'"),
         (ATTACKS, "autoattack(eps=0.1, parts=[apgd_linf(stepz=3)])", "did you mean 'steps'"),
         (ATTACKS, "transfer(eps=0.1, attack=mimm)", "did you mean 'mim'"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from robench import UsageError
+from robench.cli import app
 from robench.entries import modules, registry
 from robench.entries.cards import DefenseCard
 from robench.entries.registry import DEFENSES, Entry, Registry
@@ -52,6 +55,12 @@ def test_a_broken_plugin_leaves_the_others(broken: Registry[Any]) -> None:
     text = "\n".join(listing({"defenses": [entry_facts(broken[name]) for name in broken]}))
     assert "raising could not be loaded: RuntimeError: no licence" in text
     assert "two defenses are named" in text
+
+
+def test_a_list_for_machines_names_what_is_broken(broken: Registry[Any]) -> None:
+    found = json.loads(CliRunner().invoke(app, ["list", "defenses", "--json"]).stdout)
+    assert "extra" in [entry["name"] for entry in found["defenses"]]
+    assert "no licence" in found["broken"]["defenses"]["raising"]
 
 
 def test_a_broken_entry_says_why_when_it_is_named(broken: Registry[Any]) -> None:

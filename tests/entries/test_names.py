@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from robench import ATTACKS, DATASETS, DEFENSES, Call, UsageError, parse
+from robench.cli import app
 from robench.entries.calls import file_of
 
 OWN = (
@@ -103,6 +105,22 @@ def test_a_path_that_leads_nowhere_is_one_message(name: str, said: str) -> None:
     for way in (DEFENSES.find, lambda text: DEFENSES.find(Call(text))) if ".python" not in name else (DEFENSES.find,):
         with pytest.raises(UsageError, match=said):
             way(name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--defense", "vit", "--attack", "fgsm", "--dataset", "digits", "--store", "~nosuchuser/x"],
+        ["plan", "--defense", "vit", "--attack", "fgsm", "--dataset", "digits", "--data", "~nosuchuser"],
+        ["report", "--store", "~nosuchuser"],
+        ["images", "--store", "~nosuchuser", "--out", "x.npz"],
+        ["store", "ls", "--store", "~nosuchuser"],
+    ],
+)
+def test_the_home_of_nobody_is_one_message(words: list[str]) -> None:
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "there is no user 'nosuchuser'" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["images(path='~nosuchuser/x.npz')", "images(path='a\\0b')"])
