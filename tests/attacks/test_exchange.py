@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from robench.data.loading import Data
 from robench.entries.cards import DatasetCard
 from robench.reporting.pages import render
 from robench.running.rows import positions_of
+from robench.running.subject import Subject
 
 MINE = '''import torch
 from torch import nn
@@ -185,3 +187,30 @@ def test_a_damaged_npz_is_one_message() -> None:
         Path("x.npz").write_bytes(content)
         with pytest.raises(DataError, match=r"x\.npz"):
             robench.evaluate(net(), "images(path='x.npz')", split, classes=10)
+
+
+@pytest.mark.parametrize("attack", ["pgd_linf(eps=0.05, steps=5)", "cw_l2(targets='random', preset='quick')"])
+def test_other_libraries_count_the_same_successes(attack: str, subject: Subject) -> None:
+    """ART's and foolbox's own counts, on the images that are given out and the model that was attacked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the libraries' own, when they are imported
+        import eagerpy
+        import foolbox
+        from art.estimators.classification import PyTorchClassifier
+        from art.utils import compute_success_array
+    result, _ = small_run(attack=attack, n=40, keep_images=True)
+    found = result.images()
+    rows = result.records.set_index("image").loc[list(found.ids)]
+    module = subject.module
+    right, targeted = rows["correct"].to_numpy(bool), "targets" in attack
+    clean, images, labels = found.clean[right], found.images[right], found.labels[right]
+    targets = rows["target"].to_numpy()[right].astype(int) if targeted else labels
+    art = PyTorchClassifier(module, torch.nn.CrossEntropyLoss(), (1, 8, 8), 10, clip_values=(0, 1))
+    theirs = compute_success_array(art, clean, np.eye(10)[targets], images, targeted=targeted)
+    goal = foolbox.criteria.TargetedMisclassification if targeted else foolbox.criteria.Misclassification
+    points = eagerpy.astensor(torch.tensor(images))
+    model = foolbox.PyTorchModel(module, bounds=(0, 1), device="cpu")
+    also = goal(torch.tensor(targets))(points, model(points)).numpy()
+    ours = rows["success"].to_numpy(bool)[right]
+    assert ours.sum() > 0
+    assert (theirs == ours).all() and (also == ours).all()
