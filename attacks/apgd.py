@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from robench import (
     Classifier,
     Positive,
     Radius,
+    UsageError,
     attack,
     cross_entropy,
     dlr,
@@ -28,6 +29,13 @@ RISES = 0.75
 """A step is halved where the loss rose in fewer than this share of the steps since the last look (ρ in the paper)."""
 AT_ONCE = 128
 """Rows of a batch that a forward pass works well with: several targets of few images share one."""
+CLASSES = 9
+"""That "dlr_targeted" tries."""
+
+
+def _check(options: dict[str, Any]) -> None:
+    if options["target_classes"] != CLASSES and options["loss"] != "dlr_targeted":
+        raise UsageError(f"target_classes is of loss='dlr_targeted'; with loss={options['loss']!r} leave it out")
 
 
 @attack(
@@ -37,6 +45,7 @@ AT_ONCE = 128
     complete=True,
     monotone=True,
     presets={"quick": {"steps": 20}},
+    check=_check,
 )
 def apgd_linf(
     model: Classifier,
@@ -48,7 +57,7 @@ def apgd_linf(
     loss: LossName = "ce",
     steps: Positive = 100,
     restarts: Positive = 1,
-    target_classes: Positive = 9,
+    target_classes: Positive = CLASSES,
 ) -> Tensor:
     """Auto-PGD in the L∞ ball: no step size to choose.
 
@@ -70,6 +79,7 @@ def apgd_linf(
     complete=True,
     monotone=True,
     presets={"quick": {"steps": 20}},
+    check=_check,
 )
 def apgd_l2(
     model: Classifier,
@@ -81,7 +91,7 @@ def apgd_l2(
     loss: LossName = "ce",
     steps: Positive = 100,
     restarts: Positive = 1,
-    target_classes: Positive = 9,
+    target_classes: Positive = CLASSES,
 ) -> Tensor:
     """Auto-PGD in the L2 ball: no step size to choose.
 

@@ -31,6 +31,11 @@ from robench import (
 
 _ONE_AT_A_TIME = threading.Lock()
 """ART draws from numpy's global random state, and seeds are put there."""
+ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
+"""What ART calls the norms, for its classes that take one."""
+STRANGE = 1000.0
+"""Logits whose spread is beyond this, or below its reciprocal, are scaled for ART."""
+USUAL_SPREAD = 10.0
 FURTHER = [1e-5 * 4**k for k in range(6)]
 """Shares by which a perturbation is lengthened that ends so near to the boundary that last bits decide on which side."""
 
@@ -75,7 +80,7 @@ def art(
     Args:
         inputs: images in [0, 1], (N, C, H, W).
         name: of a class in art.attacks.evasion; further options are that class's own.
-        norm: in which it is judged and scored.
+        norm: in which it is judged and scored, given to the class if it takes one.
         eps: radius of the ball it must stay in, given to the class if it takes one; None for a minimal attack.
         targets: classes to be taken for, (N,); None to leave the label.
         together: give ART all images in one call. That is faster, but where ART draws random numbers, results then depend
@@ -83,7 +88,13 @@ def art(
     """
     kind = _class_of(name)
     accepted = inspect.signature(kind).parameters
-    offered = {"eps": eps, "targeted": targets is not None, "verbose": False, "summary_writer": False}
+    offered = {
+        "norm": ORDERS.get(norm),
+        "eps": eps,
+        "targeted": targets is not None,
+        "verbose": False,
+        "summary_writer": False,
+    }
     given = options | {option: value for option, value in offered.items() if option in accepted and value is not None}
     parts = [torch.arange(len(inputs))] if together else [torch.tensor([row]) for row in range(len(inputs))]
     found = inputs.clone()
@@ -133,7 +144,8 @@ def boundary(
 class _Asked(nn.Module):
     """The classifier as ART sees it: any number of queries about its images, in float32, counted for each.
 
-    Of a single image it remembers the nearest query that reached the goal.
+    It remembers each image's nearest query that reached the goal. Logits of a scale that no trained classifier has are
+    brought to the usual one: ART adds constants to gradients, and its losses are flat where a softmax is 0 or 1.
     """
 
     def __init__(
@@ -148,14 +160,18 @@ class _Asked(nn.Module):
         super().__init__()
         self.model, self.inputs, self.labels, self.targets = model, inputs, labels, targets
         self.norm, self.eps = norm, eps
-        self._nearest, self._size = inputs.clone(), torch.inf
+        self._nearest, self._sizes = inputs.clone(), torch.full((len(inputs),), torch.inf, dtype=torch.float64)
+        scale = float(model.spread(inputs).median())
+        self._factor = 1.0 if 1 / STRANGE < scale < STRANGE else USUAL_SPREAD / max(scale, 1e-30)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = torch.arange(len(x)) % len(self.inputs)
         logits = self.model(x.float(), rows)
-        if len(self.inputs) == 1:
-            self._remember(x.detach().to(self.inputs), self._won(x.detach().to(self.inputs), logits.detach(), rows))
-        return logits
+        points = x.detach().to(self.inputs)
+        won = self._won(points, logits.detach(), rows)
+        for start in range(0, len(points), len(self.inputs)):
+            self._remember(points[start:][: len(self.inputs)], won[start:][: len(self.inputs)])
+        return self._factor * logits
 
     def _won(self, x: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
         """Where the goal is reached inside the box and the ball, bool, (N,)."""
@@ -163,11 +179,12 @@ class _Asked(nn.Module):
         won &= ((x >= 0) & (x <= 1)).flatten(1).all(1)
         return won if self.eps is None else won & inside(x, self.inputs[rows], self.norm, self.eps)
 
-    def _remember(self, x: Tensor, won: Tensor) -> None:
-        sizes = lengths(x.double() - self.inputs.double())[self.norm].masked_fill(~won, torch.inf)
-        best = int(sizes.argmin())
-        if sizes[best] < self._size:
-            self._nearest, self._size = x[best : best + 1].clone(), float(sizes[best])
+    def _remember(self, points: Tensor, won: Tensor) -> None:
+        """Keep what is nearer than what there is; point i is compared with image i, whichever image ART meant."""
+        inputs = self.inputs[: len(points)]
+        sizes = lengths(points.double() - inputs.double())[self.norm].masked_fill(~won, torch.inf).cpu()
+        better = (sizes < self._sizes[: len(points)]).nonzero().squeeze(1)
+        self._nearest[better], self._sizes[better] = points[better], sizes[better]
 
     @torch.no_grad()
     def mended(self, found: Tensor) -> Tensor:
@@ -188,8 +205,9 @@ class _Asked(nn.Module):
             found[rows[won]] = moved[won]
             left[rows[won]] = False
         size = lengths(found.double() - self.inputs.double())[self.norm]
-        lost = (self._size < size) if self.eps is None else torch.zeros_like(left)
-        return torch.where(rowwise((left | lost) & (self._size < torch.inf), found), self._nearest, found)
+        had = self._sizes.to(size)
+        lost = (had < size) if self.eps is None else torch.zeros_like(left)
+        return torch.where(rowwise((left | lost) & had.isfinite(), found), self._nearest, found)
 
 
 def _class_of(name: str) -> type:

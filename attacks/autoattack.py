@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from robench import ATTACKS, AttackCall, Call, Classifier, Radius, attack, inside
+from robench import ATTACKS, AttackCall, Call, Classifier, Norm, Radius, UsageError, attack, goal_margin, inside
 
 
 def standard(norm: str) -> list[Call]:
@@ -29,6 +32,18 @@ def quick(norm: str) -> list[Call]:
 LINF, L2 = standard("linf"), standard("l2")
 
 
+def _check(norm: Norm) -> Callable[[dict[str, Any]], None]:
+    def check(options: dict[str, Any]) -> None:
+        for part in options["parts"]:
+            card = ATTACKS[part.name].card
+            if part.name != "art" and card.norm != norm:
+                raise UsageError(
+                    f"{part.name} given as a part: it attacks in {card.norm}, and all parts share a radius in {norm}"
+                )
+
+    return check
+
+
 @attack(
     paper="arXiv:2003.01690",
     norm="linf",
@@ -36,6 +51,7 @@ LINF, L2 = standard("linf"), standard("l2")
     complete=True,
     monotone=True,
     presets={"quick": {"parts": quick("linf")}},
+    check=_check("linf"),
 )
 def autoattack(
     model: Classifier, inputs: Tensor, labels: Tensor, *, eps: Radius, parts: list[AttackCall] = LINF
@@ -57,6 +73,7 @@ def autoattack(
     complete=True,
     monotone=True,
     presets={"quick": {"parts": quick("l2")}},
+    check=_check("l2"),
 )
 def autoattack_l2(
     model: Classifier, inputs: Tensor, labels: Tensor, *, eps: Radius, parts: list[AttackCall] = L2
@@ -77,9 +94,12 @@ def _one_after_another(
         options = entry.options_within(part, eps=eps, enough=eps)
         found = entry.function(model.of(left), inputs[left], labels[left], **options)
         with torch.no_grad():
-            hit = model.reached(model(found, left), labels[left], None, left)
-        hit &= inside(found, inputs[left], norm, eps)
-        result[left[hit]] = found[hit]
+            logits = model(found, left)
+        within = inside(found, inputs[left], norm, eps)
+        hit = model.reached(logits, labels[left], None, left) & within
+        # What only just leaves its label is kept too, and attacked again: the judge asks for less than what is safe.
+        near = (goal_margin(logits, labels[left], None) > 0) & within
+        result[left[near]] = found[near]
         left = left[~hit]
         if not len(left):
             break

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from robench import (
-    Above0,
+    Bounds,
     Classifier,
     Positive,
     Radius,
@@ -19,6 +21,9 @@ from robench import (
     runners_up,
     to_hyperplane,
 )
+
+Overshoot = Annotated[float, Bounds(1, 2)]
+"""By which a projection onto a boundary goes beyond it; below 1 it would stay on this side."""
 
 
 @attack(
@@ -38,7 +43,7 @@ def fab_linf(
     steps: Positive = 100,
     target_classes: Positive = 9,
     alpha_max: Share = 0.1,
-    eta: Above0 = 1.05,
+    eta: Overshoot = 1.05,
     beta: Share = 0.9,
     enough: Radius = 0.0,
 ) -> Tensor:
@@ -77,7 +82,7 @@ def fab_l2(
     steps: Positive = 100,
     target_classes: Positive = 9,
     alpha_max: Share = 0.1,
-    eta: Above0 = 1.05,
+    eta: Overshoot = 1.05,
     beta: Share = 0.9,
     enough: Radius = 0.0,
 ) -> Tensor:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, Radius, Share, attack, descend, l2, rowwise
+from robench import Above0, Bounds, Classifier, Positive, Radius, Share, UsageError, attack, descend, l2, rowwise
+
+
+def _check(options: dict[str, Any]) -> None:
+    if options["restarts"] > 1 and not options["random_start"]:
+        raise UsageError("restarts without random_start would all be the same run; leave one of them out")
+    if options.get("slack") and not options["until_success"]:
+        raise UsageError("slack counts steps after a success; without until_success all steps are made: leave one out")
 
 
 @attack(
@@ -18,6 +25,7 @@ from robench import Above0, Bounds, Classifier, Positive, Radius, Share, attack,
     complete=True,
     monotone=True,
     presets={"art": {"steps": 100, "step_size": 0.1, "random_start": False}, "quick": {"steps": 10}},
+    check=_check,
 )
 def pgd_linf(
     model: Classifier,
@@ -74,6 +82,7 @@ def pgd_linf(
     complete=True,
     monotone=True,
     presets={"art": {"steps": 100, "step_size": 0.1, "random_start": False}, "quick": {"steps": 10}},
+    check=_check,
 )
 def pgd_l2(
     model: Classifier,
@@ -122,6 +131,7 @@ def pgd_l2(
     complete=True,
     monotone=True,
     presets={"quick": {"steps": 10}},
+    check=_check,
 )
 def pgd_l1(
     model: Classifier,

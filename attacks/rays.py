@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from robench import Above0, Classifier, Positive, attack, picked, rowwise
+from robench import Bounds, Classifier, Positive, attack, picked, rowwise
 
 
 @attack(
@@ -23,7 +25,7 @@ def rays(
     *,
     targets: Tensor | None = None,
     queries: Positive = 10_000,
-    tolerance: Above0 = 1e-3,
+    tolerance: Annotated[float, Bounds(1e-6, 1)] = 1e-3,
     enough: float = 0.0,
 ) -> Tensor:
     """RayS: turns the signs of ever smaller blocks of a ray where that brings the boundary nearer; decisions only.

@@ -24,6 +24,7 @@ from robench import (
 
 MIM = Call("mim", {"until_success": False})
 CARLINI = Call("carlini")
+SHARE = 0.01
 Mode = Literal["pure", "oracle", "mixed"]
 
 
@@ -40,6 +41,10 @@ def _sources(options: dict[str, Any], attacked: Call) -> dict[str, Call]:
 def _check(options: dict[str, Any]) -> None:
     if options["mode"] == "pure" and options["rounds"]:
         raise UsageError("transfer(mode='pure') asks the target nothing, so that it has no rounds; leave rounds out")
+    if options["share"] != SHARE and options["mode"] != "mixed":
+        raise UsageError(
+            f"share is of mode='mixed', which begins with some training data; with mode={options['mode']!r} leave it out"
+        )
     entry = white_box_attack(options["attack"], "transfer")
     if options["targets"] is not None and "targets" not in entry.options:
         raise UsageError(f"{entry.name} cannot be targeted; leave targets out, or take an attack that can, such as mim")
@@ -59,7 +64,7 @@ def transfer(
     eps: Radius,
     source: Source = CARLINI,  # type: ignore[assignment]
     mode: Mode = "pure",
-    share: PositiveShare = 0.01,
+    share: PositiveShare = SHARE,
     rounds: Positive | None = None,
     attack: AttackCall = MIM,
     targets: Tensor | None = None,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from robench.attacking.expectation import Expectation
-from robench.attacking.stillness import held_still, native, refuse_unmade
+from robench.attacking.stillness import Kept, held_still, native, refuse_unmade
 from robench.console import Reporter, Silent
 from robench.data.loading import load_data
 from robench.data.splits import Split
@@ -170,6 +170,7 @@ def evaluate(
     refuse_unmade(model, "the model")
     where = Settings(device=device).torch_device()
     memory, home = _Memory(), next((p.device for p in model.parameters()), where)
+    before = Kept([model])
     try:
         with one_intra_op_thread(), held_still(model):
             module = native(model.to(where), torch.float32)
@@ -191,6 +192,7 @@ def evaluate(
             )
     finally:
         model.to(home)
+        before.restore()
     return pd.concat(memory.frames, ignore_index=True)
 
 

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from robench.attacking.classifier import Classifier, checked_forward, count_classes
 from robench.attacking.draws import Draws
 from robench.attacking.losses import spread
-from robench.attacking.stillness import held_still, native, refuse_unmade, unchanged
+from robench.attacking.stillness import (
+    held_still,
+    native,
+    refuse_changed,
+    refuse_other_answers,
+    refuse_unmade,
+    unchanged,
+)
 from robench.attacking.targets import resolve_targets
 from robench.errors import ModelError, UsageError
 from robench.hashing import pixel_ids
@@ -59,7 +66,10 @@ def attack_alone(
     for module in [model, *others]:
         refuse_unmade(module, "the model")
     module = native(model, inputs.dtype)
-    with held_still(nn.ModuleList([model, *others])), unchanged([model, *others], name):
+    with (
+        held_still(nn.ModuleList([model, *others])),
+        unchanged([model, *others], name, lambda: count_classes(module, inputs, "the model")) as kept,
+    ):
         classes = count_classes(module, inputs, "the model")
         with torch.no_grad():
             logits = checked_forward(module, inputs, classes, "the model")
@@ -70,7 +80,10 @@ def attack_alone(
                 _in_range(options["targets"], classes, "targets", name)
         with torch.enable_grad():
             classifier = Classifier(module, classes, ids, seed=seed, spread=spread(logits))
-            return attack(classifier, inputs, labels, **options).detach()
+            found = attack(classifier, inputs, labels, **options).detach()
+        refuse_changed(kept, name)
+        refuse_other_answers(module, inputs, logits, name)
+        return found
 
 
 def _in_range(chosen: Tensor, classes: int, what: str, name: str) -> None:

@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from robench.attacking.losses import USUAL_SPREAD
 from robench.attacking.norms import rowwise
 
 BoxVariable = Literal["sine", "tanh"]
 """tanh is Carlini & Wagner's. It is exponentially flat at its ends, where black and white pixels lie, so that a few
 hundred steps leave them where they are; the sine is not (docs/measurements/attacks.md)."""
 
-USUAL_SPREAD = 10.0
 INSIDE = 0.999999
 """Images begin this far inside the box: at its very faces both functions have no slope."""
 

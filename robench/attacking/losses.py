@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,6 +12,13 @@ SUCCESS_SHARE = 1e-5
 """Success needs a margin above this share of the spread of the image's clean logits, so that last bits do not decide it."""
 STOP_SHARE = 1e-4
 """An attack takes its goal as reached above this share: ten times what the judge asks for in its own forward pass."""
+
+
+SURE, SATURATED = 10.0, 15.0
+"""Logits above all others together: up to where 1 - p has three digits in float32, and where its slope is 3e-7."""
+
+TINY, USUAL_SPREAD = 1e-3, 10.0
+"""Of logits: less than any trained classifier's, and that of an ordinary one."""
 
 
 def spread(logits: Tensor) -> Tensor:
@@ -58,12 +67,24 @@ def picked(values: Tensor | None, rows: Tensor) -> Tensor | None:
 def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """Cross-entropy of the label, or minus that of the target.
 
+    Where the label is more than SURE above the others together, its probability rounds to 1 in float32 and its own part of
+    the slope to 0; the loss is then computed from the difference, and beyond SATURATED it goes on along its tangent, so that
+    there is a slope everywhere. Logits whose spread is below TINY, of which a softmax makes nothing, are brought to a usual
+    one. So neither logits × 1e6 nor × 1e-6 are a refuge.
+
     Example:
         >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]), None)
         tensor([1.3863])
     """
+    size = spread(logits.detach())
+    logits = logits * torch.where(size < TINY, USUAL_SPREAD / size.clamp_min(1e-30), torch.ones_like(size))[:, None]
     if targets is None:
-        return F.cross_entropy(logits, labels, reduction="none")
+        plain = F.cross_entropy(logits, labels, reduction="none")
+        others = logits.scatter(1, labels[:, None], -torch.inf).logsumexp(1)
+        behind = others - logits.gather(1, labels[:, None]).squeeze(1)
+        near = F.softplus(behind.clamp_min(-SATURATED))
+        beyond = (behind + SATURATED).clamp_max(0) * math.exp(-SATURATED)
+        return torch.where(behind < -SURE, near + beyond, plain)
     return -F.cross_entropy(logits, targets, reduction="none")
 
 

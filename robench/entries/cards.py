@@ -102,9 +102,9 @@ def check_units(name: str, card: Card, options: dict[str, Any]) -> None:
     """Raises UsageError for a distance in L∞ that no two images have: one in grey levels, most likely."""
     if (options.get("norm") or getattr(card, "norm", None)) != "linf":
         return
-    for option in ("eps", "step_size", "enough"):
+    for option in ("eps", "step_size", "eps_step", "enough"):
         value = options.get(option)
-        if isinstance(value, float) and value > 1:
+        if isinstance(value, int | float) and value > 1:
             meant = f"; {written(value)}/255 was meant?" if value <= 255 else ""
             raise UsageError(
                 f"{option}={written(value)} given to {name}: wanted at most 1, in L∞ for pixels in [0, 1]{meant}"

@@ -30,6 +30,7 @@ class Bounds:
 
     def __str__(self) -> str:
         low = f"above {figures(self.low)}" if self.open_low else f"at least {figures(self.low)}"
+        low = f"above 0 ({low})" if self.low == SMALL else low
         return low if self.high >= MILLION else f"{low} and at most {figures(self.high)}"
 
 
@@ -66,8 +67,8 @@ class Passes:
 
 MILLION = 1_000_000
 """Of what is counted: more than any study's steps, queries or epochs, and few enough not to hang."""
-HUGE = 1e12
-"""More than any study's constant, and what float32 can still be multiplied with."""
+SMALL, HUGE = 1e-20, 1e12
+"""Less and more than any study's constant, and what float32 can still be multiplied with."""
 SEEDS = Bounds(0, 2**32 - 1)
 """Of random number generators: torch, numpy and Python take these."""
 
@@ -77,8 +78,8 @@ Depth = Annotated[int, Bounds(1, 256)]
 """How many layers a model has."""
 Width = Annotated[int, Bounds(1, 65_536)]
 """How many channels, heads or units a layer has."""
-Above0 = Annotated[float, Bounds(0, HUGE, open_low=True)]
-"""A number above 0."""
+Above0 = Annotated[float, Bounds(SMALL, HUGE)]
+"""A number above 0, and so far above that float32 can multiply it."""
 NotNegative = Annotated[float, Bounds(0, HUGE)]
 """A number of at least 0."""
 Share = Annotated[float, Bounds(0, 1)]

@@ -14,7 +14,7 @@ from torch import Tensor
 from robench.attacking.classifier import Cancelled, Classifier
 from robench.attacking.losses import spread
 from robench.attacking.patches import patch_mask
-from robench.attacking.stillness import Kept, refuse_changed
+from robench.attacking.stillness import Kept, refuse_changed, refuse_other_answers
 from robench.attacking.targets import resolve_targets
 from robench.data.splits import to_unit
 from robench.errors import AttackError, RobenchError, ran_out
@@ -77,6 +77,8 @@ def attack_shard(
         adversarial = _run(condition, model, inputs, labels[rows].to(device), goal)
         if still is not None:
             refuse_changed(still, condition.text)
+            if not model.random:
+                refuse_other_answers(subject.module, inputs, case.clean, condition.text)
         verdict = judge(
             subject.judged,
             inputs,

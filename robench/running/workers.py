@@ -97,7 +97,13 @@ def complete(
         return attacked(places), time.perf_counter() - started
 
     others = [value for value in condition.call.options.values() if isinstance(value, nn.Module)]
-    with unchanged([subject.module, *others], condition.text) as kept, ThreadPoolExecutor(workers) as pool:
+    first = subject.split.inputs(slice(0, 1)).to(subject.device)
+
+    def probe() -> None:
+        with torch.no_grad():
+            subject.module(first.clone())
+
+    with unchanged([subject.module, *others], condition.text, probe) as kept, ThreadPoolExecutor(workers) as pool:
         try:
             while len(queue) or running:
                 while len(queue) and len(running) < workers:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robench import ATTACKS, Classifier
 from robench.attacking.corruptions import CORRUPTIONS
 from robench.attacking.draws import Draws
-from robench.attacking.losses import dlr, goal_margin, margin
+from robench.attacking.losses import cross_entropy, dlr, goal_margin, margin
 from robench.attacking.norms import into_ball, length
 from robench.attacking.patches import patch_mask
 
@@ -21,6 +21,25 @@ def run(name: str, model: nn.Module, inputs: Tensor, labels: Tensor, **options: 
     classes = model(inputs[:1]).shape[1]
     adversarial: Tensor = ATTACKS[name].function(wrapped(model, len(inputs), classes), inputs, labels, **options)
     return adversarial
+
+
+@pytest.mark.parametrize(
+    ("logits", "loss", "slope"),
+    [
+        ([5.0, 0.0, -1e9], 6.7153e-3, 6.6929e-3),  # ln(1 + e^-5); 1 / (1 + e^5)
+        ([12.0, 0.0, -1e9], 6.1442e-6, 6.1442e-6),  # where 1 - p has two digits in float32
+        ([1015.0, 0.0, -1e9], -3.0559e-4, 3.0590e-7),  # e^-15 (1 - 1000), along the tangent at 15
+        ([2e-6, 0.0, -1e-6], 1.31702e-3, None),  # brought to 20/3, 0, -10/3: ln(1 + e^-6.6667 + e^-10)
+    ],
+)
+def test_cross_entropy_has_a_slope_at_any_scale(logits: list[float], loss: float, slope: float | None) -> None:
+    given = torch.tensor([logits], requires_grad=True)
+    value = cross_entropy(given, torch.tensor([0]), None)
+    (found,) = torch.autograd.grad(value.sum(), given)
+    assert value.item() == pytest.approx(loss, rel=1e-3)
+    if slope is not None:
+        assert found.tolist()[0] == pytest.approx([-slope, slope, 0.0], rel=1e-3)
+    assert found[0, 0] < 0 < found[0, 1]
 
 
 class Valley(nn.Module):

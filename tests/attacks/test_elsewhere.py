@@ -12,7 +12,7 @@ from conftest import SMALL, small_run
 from torch import Tensor, nn
 
 import robench
-from robench import DataError, ModelError, UsageError, evaluate
+from robench import ATTACKS, Classifier, DataError, ModelError, UsageError, evaluate, lengths, spread
 from robench.running.subject import Subject
 
 
@@ -85,3 +85,51 @@ def test_images_that_are_not_there_are_said(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", ids=["x"], images=np.zeros((1, 1, 8, 8)))
     with pytest.raises(UsageError, match="has none of these"):
         small_run(attack=f"images(path='{tmp_path}/other.npz')", n=10)
+
+
+@pytest.mark.parametrize("by", [1e-6, 1e6])
+def test_art_sees_logits_of_a_usual_scale(
+    by: float, subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
+    inputs, labels, ids = (part[:4] for part in attackable)
+
+    class Scaled(nn.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.factor * subject.module(images)
+            return logits
+
+    won = []
+    for module in (Scaled(1.0), Scaled(by)):
+        with torch.no_grad():
+            model = Classifier(module, 10, ids, spread=spread(module(inputs)))
+        found = ATTACKS["art"].function(model, inputs, labels, name="DeepFool", norm="l2", max_iter=20)
+        with torch.no_grad():
+            won.append(model.reached(module(found), labels, None))
+    assert won[0].any()
+    assert torch.equal(won[0], won[1])
+
+
+def test_the_nearest_queries_of_art_count_also_where_it_has_all_images_in_one_call(
+    subject: Subject, attackable: tuple[Tensor, Tensor, list[str]]
+) -> None:
+    inputs, labels, ids = (part[:3] for part in attackable)
+    smallest = torch.full((3,), torch.inf, dtype=torch.float64)
+
+    class Watched(Classifier):
+        def __call__(self, points: Tensor, rows: Tensor | None = None) -> Tensor:
+            logits = super().__call__(points, rows)
+            places = torch.arange(len(points)) if rows is None else rows
+            sizes = lengths(points.double() - inputs[places].double())["l2"]
+            sizes[~self.reached(logits.detach(), labels[places], None, places)] = torch.inf
+            smallest.scatter_reduce_(0, places, sizes.detach(), "amin")
+            return logits
+
+    model = Watched(subject.module, 10, ids)
+    found = ATTACKS["art"].function(
+        model, inputs, labels, name="HopSkipJump", norm="l2", together=True, max_iter=1, max_eval=100, init_eval=10
+    )
+    assert (lengths(found.double() - inputs.double())["l2"] <= smallest * (1 + 1e-4) + 1e-6).all()

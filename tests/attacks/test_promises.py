@@ -153,23 +153,48 @@ def test_radii_of_a_few_grey_levels_are_attacked_to_their_edge(name: str, subjec
 
 
 class Scaled(nn.Module):
-    def __init__(self, module: nn.Module, by: float) -> None:
+    def __init__(self, module: nn.Module, by: float, shift: float = 0.0) -> None:
         super().__init__()
-        self.module, self.by = module, by
+        self.module, self.by, self.shift = module, by, shift
 
     def forward(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self.module(inputs) * self.by
+        logits: Tensor = self.module(inputs) * self.by + self.shift
         return logits
 
 
+@pytest.mark.parametrize("part", ["fgsm", "pgd_linf(steps=10)", "square_linf(queries=60)"])
+def test_an_ensemble_of_one_is_as_strong_as_that_one_also_where_margins_are_rounding(
+    part: str, subject: Subject, attackable: Images
+) -> None:
+    """With 10,000 on every logit the judge's margin and the one at which attacks stop lie far apart."""
+    inputs, labels, ids = (each[:48] for each in attackable)
+    module = Scaled(subject.module, 1.0, 1e4)
+    with torch.no_grad():
+        clean = module(inputs)
+    won = []
+    for call in (f"autoattack(eps=8/255, parts=[{part}])", part.replace("(", "(eps=8/255, ") if "(" in part else part):
+        entry, given = ATTACKS.call(call)
+        resolved = entry.resolve(given.options | {"eps": 8 * GREY})
+        model = Classifier(module, 10, ids, spread=spread(clean))
+        found = entry.function(model, inputs, labels, **resolved)
+        verdict = judge(
+            module, inputs, found, labels, None, classes=10, norm="linf", eps=8 * GREY, ids=ids, attack="x", clean=clean
+        )
+        won.append(int(verdict.success.sum()))
+    assert won[0] >= won[1] > 0
+
+
 @pytest.mark.matrix(name={"fgsm", "pgd_linf", "apgd_linf", "square_linf", "cw_l2", "cw_linf", "fab_linf", "deepfool"})
+@pytest.mark.parametrize("by", [1e-6, 1e6])
 @pytest.mark.parametrize("name", [name for name in SEARCHES if name not in ("boundary", "hopskipjump")])
-def test_small_logits_are_as_easy_to_attack(name: str, subject: Subject, attackable: Images) -> None:
+def test_small_and_large_logits_are_as_easy_to_attack(
+    name: str, by: float, subject: Subject, attackable: Images
+) -> None:
     inputs, labels, ids = (part[:20] for part in attackable)
     card = ATTACKS[name].card
     found, sizes = [], []
-    for by in (1.0, 1e-6):
-        module = Scaled(subject.module, by)
+    for scale in (1.0, by):
+        module = Scaled(subject.module, scale)
         with torch.no_grad():
             clean = module(inputs)
         model = Classifier(module, 10, ids, spread=spread(clean))
@@ -181,6 +206,6 @@ def test_small_logits_are_as_easy_to_attack(name: str, subject: Subject, attacka
         found.append(verdict.success.float().mean().item())
         sizes.append(verdict.norms[card.norm][verdict.success].mean().item())
     assert found[0] > 0
-    assert found[1] >= found[0] - 0.1
+    assert found[1] >= found[0] - 0.06  # one image of 20
     if card.goal == "minimal":
         assert sizes[1] <= 1.1 * sizes[0]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import robench
 from robench import ATTACKS, AttackError, Classifier, ModelError, attack
 from robench.attacking.stillness import Kept
+from robench.running.judge import judge
 from robench.running.subject import Subject
 
 
@@ -145,8 +146,41 @@ def change_precision(net: nn.Module) -> None:
     net.double()
 
 
+def replace_a_layer(net: nn.Module) -> None:
+    net[5] = nn.Linear(144, 10)  # type: ignore[index]
+
+
+def add_a_layer(net: nn.Module) -> None:
+    net.add_module("further", nn.Linear(10, 10))
+
+
+def hook(net: nn.Module) -> None:
+    net.register_forward_hook(lambda _, __, logits: -logits)
+
+
+def replace_forward(net: nn.Module) -> None:
+    net.forward = lambda inputs: -nn.Sequential.forward(net, inputs)  # type: ignore[arg-type, method-assign, assignment]
+
+
+def change_a_number(net: nn.Module) -> None:
+    net[1].eps = 100.0  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
-    "spoil", [spoil_weights, spoil_mode, spoil_buffers, spoil_learning, replace_weights, change_precision]
+    "spoil",
+    [
+        spoil_weights,
+        spoil_mode,
+        spoil_buffers,
+        spoil_learning,
+        replace_weights,
+        change_precision,
+        replace_a_layer,
+        add_a_layer,
+        hook,
+        replace_forward,
+        change_a_number,
+    ],
 )
 @pytest.mark.parametrize("alone", [True, False])
 def test_an_attack_that_changes_the_model_is_an_error_and_the_model_is_put_back(
@@ -159,40 +193,141 @@ def test_an_attack_that_changes_the_model_is_an_error_and_the_model_is_put_back(
     def meddler(model: Classifier, inputs: Tensor, labels: Tensor) -> Tensor:
         """Changes what it attacks."""
         spoil(model._module)
-        return inputs.clone()
+        return (inputs + 0.001).clamp(0, 1)
 
-    with pytest.raises(AttackError, match=r"meddler changed the model that it attacks|meddler broke its threat model"):
+    before = copy.deepcopy(net).eval()(own.inputs(slice(None)))
+    with pytest.raises(AttackError, match="meddler changed the model that it attacks"):
         if alone:
             ATTACKS.find(meddler)[0](net, own.inputs(slice(None)), own.targets())
         else:
             robench.evaluate(net, meddler, own, classes=10)
     assert kept.changed() is None
+    assert torch.equal(net.eval()(own.inputs(slice(None))), before)
+
+
+class Counting(nn.Module):
+    """Weights in int8, and buffers that count the images it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.register_buffer("weights", torch.randint(-9, 9, (10, 64), generator=generator, dtype=torch.int8))
+        self.register_buffer("asked", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.asked += len(inputs)
+        self.seen += len(inputs)
+        return inputs.flatten(1) @ self.weights.to(inputs).T  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_model_may_count_and_its_counts_are_put_back(alone: bool) -> None:
+    net = Counting()
+    images = robench.DATASETS["digits"].function(robench.Places.of()).test.first(8)
+    if alone:
+        ATTACKS["fgsm"](net, images.inputs(slice(None)), images.targets(), eps=0.1)
+    else:
+        robench.evaluate(net, "fgsm(eps=0.1)", images, classes=10)
+    assert (int(net.asked), float(net.seen)) == (0, 0.0)  # type: ignore[arg-type]
+
+    @attack(norm="linf", goal="minimal")
+    def meddler(model: Classifier, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Turns weights round that are no floating-point numbers."""
+        model._module.weights.neg_()  # type: ignore[operator, union-attr]
+        return (inputs + 0.001).clamp(0, 1)
+
+    before = net.weights.clone()  # type: ignore[operator]
+    with pytest.raises(AttackError, match=r"meddler changed the model .* answers otherwise"):
+        if alone:
+            ATTACKS.find(meddler)[0](net, images.inputs(slice(None)), images.targets())
+        else:
+            robench.evaluate(net, meddler, images, classes=10)
+    assert torch.equal(net.weights, before)  # type: ignore[arg-type]
+
+
+def test_a_random_model_blames_no_attack_that_is_called_alone() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+    class Random(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            logits: Tensor = net(inputs)
+            return logits + torch.randn_like(logits)
+
+    inputs = torch.rand(8, 1, 8, 8)
+    assert ATTACKS["fgsm"](Random(), inputs, torch.arange(8), eps=0.1).shape == inputs.shape
+
+
+@pytest.mark.parametrize("way", ["script", "trace"])
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_models_are_attacked_too(way: str) -> None:
+    net = network()
+    own = split(net)
+    net.eval()
+    compiled = torch.jit.script(net) if way == "script" else torch.jit.trace(net, torch.rand(2, 1, 8, 8))
+    assert ATTACKS["fgsm"](compiled, own.inputs(slice(None)), own.targets(), eps=0.1).shape == (8, 1, 8, 8)
+    assert len(robench.evaluate(compiled, "fgsm(eps=0.1)", own, classes=10)) == 8
+
+
+def test_a_models_precision_is_that_of_most_of_its_numbers() -> None:
+    net = network()
+    own = split(net)
+
+    class Mixed(nn.Module):
+        """Its first parameter is of another precision than the others."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1, dtype=torch.float16))
+            self.net = net
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            logits: Tensor = self.net(inputs) * self.scale.float()
+            return logits
+
+    assert robench.evaluate(Mixed(), "fgsm(eps=0.1)", own, classes=10)["correct"].astype(bool).all()
+
+    class Constant(nn.Module):
+        """It has buffers alone, in float64."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("weights", torch.ones(10, 64, dtype=torch.float64))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            logits: Tensor = inputs.flatten(1) @ self.weights.T * torch.arange(10)  # type: ignore[operator, union-attr]
+            return logits
+
+    assert len(robench.evaluate(Constant(), "fgsm(eps=0.1)", own, classes=10)) == 8
 
 
 def test_a_success_at_an_image_that_did_not_change_names_the_attack() -> None:
     net = network()
     own = split(net)
 
-    class Forgetful(nn.Module):
-        """Answers otherwise from its seventh batch on: the judge meets another model than the clean images did."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.net, self.asked = net, 0
+    class Otherwise(nn.Module):
+        """What the judge meets in the place of the model that gave the clean logits."""
 
         def forward(self, x: Tensor) -> Tensor:
-            self.asked += len(x) == 5
-            logits: Tensor = self.net(x)
-            return -logits if self.asked > 1 else logits
+            logits: Tensor = -net.eval()(x)
+            return logits
 
-    @attack(norm="linf", goal="minimal", knowledge="none")
-    def idle(model: Classifier, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Does nothing."""
-        return inputs.clone()
-
-    part = own.select(np.arange(5))
+    inputs, ids = own.inputs(slice(None)), own.image_ids().tolist()
+    clean = net.eval()(inputs)
     with pytest.raises(AttackError, match=r"idle broke its threat model: .* although nothing of it changed"):
-        robench.evaluate(Forgetful(), idle, part, classes=10)
+        judge(
+            Otherwise(),
+            inputs,
+            inputs.clone(),
+            own.targets(),
+            None,
+            classes=10,
+            norm="linf",
+            eps=None,
+            ids=ids,
+            attack="idle",
+            clean=clean,
+        )
 
 
 def test_layers_without_weights_are_said() -> None:
