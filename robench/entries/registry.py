@@ -115,7 +115,9 @@ class Registry(Generic[E]):
         entry = entry or self[call.name]
         kinds = {option.name: option.kind for option in entry.options.values()}
         options = {name: self._plain(value, kinds.get(name)) for name, value in call.options.items()}
-        return {"name": entry.name, "options": options, "card": entry.card.judged(), "source": {**entry.source()}}
+        code, held = entry.behind()
+        identity = {"name": entry.name, "options": options, "card": entry.card.judged(), "source": {**code}}
+        return identity | ({"held": held} if held else {})
 
     def _plain(self, value: Any, kind: str | None) -> Json:
         """An option's value with the entries in it spelled out by what they depend on."""
