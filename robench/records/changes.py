@@ -14,7 +14,11 @@ PLAIN = {
     "seed": "the attack's seed",
     "precision": "the precision",
 }
-TRAINING = {"data": "the training images or their labels", "task": "what the data set says of training"}
+TRAINING = {
+    "data": "the training images or their labels",
+    "task": "what the data set says of training",
+    "initial": "the weights that the defense starts from",
+}
 
 
 def changes(before: Identity, now: Identity) -> list[str]:

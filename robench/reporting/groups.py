@@ -14,11 +14,14 @@ from functools import cached_property
 
 from robench.entries.calls import Call, Json, files_of, written
 from robench.hashing import digest
+from robench.records.manifest import without_weights
 from robench.records.refusals import Refusal
 from robench.records.store import Measured, Unit
 
-CODE = {"source", "card", "engine"}
-"""Keys of an identity that tell of code, not of what was asked for."""
+CODE = {"source", "card"}
+"""Keys of an entry's identity that tell of code, not of what was asked for."""
+AROUND = {"engine", "initial"}
+"""Keys beside it that do so too, or that tell of weights."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def newest(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]
     models = _current(
         late_first,
         lambda unit: unit.identity.model,
-        lambda unit: [unit.identity.defense, [*files_of(unit.spec.defense)]],
+        lambda unit: [without_weights(unit.identity.defense), [*files_of(unit.spec.defense)]],
         lambda unit: unit.identity.weights,
     )
     attacked: dict[str, list[Measured]] = {}
@@ -190,10 +193,16 @@ def _current(
 
 
 def without_code(value: Json) -> Json:
-    """An identity without what tells of code."""
-    if isinstance(value, dict):
-        return {name: without_code(inner) for name, inner in value.items() if name not in CODE}
-    return [without_code(item) for item in value] if isinstance(value, list) else value
+    """An identity without what tells of code. An option of whatever name stays."""
+    if isinstance(value, list):
+        return [without_code(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    options = value.get("options")
+    if isinstance(options, dict) and "source" in value:
+        plain: Json = {name: without_code(option) for name, option in options.items()}
+        return {name: inner for name, inner in value.items() if name not in CODE} | {"options": plain}
+    return {name: without_code(inner) for name, inner in value.items() if name not in AROUND}
 
 
 def _group(name: str, units: list[Measured]) -> Group:

@@ -188,3 +188,21 @@ def test_only_trainings_that_differ_in_their_seed_alone_are_averaged() -> None:
     assert averaged in titles(row(0), row(1))
     assert averaged not in titles(row(0), row(0, mu=2.0)), "a default that changed"
     assert averaged not in titles(row(0), row(1, code="other")), "code that changed"
+
+
+def test_an_option_of_whatever_name_is_no_code() -> None:
+    """`transfer(source=…)` has one that is called as the code is."""
+    for name in ("source", "card", "engine", "initial"):
+        first, second = (measured(HIT, attack=f"transfer({name}='{value}')") for value in ("vit", "ksa"))
+        assert newest([first, second]) == ([first, second], []), name
+
+
+def test_weights_that_a_file_of_the_same_code_starts_from_are_weights_not_code() -> None:
+    def row(weights: str, code: str) -> Measured:
+        one = measured(HIT, weights=weights, code=code, created=NOVEMBER_24 + DAY * len(weights))
+        object.__setattr__(one.unit.identity, "defense", {**one.unit.identity.defense, "initial": weights})  # type: ignore[dict-item]
+        return one
+
+    first, second, changed = row("a", "c0"), row("bb", "c0"), row("ccc", "c1")
+    assert newest([first, second]) == ([first, second], [])
+    assert newest([first, changed]) == ([changed], [first])
