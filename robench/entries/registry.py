@@ -18,6 +18,7 @@ from robench.entries.modules import built_in_folder, load_all, marked, run_file
 from robench.entries.writable import file_to_read
 from robench.errors import UsageError, did_you_mean
 from robench.hashing import contents_digest, digest
+from robench.places import home
 
 E = TypeVar("E", bound=Entry)
 
@@ -124,7 +125,7 @@ class Registry(Generic[E]):
         if isinstance(value, list):
             return [self._plain(item, kind) for item in value]
         if kind == "file" and isinstance(value, str):
-            return {"path": value, "contents": contents_digest(Path(value).expanduser())}
+            return {"path": value, "contents": contents_digest(home(value, "a file"))}
         if not isinstance(value, Call):
             plain: Json = value
             return plain
