@@ -111,7 +111,7 @@ def images(model: Classifier, inputs: Tensor, labels: Tensor, *, path: FilePath,
 
 
 def _read(path: str) -> Given:
-    source = Path(path).expanduser()
+    source = Path(path).expanduser() if path.startswith("~") else Path(path).absolute()
     if source.is_dir():
         return Given(source, None, None)
     if not source.is_file():

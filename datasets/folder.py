@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from robench import Places, Positive, Splits, dataset, load_folder
@@ -26,4 +25,4 @@ def folder(places: Places, *, path: str, size: Positive = 224, among: Literal["p
             of the folder's classes alone (as ImageNet-A and -R do), with "all" its other outputs compete. Which outputs
             they are is known of folders named by wnid or by number, else `classes.csv` says it (folder,index).
     """
-    return load_folder(places, Path(path).expanduser(), size, among)
+    return load_folder(places, path, size, among)

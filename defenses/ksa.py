@@ -115,7 +115,7 @@ def ksa(
 
     Args:
         k: weights of a row that may stay.
-        layers: which attention layers are pulled, counted from 1.
+        layers: which attention layers are pulled, counted from 1, in increasing order.
         mu, mu_decay: the penalty's μ, and what it is multiplied with after each outer loop.
         outer, inner: N₁ loops of N₂ minibatches each (the epochs follow from them); with inner=None they share the
             minibatches that `model` would be trained with, so that both cost the same.
@@ -123,9 +123,14 @@ def ksa(
         target: "paper" divides the K largest by their sum; "projection" is the exact projection.
         hard_top_k: also cut all but the K largest weights at inference. This is another defense than the paper's;
             attacks see through the cut, straight through to the soft weights.
-        model: the architecture and its schedule; "attention" is passed on to it.
+        model: the architecture and its schedule; "attention" is passed on to it. Around another ksa, the penalties add up,
+            and the log is of the outer one.
         seed: of the initial weights, the order of the images and their augmentation.
     """
+    if layers != "all" and list(layers) != sorted(set(layers)):
+        raise UsageError(
+            f"ksa(layers={layers}): layers are named in increasing order, each once; write layers={sorted(set(layers))}"
+        )
     recipe = recipe_of(Call(model.name, {"attention": attention, **model.options}), task)
     found = attentions(recipe.model)
     wrong = [layer for layer in layer_indices(layers, len(found)) if not 0 <= layer < len(found)]

@@ -10,7 +10,7 @@ from robench.errors import UsageError
 
 
 def home(path: str | Path, what: str) -> Path:
-    """A path with `~` resolved.
+    """A path with `~` resolved, where the text as it was given begins with it: `./~` is a file that is called so.
 
     Args:
         what: how the path is named in a message.
@@ -22,8 +22,12 @@ def home(path: str | Path, what: str) -> Path:
         >>> home("photos", "the data folder")
         PosixPath('photos')
     """
+    text = os.fspath(path)
+    if not text.startswith("~"):
+        plain = Path(text)
+        return plain.absolute() if str(plain).startswith("~") else plain  # a path has no ./ that would tell them apart
     try:
-        return Path(path).expanduser()
+        return Path(text).expanduser()
     except RuntimeError as error:
         first = Path(path).parts[0]
         why = f"there is no user {first[1:]!r}" if len(first) > 1 else "there is no home folder; set HOME"

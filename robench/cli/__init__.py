@@ -34,10 +34,6 @@ def main() -> None:
     except SystemExit as end:
         sys.stdout.flush()
         if output and output.full and not end.code:
-            print(
-                f"robench: standard output cannot be written: {output.full}; what was measured is in the store, "
-                "and `robench report` shows it",
-                file=sys.stderr,
-            )
+            print(f"robench: standard output cannot be written: {output.full}{output.otherwise}", file=sys.stderr)
             raise SystemExit(5) from None
         raise

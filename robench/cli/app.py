@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from robench import __version__
 from robench.cli.ending import clean_exit
 from robench.errors import UsageError
 from robench.leases import refuse_windows
+from robench.places import home
 
 __all__ = ["app", "clean_exit"]
 
@@ -41,7 +41,9 @@ def everywhere(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Say on standard error what is done, step by step.")
     ] = False,
-    log: Annotated[Path | None, typer.Option(help="Write the same to a file, with the time of day.")] = None,
+    log: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write the same to a file, with the time of day.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
@@ -52,19 +54,21 @@ def everywhere(
         _start_logging(verbose, log)
 
 
-def _start_logging(verbose: bool, log: Path | None) -> None:
+def _start_logging(verbose: bool, log: str | None) -> None:
     logger = logging.getLogger("robench")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    if verbose:
-        logger.addHandler(logging.StreamHandler())
+    logger.setLevel(logging.CRITICAL)
+    handlers: list[logging.Handler] = [logging.StreamHandler()] if verbose else []
     if log:
+        file = home(log, "--log")
         try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            logger.addHandler(logging.FileHandler(log, encoding="utf-8", errors="backslashreplace"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(file, encoding="utf-8", errors="backslashreplace"))
         except OSError as error:
             raise UsageError(f"--log {log} cannot be written: {error.strerror}; choose another file") from error
-    for handler in logger.handlers:
+    for handler in handlers:
+        logger.addHandler(handler)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger.setLevel(logging.DEBUG if logger.handlers else logging.CRITICAL)
+    logger.setLevel(logging.DEBUG if handlers else logging.CRITICAL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,12 +17,13 @@ Which = Annotated[str | None, typer.Option(help="Of which cell: a name, or a cal
 @app.command(epilog=example('robench images --attack "pgd_linf(eps=0.1)" --out submission.pt'))
 def images(
     out: Annotated[
-        Path,
+        str,
         typer.Option(
-            help=".npz: ids, images, clean images, labels; .pt or .npy: the images alone, (N, C, H, W), float32."
+            metavar="PATH",
+            help=".npz: ids, images, clean images, labels; .pt or .npy: the images alone, (N, C, H, W), float32.",
         ),
     ],
-    store: StoreOption = Path("results"),
+    store: StoreOption = "results",
     defense: Which = None,
     attack: Which = None,
     dataset: Which = None,

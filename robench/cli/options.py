@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,8 +56,9 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(help="Of the attacks' passes; the judge's are float32, and the table says which attacks had another."),
 ]
-DataOption = Annotated[Path | None, typer.Option(help="Folder of data sets; ROBENCH_DATA by default.")]
-StoreOption = Annotated[Path, typer.Option(help="Folder of records.")]
+# Paths are texts as they were typed, since `./~` is not `~`.
+DataOption = Annotated[str | None, typer.Option(metavar="PATH", help="Folder of data sets; ROBENCH_DATA by default.")]
+StoreOption = Annotated[str, typer.Option(metavar="PATH", help="Folder of records.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 KeepImagesOption = Annotated[
     bool, typer.Option(help="Keep all adversarial images in the records (those of the first 8 images always are).")

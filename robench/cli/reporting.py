@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,11 +25,13 @@ class Format(StrEnum):
 
 @app.command(epilog=example("robench report", "robench report --format markdown --out table.md"))
 def report(
-    store: StoreOption = Path("results"),
+    store: StoreOption = "results",
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
     out: Annotated[
-        Path | None,
-        typer.Option(help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it."),
+        str | None,
+        typer.Option(
+            metavar="PATH", help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it."
+        ),
     ] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Only this data set. May be repeated.")] = None,
     everything: Annotated[

@@ -31,6 +31,7 @@ from robench.cli.options import (
     StoreOption,
     WorkersOption,
 )
+from robench.cli.streams import found_otherwise
 from robench.console import colored, reporter
 from robench.errors import RobenchError, StoreError, UsageError
 from robench.places import Places
@@ -74,7 +75,7 @@ def run(
     keep_images: KeepImagesOption = False,
     precision: PrecisionOption = Precision.float32,
     data: DataOption = None,
-    store: StoreOption = Path("results"),
+    store: StoreOption = "results",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     dry_run: Annotated[
@@ -100,6 +101,7 @@ def run(
         if n is None and not quiet:
             announce([row for row in rows if not row.refused], settings, places, told)
         measured, refused = run_rows(rows, settings, places, told)
+        found_otherwise("what was measured is in the store, and `robench report` shows it")
         result = Result.of(measured, Store(places.store), refused.found)
         try:
             print(render(result, "json" if as_json else "text", color=colored(sys.stdout)), flush=True)
@@ -144,7 +146,7 @@ def plan(
     keep_images: KeepImagesOption = False,
     precision: PrecisionOption = Precision.float32,
     data: DataOption = None,
-    store: StoreOption = Path("results"),
+    store: StoreOption = "results",
     as_json: JsonOption = False,
 ) -> None:
     """Say what a run would do: trainings, cells, what is stored and why the rest is not, predicted passes and seconds."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,7 +66,7 @@ def show(
 
 
 @app.command(epilog=example("robench doctor"))
-def doctor(data: DataOption = None, store: StoreOption = Path("results"), as_json: JsonOption = False) -> None:
+def doctor(data: DataOption = None, store: StoreOption = "results", as_json: JsonOption = False) -> None:
     """Look at versions, torch and torchvision, GPU, data and disk; exit status 2 if something is wrong."""
     with clean_exit():
         from robench.doctor import findings

@@ -29,7 +29,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where
 
 
 @store_app.command(epilog=example("robench store ls --store results"))
-def ls(store: StoreOption = Path("results"), as_json: JsonOption = False) -> None:
+def ls(store: StoreOption = "results", as_json: JsonOption = False) -> None:
     """List the units: what was asked for, rows, bytes, the day, and which are older, damaged, frozen or refused."""
     with clean_exit():
         found = _holdings(home(store, "the store"))
@@ -48,7 +48,7 @@ def rm(
     names: Annotated[
         list[str], typer.Argument(help="Names of units as `ls` prints them; * and ? stand for any letters.")
     ],
-    store: StoreOption = Path("results"),
+    store: StoreOption = "results",
     yes: YesOption = False,
 ) -> None:
     """Remove units. A unit that a frozen board names stays."""
@@ -60,7 +60,7 @@ def rm(
 
 
 @store_app.command(epilog=example("robench store gc --yes"))
-def gc(store: StoreOption = Path("results"), yes: YesOption = False) -> None:
+def gc(store: StoreOption = "results", yes: YesOption = False) -> None:
     """Remove what no report shows: units measured with code that has changed since, damaged ones, cards of no unit."""
     with clean_exit():
         from robench.reporting.holdings import leftovers

@@ -62,9 +62,11 @@ class Steady(io.FileIO):
 
     Attributes:
         failed: the first error; from it on, what is written is dropped.
+        otherwise: where what is dropped can be found, as the end of a message.
     """
 
     failed: OSError | None = None
+    otherwise: str = ""
 
     def write(self, data: object, /) -> int:
         if self.failed is None:
@@ -78,6 +80,13 @@ class Steady(io.FileIO):
     def full(self) -> str | None:
         """Why what was written is not there; None where it is, and where its reader went away, as `head` does."""
         return None if self.failed is None or self.failed.errno == errno.EPIPE else self.failed.strerror
+
+
+def found_otherwise(where: str) -> None:
+    """Say where what is printed from now on can be found, should it be lost."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, Steady):
+        raw.otherwise = f"; {where}"
 
 
 def make_steady() -> Steady | None:

@@ -16,7 +16,7 @@ from robench.data.pictures import cropped
 from robench.data.splits import Splits, with_validation
 from robench.entries.calls import Json
 from robench.errors import DataError
-from robench.places import Places
+from robench.places import Places, home
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 LITTER = {"__MACOSX", "__pycache__", "@eaDir", "lost+found"}
@@ -81,7 +81,7 @@ def pictures_half(
     return Half([file for file, _ in rows], len(rows), lambda: ((read(file), label) for file, label in rows), key)
 
 
-def load_folder(places: Places, path: Path, size: int, among: Literal["present", "all"] = "present") -> Splits:
+def load_folder(places: Places, path: str | Path, size: int, among: Literal["present", "all"] = "present") -> Splits:
     """An ImageFolder: `train/CLASS/*.jpg` and `test/` (or `val/`) beside it, or the class folders alone as a test split.
 
     Images are resized to `size` on their shorter side and cropped to the centre, size x size, RGB. How pictures are read
@@ -97,6 +97,7 @@ def load_folder(places: Places, path: Path, size: int, among: Literal["present",
     Example:
         splits = load_folder(places, Path("photos"), size=224)
     """
+    path = home(path, "the folder")
     if not path.is_dir():
         raise DataError(
             f"there is no folder {str(path)!r}; give the folder that holds train/ and test/ or val/, or the classes' folders"

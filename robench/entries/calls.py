@@ -102,6 +102,23 @@ def file_of(name: str) -> tuple[str, str] | None:
     return (found["path"], found["entry"] or "") if found else None
 
 
+def files_of(call: Call, option: str = "") -> list[str]:
+    """The files that a call and those nested in it name, as it was called, after the options that hold them.
+
+    What an identity holds of a file is its code. This tells a file that was changed from another one.
+
+    Example:
+        >>> files_of(parse("madry(model='./mine.py::fast', eps=8/255)"))
+        ['model=mine.py']
+    """
+    file = file_of(call.name)
+    found = [f"{option}={os.path.normpath(file[0])}"] if file else []
+    for name, value in sorted(call.options.items()):
+        for item in value if isinstance(value, list) else [value]:
+            found += files_of(item, f"{option}.{name}".lstrip(".")) if isinstance(item, Call) else []
+    return found
+
+
 def parse(text: str) -> Call:
     """Read an entry call. Only literals, fractions and nested entry calls are understood; nothing is evaluated.
 

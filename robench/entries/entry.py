@@ -12,7 +12,7 @@ from robench.entries.calls import Call, written
 from robench.entries.cards import check_units
 from robench.entries.kinds import TargetRule
 from robench.entries.options import Option, checked, options_of, whole_seed
-from robench.entries.sources import code_behind
+from robench.entries.sources import Behind, code_behind
 from robench.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -146,8 +146,12 @@ class Entry:
                 break
         return Call(call.name, kept)
 
-    def source(self) -> dict[str, str]:
-        """Digests of the syntax trees of the entry's file and of the modules of the user's that it imports, by their names."""
+    def behind(self) -> Behind:
+        """Digests of the code that the entry is made of, and of what its function holds.
+
+        Raises:
+            UsageError: it holds a value of a kind that cannot be hashed.
+        """
         return code_behind(self.function)
 
 

@@ -18,6 +18,7 @@ from robench.entries.modules import built_in_folder, load_all, marked, run_file
 from robench.entries.writable import file_to_read
 from robench.errors import UsageError, did_you_mean
 from robench.hashing import contents_digest, digest
+from robench.places import home
 
 E = TypeVar("E", bound=Entry)
 
@@ -115,14 +116,16 @@ class Registry(Generic[E]):
         entry = entry or self[call.name]
         kinds = {option.name: option.kind for option in entry.options.values()}
         options = {name: self._plain(value, kinds.get(name)) for name, value in call.options.items()}
-        return {"name": entry.name, "options": options, "card": entry.card.judged(), "source": {**entry.source()}}
+        code, held = entry.behind()
+        identity = {"name": entry.name, "options": options, "card": entry.card.judged(), "source": {**code}}
+        return identity | ({"held": held} if held else {})
 
     def _plain(self, value: Any, kind: str | None) -> Json:
         """An option's value with the entries in it spelled out by what they depend on."""
         if isinstance(value, list):
             return [self._plain(item, kind) for item in value]
         if kind == "file" and isinstance(value, str):
-            return {"path": value, "contents": contents_digest(Path(value).expanduser())}
+            return {"path": value, "contents": contents_digest(home(value, "a file"))}
         if not isinstance(value, Call):
             plain: Json = value
             return plain

@@ -210,10 +210,23 @@ def watched(layers: Sequence[Attention]) -> Iterator[list[Tensor]]:
         (3, torch.Size([2, 2, 17, 17]))
     """
     seen: list[Tensor] = []
-    for layer in layers:
-        layer.watcher = seen
+    before = [layer.watcher for layer in layers]
+    for layer, outer in zip(layers, before, strict=True):
+        layer.watcher = seen if outer is None else _Both(seen, outer)
     try:
         yield seen
     finally:
-        for layer in layers:
-            layer.watcher = None
+        for layer, outer in zip(layers, before, strict=True):
+            layer.watcher = outer
+
+
+class _Both(list[Tensor]):
+    """Passes on what a layer is watched for to two who watch it, one within the other."""
+
+    def __init__(self, inner: list[Tensor], outer: list[Tensor]) -> None:
+        super().__init__()
+        self._two = inner, outer
+
+    def append(self, weights: Tensor, /) -> None:
+        for one in self._two:
+            one.append(weights)

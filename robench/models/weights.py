@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from robench.errors import DataError, UsageError
 from robench.models.saved import Stored, read_saved
 from robench.models.vit import Normalize
+from robench.places import home
 
 WRAPPERS = {
     "_orig_mod",  # torch.compile
@@ -100,7 +100,7 @@ def load_weights(model: nn.Module, path: str, name: str, strip: str = "") -> tup
 
 def _read(path: str) -> dict[str, Elements]:
     """All tensors of a file by their names, those of nests and prefixes before them."""
-    file = Path(path).expanduser()
+    file = home(path, "the file of weights")
     if not file.is_file():
         about = "is a folder; give the file in it" if file.is_dir() else "is not there"
         raise DataError(

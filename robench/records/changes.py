@@ -14,7 +14,11 @@ PLAIN = {
     "seed": "the attack's seed",
     "precision": "the precision",
 }
-TRAINING = {"data": "the training images or their labels", "task": "what the data set says of training"}
+TRAINING = {
+    "data": "the training images or their labels",
+    "task": "what the data set says of training",
+    "initial": "the weights that the defense starts from",
+}
 
 
 def changes(before: Identity, now: Identity) -> list[str]:
@@ -48,6 +52,8 @@ def _of_entry(before: Json, now: Json, what: str) -> list[str]:
     found = [f"the code of {what} ({', '.join(files)})"] if files else []
     if old.get("card") != new.get("card"):
         found.append(f"the card of {what}")
+    if old.get("held") != new.get("held"):
+        found.append(f"the values in the closure of {what}")
     options, chosen = _dict(old.get("options")), _dict(new.get("options"))
     for name in sorted({*options, *chosen}):
         one, other = options.get(name), chosen.get(name)

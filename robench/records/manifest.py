@@ -44,7 +44,8 @@ class Identity:
     Attributes:
         data: fingerprint of the test split, pixels and labels.
         subset: the classes that are evaluated, of the data set's; None: all.
-        defense: what the weights were made from: call, sources of its code, training data, task, engine.
+        defense: what the weights were made from: call, sources of its code, training data, task, engine, and the digest of the
+            weights that it starts from where its code is not robench's.
         weights: their digest.
         logits: digest of the model's answers to a few pinned images.
         attack: its call and the source of its code.
@@ -83,6 +84,12 @@ class Identity:
 def model_digest(defense: Json, weights: str, logits: str, data: str, subset: list[int] | None) -> str:
     """Names what a row of a table stands for: the defense as it was resolved, its weights and answers, the data."""
     return digest([defense, weights, logits, data, subset])
+
+
+def without_weights(made_from: Json) -> Json:
+    """What the weights of a defense were made from, but for those that they started from."""
+    is_named = isinstance(made_from, dict)
+    return {name: value for name, value in made_from.items() if name != "initial"} if is_named else made_from  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)

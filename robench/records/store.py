@@ -111,8 +111,8 @@ class Unit:
             Manifest(self.spec, self.identity, facts, parts).write(path)
 
     def refresh(self) -> None:
-        """Count as measured now: what it was measured with is in use again. For who holds the lease."""
-        manifest = self._manifest()
+        """Count as measured now, as it was asked for now: what it was measured with is in use again. For who holds the lease."""
+        manifest = replace(self._manifest(), spec=self.spec)
         replace(manifest, facts=replace(manifest.facts, created=time.time())).write(self.folder / "manifest.json")
 
     def stored(self) -> Unit:
@@ -220,9 +220,13 @@ class Store:
                 continue
 
     def replaced(self, unit: Unit) -> bool:
-        """Whether a newer unit stands for the same spec, so that a report may take this one for the older."""
-        stored = unit.stored().facts.created
-        return any(u.facts.created > stored for u in self._others(unit))
+        """Whether a newer unit stands for the same spec, so that a report may take this one for the older.
+
+        Files of the same code share a unit: its spec is of the one that was run first, and may stand for another by now.
+        """
+        manifest = unit._manifest()
+        others = [*self._others(unit), *self._others(replace(unit, spec=manifest.spec))]
+        return any(u.facts.created > manifest.facts.created for u in others)
 
     def why_again(self, unit: Unit) -> str | None:
         """What of the identity differs from the newest other unit of the same spec, in words; None if there is none."""

@@ -22,7 +22,7 @@ _LATEX = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        '"': r"\textquotedbl{}",
+        '"': r"\char34{}",
         "↑": r"$\uparrow$",
         "↓": r"$\downarrow$",
         "∞": r"$\infty$",
@@ -34,7 +34,10 @@ _LATEX = str.maketrans(
         "·": r"$\cdot$",
     }
 )
-_MARKDOWN = str.maketrans({"\\": "\\\\", "|": "\\|", "*": "\\*", "`": "\\`", "<": "&lt;", ">": "&gt;"})
+_MARKDOWN = re.compile(r"[\\|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
+"""What is written after a backslash; an underscore only where emphasis could begin or end."""
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
+"""A dollar too: GitHub looks for mathematics before it looks for backslashes."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -44,15 +47,17 @@ def one_line(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """For LaTeX: nothing in it is a command."""
-    return one_line(text).translate(_LATEX)
+    """For LaTeX: nothing in it is a command, nor an option of the end of the row before."""
+    escaped = one_line(text).translate(_LATEX)
+    return re.sub(r"^(\s*)([\[*])", r"\1{\2}", escaped)
 
 
 def markdown(text: str) -> str:
-    """For a cell of a Markdown table: no new cell, no HTML, no emphasis, no link."""
-    return one_line(text).translate(_MARKDOWN).replace("](", "]\\(")
+    """For a cell of a Markdown table: no new cell, no HTML, no emphasis, no link, no mathematics; it is shown as it is."""
+    return _MARKDOWN.sub(r"\\\g<0>", one_line(text)).translate(_ENTITIES)
 
 
 def figure(text: str) -> str:
-    """For matplotlib: no mathematics."""
-    return one_line(text).replace("\\", "\\\\").replace("$", r"\$") if "$" in text else one_line(text)
+    """For a label of matplotlib: no mathematics. One that begins with an underscore would be left out of the legend."""
+    shown = one_line(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from robench.entries.calls import Call
 from robench.hashing import digest
-from robench.records.manifest import Identity
+from robench.records.manifest import Identity, without_weights
 from robench.reporting.tables import Cell, Column, Table
 
 
@@ -30,7 +30,7 @@ class Training:
 
 def training_of(call: Call, identity: Identity) -> Training:
     """The training of a row, from the identity of one of its units."""
-    made_from = identity.defense
+    made_from = without_weights(identity.defense)
     entry = made_from.get("defense") if isinstance(made_from, dict) else None
     options = entry.get("options") if isinstance(entry, dict) else None
     if not isinstance(made_from, dict) or not isinstance(entry, dict) or not isinstance(options, dict):

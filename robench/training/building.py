@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import torch
+from torch import nn
 
 from robench.data.splits import Splits
 from robench.entries.calls import Call
@@ -94,10 +96,30 @@ def task_of(splits: Splits, card: DatasetCard) -> Task:
 
 def declared(call: Call, entry: Entry | None = None) -> list[DefenseCard]:
     """The cards of a defense and of those nested in its options to be wrapped by it."""
-    entry = entry or DEFENSES[call.name]
+    return [one.card for one in _wrapped(call, entry or DEFENSES[call.name])]
+
+
+def built_in(call: Call, entry: Entry) -> bool:
+    """Whether a defense and those that it wraps are robench's own."""
+    return all(one.function.__module__.startswith("robench.") for one in _wrapped(call, entry))
+
+
+def _wrapped(call: Call, entry: Entry) -> list[Entry]:
+    """The entry of a defense and those nested in its options to be wrapped by it."""
     nested = [
         value
         for name, value in call.options.items()
         if isinstance(value, Call) and name in entry.options and not entry.options[name].kind
     ]
-    return [entry.card, *(card for inner in nested for card in declared(inner))]
+    return [entry, *(one for inner in nested for one in _wrapped(inner, DEFENSES[inner.name]))]
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Of a model's parameters and buffers, by their names."""
+    found = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, torch.Tensor):
+            found.update(f"{name} {tensor.dtype} {[*tensor.shape]}".encode())
+            flat = tensor.detach().cpu().contiguous().flatten()
+            found.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+    return found.hexdigest()[:16]

@@ -1,6 +1,7 @@
 """Trained weights: made once, found again by what they were made from.
 
-A checkpoint is a folder of the cache named by the content hash of defense, options, source, training data and engine:
+A checkpoint is a folder of the cache named by the content hash of defense, options, source, training data and engine, and of
+the weights that it starts from where they may be in a file beside the code:
 weights.safetensors, facts.json (with the weights' SHA-256) and log.jsonl.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,36 +25,17 @@ from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import DatasetCard
 from robench.entries.entry import Entry
 from robench.entries.registry import DEFENSES
-from robench.errors import DataError, ModelError
+from robench.errors import DataError, ModelError, RobenchError
 from robench.files import atomic_path
 from robench.hashing import ENGINE, digest, file_digest
 from robench.leases import lease
-from robench.training.building import build, declared, task_of
+from robench.training.building import build, built_in, declared, task_of, weights_digest
+from robench.training.facts import WeightFacts
 from robench.training.loop import train
 from robench.training.outputs import Outputs, fitted
 from robench.training.recipe import Progress, Recipe, Task
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class WeightFacts:
-    """What is written beside a file of weights.
-
-    Attributes:
-        sha256: of the file.
-        seconds: that the training took.
-        sources: digests of the weights of the models that it was made with, by option.
-    """
-
-    defense: str
-    sha256: str
-    seconds: float
-    parameters: int
-    sources: dict[str, str | None]
-    identity: dict[str, Json]
-    torch: str
-    device: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +107,29 @@ class Checkpoint:
         if not len(splits.train):  # what is normalised with follows from the test images then
             told += [list(task.mean), list(task.std)]
         sources = {name: cls.of(call.options[name], splits, card, cache) for name in entry.sources}
-        return cls(call, entry, task, splits, identity, cache / "weights" / f"{entry.name}-{digest(identity)}", sources)
+        checkpoint = cls(call, entry, task, splits, identity, cache / "weights", sources)
+        if initial := checkpoint._initial():
+            identity["initial"] = initial
+        return replace(checkpoint, folder=checkpoint.folder / f"{entry.name}-{digest(identity)}")
+
+    def _initial(self) -> str:
+        """Digest of the weights that a defense starts from, where they may come from a file that its code names; else empty.
+
+        Built-in defenses draw theirs, or name the file in an option whose contents are hashed. Weights that are different each
+        time name nothing, and a defense that cannot be built is refused when it is rehearsed.
+        """
+        if built_in(self.call, self.entry):
+            return ""
+        try:
+            first, second = (weights_digest(self._build(self._untrained()).model) for _ in range(2))
+        except RobenchError:
+            return ""
+        return first if first == second else ""
+
+    def _untrained(self) -> dict[str, nn.Module]:
+        """The sources with their initial weights."""
+        cpu = torch.device("cpu")
+        return {name: source.outputs.of(frozen(source.recipe().model, cpu)) for name, source in self.sources.items()}
 
     @property
     def seed(self) -> int:
@@ -136,10 +140,13 @@ class Checkpoint:
 
         A source that is not trained yet stands in with its initial weights: enough to see whether the recipe can be built.
         """
-        given = {}
+        given, cpu = self._untrained(), torch.device("cpu")
         for name, source in self.sources.items():
-            trained, cpu = source.load(), torch.device("cpu")
-            given[name] = trained.attacked(cpu) if trained else source.outputs.of(frozen(source.recipe().model, cpu))
+            if trained := source.load():
+                given[name] = trained.attacked(cpu)
+        return self._build(given)
+
+    def _build(self, given: dict[str, nn.Module]) -> Recipe:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return build(self.entry, Call(self.call.name, self.call.options | given), self.task)
@@ -182,11 +189,7 @@ class Checkpoint:
 
     def facts(self) -> WeightFacts | None:
         """What is written beside the weights, or None where there are none yet."""
-        try:
-            facts = WeightFacts(**json.loads((self.folder / "facts.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-        return facts if (self.folder / "weights.safetensors").is_file() else None
+        return WeightFacts.read(self.folder)
 
     def load(self, tell: Tell = lambda _: None) -> Trained | None:
         """The trained defense from the cache; None where it is not there, or is damaged (which is told)."""
@@ -275,8 +278,7 @@ class Checkpoint:
             torch=torch.__version__,
             device=device.type,
         )
-        with atomic_path(self.folder / "facts.json") as temporary:
-            temporary.write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
+        facts.write(self.folder)
         for state in self.folder.glob("state-*.safetensors"):
             state.unlink()
         loaded = self.load()

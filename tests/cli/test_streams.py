@@ -120,7 +120,7 @@ def test_a_reader_that_goes_away_ends_nothing(monkeypatch: pytest.MonkeyPatch) -
 def test_a_full_disk_is_said_and_the_page_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     code, said = robench(monkeypatch, *RUN, out="/dev/full")
     assert code == 5
-    assert "standard output cannot be written: No space left on device" in said
+    assert "standard output cannot be written: No space left on device; what was measured is in the store" in said
     assert "Traceback" not in said
     assert Path("results/report.html").exists()
     assert robench(monkeypatch, *RUN, err="/dev/full")[0] == 0
@@ -128,6 +128,21 @@ def test_a_full_disk_is_said_and_the_page_is_written(monkeypatch: pytest.MonkeyP
     assert code == 5
     assert "cannot write /dev/full" in said
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode), "it was written, not replaced"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["--version"], ["-h"], ["run", "-h"], ["list"]])
+def test_nothing_that_was_not_measured_is_in_the_store(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, said = robench(monkeypatch, *words, out="/dev/full")
+    assert (code, said) == (5, "robench: standard output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("more", [[], ["--verbose"]])
+def test_a_log_that_cannot_be_written_is_said_once(more: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").touch()
+    code, said = robench(monkeypatch, *more, "--log", "file/log", "list")
+    assert (code, said.count("cannot be written")) == (2, 1)
+    assert "UsageError" not in said
 
 
 def test_closed_streams_are_nobodys_place() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from trainings import Watch, batch_of, digits_task, own
 
-from robench import DEFENSES, Call, Progress, Recipe, attentions, keep_largest, recipe_of
+from robench import DEFENSES, Call, Progress, Recipe, UsageError, attentions, keep_largest, recipe_of
 from robench.models.vit import MAPS, Attention, watched
 
 ROWS = torch.tensor([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3], [0.2, 0.8, 0.0]])
@@ -121,6 +122,31 @@ def test_its_loops_share_the_minibatches_of_the_model_or_are_as_long_as_they_are
     assert (whole.schedule.steps, whole.objective.inner) == (plain // 4 * 4, plain // 4)  # type: ignore[attr-defined]
     given = made(outer=3, inner=7)
     assert (given.schedule.steps, given.objective.inner, given.objective.outer) == (21, 7, 3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("layers", "better"), [([2, 1], [1, 2]), ([1, 1], [1]), ([1, 3, 2], [1, 2, 3])])
+def test_layers_are_named_in_increasing_order_each_once(layers: list[int], better: list[int]) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"each once; write layers={better}")):
+        made(layers=layers)
+
+
+def test_one_around_another_adds_its_penalty() -> None:
+    layers = [Rows(ROWS), Rows(ROWS.roll(1, 0)), Rows(ROWS)]
+    inner = own("ksa", "KSparse")(Watch(0.0), layers[:1], k=2, mu=0.5, decay=1, inner=3, outer=3, target="paper")
+    outer = own("ksa", "KSparse")(inner, layers, k=1, mu=0.5, decay=1, inner=3, outer=3, target="paper")
+    batch, progress = batch_of(torch.zeros(1, 1)), Progress(0, 100, 0)
+    found = outer.loss(nn.Sequential(*layers), batch, progress)
+    assert found.item() == pytest.approx((penalty(*layers[:1]) + penalty(*layers, k=1)).item())
+    assert [layer.watcher for layer in layers] == [None] * 3
+
+
+def test_one_around_another_trains() -> None:
+    call = Call("vit", {"depth": 2, "dim": 8, "heads": 2, "mlp": 8})
+    for layers in ([2], "all", [1]):
+        call = Call("ksa", {"layers": layers, "model": call})
+    recipe = recipe_of(call, digits_task())
+    loss = recipe.objective.loss(recipe.model, batch_of(torch.rand(2, 1, 8, 8)), Progress(0, 100, 0))
+    assert torch.isfinite(loss)
 
 
 LOG2, LOG5 = math.log(2), math.log(5)

@@ -29,12 +29,23 @@ ODD = [
     "\u202eabc",
     "ü 字",
     "[a](http://b)",
+    "__b__",
+    "_b_ a_b_c *d*",
+    "~~x~~ ~y~",
+    "$a$ and $b$",
+    "<!-- x",
+    "&lt;b&gt; &copy; &#36;",
+    "[x] first",
+    "* first",
+    "`code`",
+    "a\\$b$\\",
+    "a\\|b\\\\|",
 ]
 
 
 COMMANDS = {
     *("begin", "end", "centering", "caption", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn", "textbf"),
-    *("textbackslash", "textasciicircum", "textasciitilde", "textless", "textgreater", "textbar", "textquotedbl"),
+    *("textbackslash", "textasciicircum", "textasciitilde", "textless", "textgreater", "textbar", "char"),
     *("uparrow", "downarrow", "infty", "leq", "pm", "varepsilon", "cdot"),
 }
 """Those of the table itself, and those that stand for a character."""
@@ -49,6 +60,45 @@ def test_latex_has_no_command_of_the_text() -> None:
 def test_markdown_has_no_cell_no_html_and_no_link_of_the_text() -> None:
     assert markdown("a|b\n<script>*`") == "a\\|b\\n&lt;script&gt;\\*\\`".replace("\\n", "\\\\n")
     assert "](" not in markdown("[a](http://b)")
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_markdown_shows_a_cell_as_it_is(text: str) -> None:
+    """By CommonMark with GitHub's tables and strikethrough."""
+    reader = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    cells = "| x | y |\n|---|---|\n" + f"| {markdown(text)} | 1 |"
+    inline = [token for token in reader.parse(cells) if token.type == "inline"]
+    assert len(inline) == 4
+    assert {child.type for child in inline[2].children} <= {"text", "text_special"}
+    assert "".join(child.content for child in inline[2].children) == one_line(text).strip()
+    assert "$" not in markdown(text), "GitHub's mathematics"
+
+
+def test_latex_takes_no_cell_for_an_option_of_the_row_before() -> None:
+    assert [latex(text) for text in ("[x]/m.py", " [x]", "*/m.py", "a[x]", 'a"b')] == [
+        "{[}x]/m.py",
+        " {[}x]",
+        "{*}/m.py",
+        "a[x]",
+        r"a\char34{}b",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a_{$", "a\\b", "a\\$b", "$a$", "a\\\\$b$c$", "$", "x^2 \\frac{1}{2}", *ODD])
+def test_a_figure_draws_the_text_as_it_is(text: str) -> None:
+    from matplotlib.figure import Figure
+
+    drawn = Figure().text(0, 0, figure(text))
+    shown, mathematics = drawn._preprocess_math(drawn.get_text())  # type: ignore[attr-defined]
+    assert (shown.removeprefix(" "), mathematics) == (one_line(text), False)
+
+
+def test_a_legend_names_a_file_that_begins_with_an_underscore() -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    axes.plot([0, 1], [0, 1], label=figure("_mine_.py"))
+    assert [label.strip() for label in axes.get_legend_handles_labels()[1]] == ["_mine_.py"]
 
 
 def test_a_line_stays_a_line_and_moves_no_cursor() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from measured import measured, unit
 
+from robench import Call, parse
 from robench.records.store import Measured
 from robench.reporting.groups import grouped, newest
 from robench.reporting.result import Result
@@ -43,6 +47,51 @@ def test_code_of_a_helper_that_changes_answers_but_neither_file_nor_weights_is_c
     before = measured(HIT, logits="l0", created=NOVEMBER_24)
     after = measured(MISS, logits="l1", created=NOVEMBER_24 + DAY)
     assert newest([before, after]) == ([after], [before])
+
+
+def own(call: Call, code: str, day: int) -> Measured:
+    """Of a file whose function is called `own`: the call names the file, the identity the function and the code."""
+    one = measured(HIT, weights=code, code=code, created=NOVEMBER_24 + day * DAY)
+    object.__setattr__(one.unit.identity, "defense", {**one.unit.identity.defense, "name": "own"})  # type: ignore[dict-item]
+    object.__setattr__(one.unit, "spec", replace(one.unit.spec, defense=call))
+    return one
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Call("small.py"), Call("large.py")),
+        (Call("./small.py::own"), Call("./large.py::own")),
+        (Call("a/mine.py"), Call("b/mine.py")),
+        (Call("madry", {"model": Call("a.py")}), Call("madry", {"model": Call("b.py")})),
+        (Call("own", {"models": [Call("vit"), Call("a.py")]}), Call("own", {"models": [Call("vit"), Call("b.py")]})),
+    ],
+)
+def test_two_files_whose_functions_share_a_name_are_two_entries(first: Call, second: Call) -> None:
+    rows = [own(first, "c0", 0), own(second, "c1", 1)]
+    assert newest(rows) == (rows, [])
+    assert set(rows_of(Result(rows))) == {str(first), str(second)}
+
+
+def test_a_file_that_was_changed_is_a_version_however_its_path_is_written() -> None:
+    first, again, other = (
+        own(Call("./mine.py"), "c0", 0),
+        own(Call("mine.py::own"), "c1", 1),
+        own(Call("b.py"), "c2", 2),
+    )
+    assert newest([first, again, other]) == ([again, other], [first])
+
+
+def test_attacks_of_two_files_have_a_column_each_and_a_changed_one_its_newest() -> None:
+    def column(file: str, code: str, day: int) -> Measured:
+        one = measured(HIT, attack="mine", attack_code=code, created=NOVEMBER_24 + day * DAY)
+        object.__setattr__(one.unit, "spec", replace(one.unit.spec, attack=parse(file)))
+        return one
+
+    first, changed, second = column("a.py", "old", 0), column("a.py", "new", 1), column("b.py", "other", 2)
+    assert newest([first, changed, second]) == ([changed, second], [first])
+    (group,) = grouped([changed, second])
+    assert [threat.label for threat in group.threats] == ["a.py", "b.py"]
 
 
 def test_an_engine_that_changed_is_code_that_changed() -> None:
@@ -139,3 +188,21 @@ def test_only_trainings_that_differ_in_their_seed_alone_are_averaged() -> None:
     assert averaged in titles(row(0), row(1))
     assert averaged not in titles(row(0), row(0, mu=2.0)), "a default that changed"
     assert averaged not in titles(row(0), row(1, code="other")), "code that changed"
+
+
+def test_an_option_of_whatever_name_is_no_code() -> None:
+    """`transfer(source=…)` has one that is called as the code is."""
+    for name in ("source", "card", "engine", "initial"):
+        first, second = (measured(HIT, attack=f"transfer({name}='{value}')") for value in ("vit", "ksa"))
+        assert newest([first, second]) == ([first, second], []), name
+
+
+def test_weights_that_a_file_of_the_same_code_starts_from_are_weights_not_code() -> None:
+    def row(weights: str, code: str) -> Measured:
+        one = measured(HIT, weights=weights, code=code, created=NOVEMBER_24 + DAY * len(weights))
+        object.__setattr__(one.unit.identity, "defense", {**one.unit.identity.defense, "initial": weights})  # type: ignore[dict-item]
+        return one
+
+    first, second, changed = row("a", "c0"), row("bb", "c0"), row("ccc", "c1")
+    assert newest([first, second]) == ([first, second], [])
+    assert newest([first, changed]) == ([changed], [first])
