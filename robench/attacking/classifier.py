@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from copy import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from robench.attacking.draws import Draws
 from robench.attacking.losses import STOP_SHARE, goal_margin
 from robench.errors import ModelError, ran_out
+
+NO_GRADIENT = "does not require grad"
+"""In what torch says where something is to be differentiated, and gradients are not enabled."""
 
 
 class Cancelled(Exception):
@@ -21,16 +25,18 @@ class Cancelled(Exception):
 def checked_forward(module: nn.Module, inputs: Tensor, classes: int, name: str) -> Tensor:
     """Logits of a model, with what the model does wrong said in one message.
 
-    The model gets a copy of the inputs: it may work in place. Logits of less than 32 bits become float32.
+    The model gets a copy of the inputs: it may work in place. One that differentiates inside may do so also where no gradient
+    is wanted. Logits of less than 32 bits become float32.
 
     Raises:
-        ModelError: it raises, or its output is not finite or not of shape (N, classes).
+        ModelError: it raises, or its output is not finite, not real or not of shape (N, classes).
     """
     logits = _forward(module, inputs, name)
     wanted = (len(inputs), classes)
-    if not isinstance(logits, Tensor) or logits.shape != wanted:
-        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"{name} returned {given}, but logits of shape {wanted} (images, classes) were wanted")
+    if not isinstance(logits, Tensor) or logits.shape != wanted or logits.is_complex():
+        raise ModelError(
+            f"{name} returned {_instead(logits, len(inputs), f'logits of shape {wanted} (images, classes)')}"
+        )
     if not torch.isfinite(logits).all():
         row = int((~torch.isfinite(logits).all(1)).nonzero()[0])
         raise ModelError(
@@ -43,26 +49,78 @@ def count_classes(module: nn.Module, inputs: Tensor, name: str) -> int:
     """How many logits a model has, from a forward pass of the first input.
 
     Raises:
-        ModelError: it raises, or returns something else than logits of shape (N, classes).
+        ModelError: it raises, or returns something else than logits of shape (N, classes), with at least two.
     """
     with torch.no_grad():
         logits = _forward(module, inputs[:1], name)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"{name} returned {given}, but logits of shape (images, classes) were wanted")
-    return logits.shape[1]
+    right = isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(inputs[:1])
+    if not right or logits.shape[1] < 2 or logits.is_complex():
+        raise ModelError(f"{name} returned {_instead(logits, 1, 'logits of shape (images, classes)')}")
+    return int(logits.shape[1])
 
 
-def _forward(module: nn.Module, inputs: Tensor, name: str) -> Tensor:
+def _instead(output: Any, images: int, wanted: str) -> str:
+    """What a model returned, what was wanted, and what to try."""
+    way = ""
+    if isinstance(output, dict):
+        way = f"the logits alone, such as output[{next((key for key in output if 'logit' in str(key)), 'logits')!r}]"
+    elif isinstance(output, tuple) and hasattr(output, "_fields"):
+        way = f"the logits alone, such as output.{output._fields[0]}"
+    elif isinstance(output, tuple | list):
+        way = "the logits alone, such as output[0]"
+    elif hasattr(output, "logits"):
+        way = "the logits alone: output.logits"
+    if not isinstance(output, Tensor):
+        return f"{type(output).__name__}, but {wanted} were wanted; return {way or 'a tensor'}"
+    given = f"{tuple(output.shape)}"
+    if output.is_complex():
+        given, way = f"{given} ({output.dtype})", "real numbers, such as output.real or output.abs()"
+    elif output.shape == (images, 1):
+        way = "a logit for each class, at least two; of a single logit z of two classes, torch.cat([-z, z], 1)"
+    elif output.ndim > 2 and output[:1].numel() == max(output.shape[1:]):
+        way = "output.flatten(1)"
+    elif output.ndim == 1:
+        way = "a logit for each class, not the class or a single score"
+    return f"{given}, but {wanted} were wanted" + (f"; return {way}" if way else "")
+
+
+def forward(module: nn.Module, inputs: Tensor) -> Any:
+    """The output of a model on a copy of the inputs.
+
+    A model that differentiates inside may count on gradients being enabled: where none is wanted outwards, they are
+    enabled for it, on inputs that are cut off.
+    """
     try:
-        logits: Tensor = module(inputs.clone())
+        return module(inputs.clone())
+    except RuntimeError as error:
+        if NO_GRADIENT not in str(error) or (torch.is_grad_enabled() and inputs.requires_grad):
+            raise
+    with torch.enable_grad():
+        try:
+            output = module(inputs.detach().clone())
+        except RuntimeError as error:
+            if NO_GRADIENT not in str(error):
+                raise
+            output = module(inputs.detach().clone().requires_grad_())
+    return output.detach() if isinstance(output, Tensor) else output
+
+
+def _forward(module: nn.Module, inputs: Tensor, name: str) -> Any:
+    try:
+        return forward(module, inputs)
     except Exception as error:
         if ran_out(error):
             raise
+        way = (
+            ""
+            if NO_GRADIENT not in str(error)
+            else (
+                "; a model that differentiates inside does it within torch.enable_grad(), on inputs.detach().requires_grad_()"
+            )
+        )
         raise ModelError(
-            f"{name} raised {type(error).__name__} on images of shape {tuple(inputs.shape)} in [0, 1]: {error}"
+            f"{name} raised {type(error).__name__} on images of shape {tuple(inputs.shape)} in [0, 1]: {error}{way}"
         ) from error
-    return logits
 
 
 class Classifier:

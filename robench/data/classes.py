@@ -1,8 +1,8 @@
 """Class folders: which of them are classes, in what order, and which outputs of a wider model they are.
 
-A `classes.txt` beside the class folders says their order, one folder's name a line; so does a `classes.csv`, with a header
-and the columns `folder`, perhaps `name` (what the class is called) and `index` (its place among a model's outputs). Without
-one, folders that are all named by whole numbers are in numeric order and the numbers are the places; folders that are all
+A `classes.txt` beside the class folders, or beside train/ and test/, says their order, one folder's name a line, and after a #
+a comment; so does a `classes.csv`, with a header and the columns `folder`, perhaps `name` (what the class is called) and
+`index` (its place among a model's outputs). Spaces around names and ways to write an accent do not count. Without one, folders that are all named by whole numbers are in numeric order and the numbers are the places; folders that are all
 named by wnids of ImageNet's classes are in ImageNet's order; all others are sorted by their names.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -49,20 +50,28 @@ class Classes:
         return None if self.outputs is None else Among(self.outputs, self.width, everything)
 
 
-def classes_of(root: Path, folders: Iterable[str]) -> Classes:
+def classes_of(root: Path, folders: Iterable[str], parts: Iterable[Path] = ()) -> Classes:
     """The order of class folders.
 
     Args:
         root: where a classes.txt or classes.csv may lie.
         folders: the names of those that hold images.
+        parts: folders of the parts of the data set, where one may lie too.
 
     Raises:
-        DataError: a file of classes is damaged or does not name a folder, or two folders are the same number.
+        DataError: a file of classes is damaged or does not name a folder, two of them contradict each other, or two folders
+            are the same number.
     """
     found = sorted(set(folders))
-    for file in (root / name for name in FILES):
-        if file.is_file():
-            return _listed(file, found)
+    files = [file for place in (root, *parts) for file in sorted(place.iterdir()) if file.name.lower() in FILES]
+    listed = [(file, _listed(file, found, root)) for file in files if file.is_file()]
+    for file, classes in listed[1:]:
+        first, other = listed[0]
+        said = {other.outputs, classes.outputs} - {None}
+        if other.folders != classes.folders or len(said) > 1:
+            raise DataError(f"{first} and {file} say different orders of the classes; take one away")
+    if listed:
+        return listed[0][1]
     if all(re.fullmatch("[0-9]+", name) for name in found):
         numbers = sorted((int(name), name) for name in found)
         _refuse_twice([number for number, _ in numbers], f"{root} has two class folders of the number")
@@ -124,17 +133,19 @@ def _refuse_twice(values: Sequence[object], what: str) -> None:
         raise DataError(f"{what} {twice[0]!r}; rename one, or merge them")
 
 
-def _listed(file: Path, found: list[str]) -> Classes:
+def _listed(file: Path, found: list[str], root: Path) -> Classes:
     """The classes as a file beside the folders lists them."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read as UTF-8 text ({error}); write it anew, or take it away") from error
-    rows = (
-        _table(text, file)
-        if file.suffix == ".csv"
-        else [(line, line, None) for line in map(str.strip, text.splitlines())]
-    )
+    if "\0" in text:
+        raise DataError(f"{file} holds a NUL character, which no name has; write it anew as UTF-8 text")
+    if file.suffix.lower() == ".csv":
+        rows = [(_folder(folder, found), name, index) for folder, name, index in _table(text, file)]
+    else:
+        lines = [line for line in re.split(r"\r\n|\r|\n", text) if line in found or not line.lstrip().startswith("#")]
+        rows = [(_folder(line, found), line.strip(), None) for line in lines]
     rows = [row for row in rows if row[0]]
     places = [place if index is None else index for place, (_, _, index) in enumerate(rows)]
     _refuse_twice([folder for folder, _, _ in rows], f"{file} lists twice the folder")
@@ -151,11 +162,21 @@ def _listed(file: Path, found: list[str]) -> Classes:
     return Classes(
         folders=tuple(folder for _, folder, _ in present),
         names=tuple(name for _, _, name in present),
-        order=f"as {file.name} says",
+        order=f"as {file.relative_to(root)} says",
         outputs=tuple(place for place, _, _ in present) if indexed or len(present) < len(listed) else None,
         width=len(listed) if whole and len(present) < len(listed) else None,
         everything=tuple(name for _, _, name in listed) if whole else (),
     )
+
+
+def _folder(given: str, found: list[str]) -> str:
+    """The folder that a file means: of that very name, else the only one that differs in nothing that is seen."""
+    near = [name for name in found if _seen(name) == _seen(given)]
+    return given if given in found else near[0] if len(near) == 1 else given.strip()
+
+
+def _seen(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _table(text: str, file: Path) -> list[tuple[str, str, int | None]]:
@@ -172,10 +193,12 @@ def _table(text: str, file: Path) -> list[tuple[str, str, int | None]]:
                 raise DataError(
                     f'{file} has {len(header)} columns, and line {reader.line_num} more; put names with commas in ""'
                 )
-            folder, index = (line["folder"] or "").strip(), (line.get("index") or "").strip()
+            folder, index = line["folder"] or "", (line.get("index") or "").strip()
             if "index" in header and (not re.fullmatch("[0-9]{1,7}", index) or int(index) > MAX_INDEX):
                 raise DataError(f"{file} says the index {index!r} of {folder!r}; an index is a whole number from 0")
-            rows.append((folder, (line.get("name") or "").strip() or folder, int(index) if "index" in header else None))
+            rows.append(
+                (folder, (line.get("name") or "").strip() or folder.strip(), int(index) if "index" in header else None)
+            )
         return rows
     except csv.Error as error:
         raise DataError(f"{file} is no CSV ({error}); {FORMAT}") from error

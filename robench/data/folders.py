@@ -13,15 +13,30 @@ from numpy.typing import NDArray
 from robench.data.classes import Classes, classes_of
 from robench.data.decoding import Half, decoded
 from robench.data.pictures import cropped
-from robench.data.splits import Splits, with_validation
+from robench.data.splits import Split, Splits, with_validation
 from robench.entries.calls import Json
 from robench.errors import DataError
 from robench.places import Places, home
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
-LITTER = {"__MACOSX", "__pycache__", "@eaDir", "lost+found"}
-"""Folders of systems and tools, which are no more classes than hidden ones are."""
-HALVES = ("train", "val", "validation", "test")
+LITTER = {
+    "__macosx",
+    "__pycache__",
+    "@eadir",
+    "#recycle",
+    "@recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+}
+"""Folders of systems and tools, which are no more classes than hidden ones are; in small letters."""
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""What the folders of the parts of a data set are called, in small or capital letters."""
+SPELLINGS = {name for names in PARTS.values() for name in names}
 LISTED = 3
 
 
@@ -53,16 +68,14 @@ def class_folders(root: Path) -> Found:
     if not root.is_dir():
         return found
     try:
-        for inside in sorted(root.iterdir()):
+        for inside in _inside(root):
             if not inside.is_dir():
                 if inside.suffix.lower() in SUFFIXES:
                     found.others.append(inside)
             elif not _hidden(inside.name):
                 files = list(_files(inside))
                 pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
-                found.others.extend(
-                    file for file in files if file not in set(pictures) and not file.name.startswith(".")
-                )
+                found.others.extend(sorted(set(files) - set(pictures)))
                 if pictures:
                     found.files[inside.name] = pictures
                 else:
@@ -84,15 +97,17 @@ def pictures_half(
 def load_folder(places: Places, path: str | Path, size: int, among: Literal["present", "all"] = "present") -> Splits:
     """An ImageFolder: `train/CLASS/*.jpg` and `test/` (or `val/`) beside it, or the class folders alone as a test split.
 
-    Images are resized to `size` on their shorter side and cropped to the centre, size x size, RGB. How pictures are read
-    is said in `data.pictures`, how classes are ordered in `data.classes`.
+    Where there are all three, val/ is the validation split; else it is a tenth of train/. The three may be called Training,
+    valid or TEST, too. Images are resized to `size` on their shorter side and cropped to the centre, size x size, RGB. How
+    pictures are read is said in `data.pictures`, how classes are ordered in `data.classes`.
 
     Args:
         among: for a model with more outputs than there are classes: "present" reads those of the classes alone, with
             "all" its other outputs compete.
 
     Raises:
-        DataError: there are no pictures, one cannot be read, or what the classes are is contradictory.
+        DataError: there are no pictures, one cannot be read, folders lie within each other in another way, or what the
+            classes are is contradictory.
 
     Example:
         splits = load_folder(places, Path("photos"), size=224)
@@ -102,37 +117,99 @@ def load_folder(places: Places, path: str | Path, size: int, among: Literal["pre
         raise DataError(
             f"there is no folder {str(path)!r}; give the folder that holds train/ and test/ or val/, or the classes' folders"
         )
-    halves = {part: class_folders(path / part) for part in HALVES}
-    train, within = halves["train"], next((part for part in ("test", "val", "validation") if halves[part].files), None)
-    if train.files and not within:
-        raise DataError(f"{str(path)!r} has train/ with pictures, but no test/ or val/ beside it; add one of them")
-    test = halves[within] if within else class_folders(path)
+    parts = _parts(path)
+    train, held, within = parts.get("train"), parts.get("validation"), parts.get("test") or parts.get("validation")
+    if train and not within:
+        raise DataError(
+            f"{str(path)!r} has {train.name}/ with pictures, but no test/ or val/ beside it; add one of them"
+        )
+    found = {
+        folder: class_folders(folder)
+        for folder in [within or path, *([train] if train else []), *([held] if held else [])]
+    }
+    test = found[within or path]
     if not test.files:
         there = _few([file.name for file in test.others]) or _few(test.empty) or "nothing"
         raise DataError(
             f"{str(path)!r} holds no images in class folders (it has {there}); wanted {path}/test/CLASS/IMAGE.jpg (or val/, "
             f"or {path}/CLASS/IMAGE.jpg), with one of the suffixes {', '.join(sorted(SUFFIXES))}"
         )
-    if train.files and (unknown := sorted(set(test.files) - set(train.files))):
-        raise DataError(
-            f"train/ and {within}/ of {str(path)!r} disagree: {within}/ has pictures of {_few(unknown)}, train/ has none; "
-            f"move them there, or give {path / str(within)} alone to measure a model that is trained"
-        )
-    classes = classes_of(path, [*test.files, *train.files])
+    held = held if train and held != within else None
+    used = [folder for folder in (within or path, train, held) if folder]
+    for folder in used:
+        _refuse_nested(folder, found[folder])
+        if train and (unknown := sorted(set(found[folder].files) - set(found[train].files))):
+            raise DataError(
+                f"{train.name}/ and {folder.name}/ of {str(path)!r} disagree: {folder.name}/ has pictures of {_few(unknown)}, "
+                f"{train.name}/ has none; move them there, or give {folder} alone to measure a model that is trained"
+            )
+    classes = classes_of(path, [name for folder in used for name in found[folder].files], parts.values())
     labels, names = _labels(classes, among)
 
-    def half(found: Found) -> Half:
-        return pictures_half(found, labels, lambda file: cropped(file, size), size)
+    def split(folder: Path) -> Split:
+        half = pictures_half(found[folder], labels, lambda file: cropped(file, size), size)
+        return decoded(places.cache, half, f"the folder {folder}")
 
-    tested = decoded(places.cache, half(test), f"the folder {path}")
-    if train.files:
-        parts = with_validation(decoded(places.cache, half(train), f"the folder {path / 'train'}"), tested)
+    tested = split(within or path)
+    whole = tested.select(np.arange(len(tested)), "test")
+    if train and held:
+        trained, chosen = split(train), split(held)
+        three = (
+            trained.select(np.arange(len(trained)), "train"),
+            chosen.select(np.arange(len(chosen)), "validation"),
+            whole,
+        )
+    elif train:
+        three = with_validation(split(train), tested)
     else:
         nothing = tested.select(np.array([], dtype=np.int64), "train")
-        parts = (nothing, nothing, tested.select(np.arange(len(tested)), "test"))
-    source = f"ImageFolder {path}{_left_out(test, train)}"
+        three = (nothing, nothing, whole)
+    source = f"ImageFolder {path}{_roles(path, within, held, used)}{_left_out(test, found[train] if train else Found({}, [], []))}"
     wide = classes.among(everything=among == "all")
-    return Splits(*parts, len(names), source, names, classes.order, wide)
+    return Splits(*three, len(names), source, names, classes.order, wide)
+
+
+def _parts(path: Path) -> dict[str, Path]:
+    """The folders of a data set's parts that hold class folders with pictures.
+
+    Raises:
+        DataError: two of them are the same part.
+    """
+    found: dict[str, Path] = {}
+    for folder in _inside(path):
+        part = next((part for part, names in PARTS.items() if folder.name.lower() in names), None)
+        if part and class_folders(folder).files:
+            if part in found:
+                raise DataError(
+                    f"{path} has both {found[part].name}/ and {folder.name}/; which is it? Rename one of them"
+                )
+            found[part] = folder
+    return found
+
+
+def _refuse_nested(root: Path, found: Found) -> None:
+    """Refuse class folders that hold parts of a data set, and a single one that holds class folders.
+
+    Raises:
+        DataError: naming the folder that may be meant.
+    """
+    within = [file.relative_to(root).parts for file, _ in found.pictures()]
+    for parts in within:
+        place = next((i for i, name in enumerate(parts[1:-1], 1) if name.lower() in SPELLINGS), None)
+        if place is not None:
+            whole = len(parts) > place + 2
+            way = (
+                f"give {root.joinpath(*parts[:place])}"
+                if whole
+                else f"wanted {root}/{parts[place]}/{parts[0]}/IMAGE.jpg"
+            )
+            raise DataError(f"the class folder {str(root / parts[0])!r} holds {'/'.join(parts[1 : place + 1])}/; {way}")
+    shared = len(os.path.commonprefix(within))
+    if len(found.files) == 1 and shared and all(len(parts) > shared + 1 for parts in within):
+        raise DataError(
+            f"{str(root)!r} has a single class folder, {within[0][0]!r}, and in it are folders again, such as {within[0][shared]!r}: "
+            f"give {root.joinpath(*within[0][:shared])}"
+        )
 
 
 def _labels(classes: Classes, among: str) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -143,6 +220,17 @@ def _labels(classes: Classes, among: str) -> tuple[dict[str, int], tuple[str, ..
     known = dict(zip(classes.outputs, classes.names, strict=True))
     width = classes.width or max(classes.outputs) + 1
     return labels, classes.everything or tuple(known.get(place, str(place)) for place in range(width))
+
+
+def _roles(path: Path, within: Path | None, held: Path | None, used: list[Path]) -> str:
+    """What of a data set's source says which folder is what, and which ones are not looked at."""
+    beside = [
+        folder.name
+        for folder in _inside(path)
+        if folder.is_dir() and within and not _hidden(folder.name) and folder not in used
+    ]
+    said = f", {held.name}/ as validation" if held else ""
+    return f"{said}, without {_few(beside)} beside {within.name}/" if within and beside else said
 
 
 def _left_out(test: Found, train: Found) -> str:
@@ -164,16 +252,23 @@ def _few(names: list[str]) -> str:
     return ", ".join([*map(repr, names[:LISTED]), *more])
 
 
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror or error})") from error
+
+
 def _hidden(name: str) -> bool:
-    return name.startswith(".") or name in LITTER
+    return name.startswith(".") or name.lower() in LITTER
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files within a folder, but those in hidden folders; links are followed, a circle of them ends."""
+    """All files within a folder, but hidden ones and those in hidden folders; links are followed, a circle of them ends."""
     seen: set[str] = set()
     for at, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(at)
         folders[:] = [] if real in seen else sorted(name for name in folders if not _hidden(name))
         if real not in seen:
-            yield from (Path(at) / name for name in sorted(files))
+            yield from (Path(at) / name for name in sorted(files) if not name.startswith("."))
         seen.add(real)

@@ -1,9 +1,10 @@
 """Pictures of any kind as 8-bit grey or RGB, by stated rules; what cannot be read right is refused by its name.
 
-Grey, RGB and palettes are read as they are, 1 bit as black and white; of 16 bits the upper 8 count; CMYK and YCbCr
+Grey, RGB and palettes are read as they are, 1 bit as black and white; of 12 and 16 bits the upper 8 count; CMYK and YCbCr
 become RGB as Pillow has it, without a colour profile. An EXIF orientation is followed, as viewers do. Refused are
-pictures with transparent pixels (what is behind them?), with floats or 32 bits, animated ones, those of other colour
-spaces, damaged ones and such as are larger than Pillow's limit.
+pictures with transparent pixels (what is behind them?), with floats, signed numbers or 32 bits, 16 bits of which only the
+lower 12 are used, 16 bits whose 0 is white, animated ones, those of other colour spaces, damaged ones and such as are larger
+than Pillow's limit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 89_478_485
 """Pillow's own limit: a larger picture is taken for a decompression bomb."""
 SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+WHITE_IS_0, SIGNED = 0, 2
+"""Tags of TIFF, and values of the last two."""
 APPLE = b"\x00\x05\x16\x07"
 """The first bytes of the `._` files that macOS leaves beside others on foreign disks."""
 
@@ -57,7 +61,8 @@ def picture(encoded: bytes | Path, name: str, mode: str | None = None) -> Image:
                 frames = getattr(opened, "n_frames", 1)
                 if frames > 1 and opened.format != "MPO":  # a phone's MPO holds a picture and its depth
                     raise DataError(f"{name} holds {frames} pictures; save the one that counts")
-                read = _as_8_bit(ImageOps.exif_transpose(opened), name)
+                bits = _grey_bits(opened, name)
+                read = _as_8_bit(ImageOps.exif_transpose(opened), name, bits)
                 return read if mode is None or read.mode == mode else read.convert(mode)
     except DataError:
         raise
@@ -93,9 +98,35 @@ def _refuse_large(width: int, height: int, name: str) -> None:
         )
 
 
-def _as_8_bit(read: Image, name: str) -> Image:
+def _grey_bits(opened: Image, name: str) -> int:
+    """Bits of a pixel of a grey picture that has more than 8, by the tags of a TIFF; 16 where it says nothing."""
+    tags = getattr(opened, "tag_v2", {})
+    if opened.mode != "I" and SIGNED in _all(tags.get(SAMPLE_FORMAT, 1)):
+        raise DataError(f"{name} has signed pixels, of which nothing says what is black; save it as 8-bit grey or RGB")
+    if opened.mode in SIXTEEN and tags.get(PHOTOMETRIC) == WHITE_IS_0:
+        raise DataError(f"{name} has 16 bits of which 0 is white, which is not read; save it as 8-bit grey")
+    return max(_all(tags.get(BITS_PER_SAMPLE, 16)))
+
+
+def _all(value: Any) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _upper_8(read: Image, name: str, bits: int) -> Image:
     from PIL import Image as pillow
 
+    values = np.asarray(read).astype(np.uint32)
+    if (values == read.info.get("transparency")).any():
+        raise DataError(f"{name} has transparent pixels, and nothing says what is behind them; save it without alpha")
+    if bits == 16 and 0 < values.max() < 4096:
+        raise DataError(
+            f"{name} has 16 bits, but no pixel above {values.max()}, as pictures of 12 bits or less have that were saved so: it "
+            "would be almost black; scale it to 8 bits"
+        )
+    return pillow.fromarray((values >> (bits - 8)).astype(np.uint8))
+
+
+def _as_8_bit(read: Image, name: str, bits: int) -> Image:
     if read.mode in ("LA", "RGBA", "PA", "La", "RGBa") or ("transparency" in read.info and read.mode not in SIXTEEN):
         alpha = read.convert("RGBA").getchannel("A")
         if alpha.getextrema() != (255, 255):
@@ -104,7 +135,7 @@ def _as_8_bit(read: Image, name: str) -> Image:
             )
         return read.convert("L" if read.mode in ("1", "L", "LA", "La") else "RGB")
     if read.mode in SIXTEEN:
-        return pillow.fromarray((np.asarray(read).astype(np.uint32) >> 8).astype(np.uint8))
+        return _upper_8(read, name, bits)
     if read.mode in ("L", "RGB"):
         read.load()
         return read

@@ -208,7 +208,7 @@ class Splits:
         among: where the classes are among the outputs of a wider model; None: that is not known.
 
     Raises:
-        DataError: a label is none of the classes, there are not as many names, or images differ in shape.
+        DataError: there is a single class, a label is none of them, there are not as many names, or images differ in shape.
 
     Example:
         >>> splits = DATASETS["digits"].function(Places.of())
@@ -226,6 +226,12 @@ class Splits:
     among: Among | None = None
 
     def __post_init__(self) -> None:
+        if self.classes < 2:
+            named = f" ({self.names[0]!r})" if self.names else ""
+            raise DataError(
+                f"{self.source} has {self.classes} class{named}: a single class has nothing to be told from; give images of two "
+                "classes or more, or folder(among='all', ...) for a model whose other outputs compete"
+            )
         if self.names and len(self.names) != self.classes:
             raise DataError(f"{self.source} has {self.classes} classes, but {len(self.names)} names of classes")
         for part in (self.train, self.validation, self.test):

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ DEEPEST = 30
 """Containers within each other that are looked into."""
 LEGACY = 0x1950A86A20F9469CFC6C
 """What torch.save began its files with before 1.6."""
+BIG_ENDIAN = "it was written by a machine of another byte order; save it as safetensors there"
 KINDS = {
     "Float": torch.float32,
     "Double": torch.float64,
@@ -44,7 +46,12 @@ ARRAYS = {
     "i4": torch.int32,
     "i2": torch.int16,
     "i1": torch.int8,
+    "u8": torch.uint64,
+    "u4": torch.uint32,
+    "u2": torch.uint16,
     "u1": torch.uint8,
+    "c8": torch.complex64,
+    "c16": torch.complex128,
     "b1": torch.bool,
 }
 
@@ -112,7 +119,7 @@ def _of_zip(file: Path) -> Any:
             raise DataError(f"it is a zip archive without the data.pkl of torch.save, with {', '.join(names[:5])}")
         folder = index.removesuffix("data.pkl")
         if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder").strip() != b"little":
-            raise DataError("it was written by a machine of another byte order; save it as safetensors there")
+            raise DataError(BIG_ENDIAN)
         if archive.getinfo(index).file_size > LARGEST:
             raise DataError(f"it holds a pickle of more than {LARGEST >> 20} MiB; save the weights alone")
         found = unpickled(io.BytesIO(archive.read(index)))
@@ -132,13 +139,20 @@ def _of_stream(stream: io.BytesIO) -> Any:
     found = unpickled(stream)
     if found != LEGACY:
         return _Plain(_nowhere).of(found)
-    unpickled(stream), unpickled(stream)  # the format's version, and facts about the machine
+    unpickled(stream)  # the format's version
+    _refuse_big_endian(unpickled(stream))
     found, keys = unpickled(stream), unpickled(stream)
     sizes, data = dict(_storages(found)), {}
     for key in map(str, keys):
         (count,) = struct.unpack("<q", stream.read(8))
         data[key] = stream.read(max(0, count) * sizes[key])
     return _Plain(data.__getitem__).of(found)
+
+
+def _refuse_big_endian(machine: Any) -> None:
+    """Refuse what torch.save wrote on a machine of another byte order, by the facts that it wrote about it."""
+    if isinstance(machine, dict) and machine.get("little_endian") is False:
+        raise DataError(BIG_ENDIAN)
 
 
 def _nowhere(key: str) -> bytes:
@@ -233,8 +247,8 @@ class _Plain:
 
 def _of_bytes(content: Any) -> tuple[Any, Callable[[str], bytes]]:
     stream = io.BytesIO(bytes_of(content))
-    for _ in range(3):
-        unpickled(stream)
+    unpickled(stream), unpickled(stream)
+    _refuse_big_endian(unpickled(stream))
     storage, keys = unpickled(stream), unpickled(stream)
     (count,) = struct.unpack("<q", stream.read(8))
     data = {str(keys[0]): stream.read(max(0, count) * dict(_storages(storage))[str(keys[0])])}
@@ -245,12 +259,20 @@ def _array(state: Any) -> Stored | None:
     """An array of numpy, from its version, shape, type, order and elements."""
     if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[2], Note):
         return None
-    shape, code = whole(state[1]), str(state[2].args[0]).lstrip("<|=")
+    shape, kind = whole(state[1]), state[2]
+    code = str(kind.args[0]).lstrip("<>|=")
     if code not in ARRAYS or isinstance(state[4], list):
         return None
+    turned = str(kind.args[0]).startswith(">") or (isinstance(kind.state, tuple) and kind.state[1:2] == (">",))
     order = shape if not state[3] else shape[::-1]
     strides = [1]
     for side in order[:0:-1]:
         strides.append(strides[-1] * side)
     stride = strides[: len(shape)][::-1] if not state[3] else strides[: len(shape)]
-    return Stored(ARRAYS[code], 0, shape, tuple(stride), lambda: bytes_of(state[4]))
+
+    def elements() -> bytes:
+        content = bytes_of(state[4])
+        unit = ARRAYS[code].itemsize // (2 if code.startswith("c") else 1)
+        return np.frombuffer(content, f"V{unit}").view(f">u{unit}").astype(f"<u{unit}").tobytes() if turned else content
+
+    return Stored(ARRAYS[code], 0, shape, tuple(stride), elements)

@@ -46,8 +46,10 @@ def size_of(model: nn.Module, shape: tuple[int, int, int]) -> Size:
     mode = model.training
     model.eval()
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        model(torch.zeros(1, *shape, device=device))
+    with torch.enable_grad():  # some models differentiate inside; torch does not count to a leaf
+        image = torch.zeros(1, *shape, device=device).requires_grad_().clone()
+        with counter:
+            model(image)
     model.train(mode)
     return Size(sum(p.numel() for p in parameters), counter.get_total_flops() // 2)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from robench.attacking.classifier import forward
 from robench.attacking.draws import Draws
 from robench.attacking.patches import patch_mask
 from robench.data.splits import Split
@@ -50,7 +51,7 @@ def attention_mass(subject: Subject) -> list[list[float]]:
         return []
     inputs = subject.split.inputs(np.arange(min(ATTENTION_IMAGES, len(subject.split)))).to(subject.device)
     with watched(layers) as seen:
-        subject.module(inputs)
+        forward(subject.module, inputs)
     return [
         [round(m, 4) for m in w.sort(-1, descending=True).values.cumsum(-1).mean((0, 1, 2)).tolist()]
         for w in seen[: len(layers)]
@@ -74,7 +75,7 @@ def occlusion(subject: Subject) -> dict[str, list[float]]:
     seen = []
     for images in (inputs, torch.where(mask, noise, inputs)):
         with watched(layers) as rows, block_outputs(blocks) as features:
-            subject.module(images.to(subject.device, copy=True))
+            forward(subject.module, images.to(subject.device))
         seen.append((rows[: len(layers)], features))
     (rows, features), (occluded_rows, occluded_features) = seen
     cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(rows, occluded_rows, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robench.attacking.classifier import Classifier, checked_forward
+from robench.attacking.classifier import Classifier, checked_forward, forward
 from robench.attacking.expectation import Expectation
 from robench.errors import ModelError
 from robench.running.subject import Subject
@@ -34,7 +34,7 @@ def preflight(subject: Subject, *, gradients: bool) -> None:
     with torch.no_grad():
         first, second = (checked_forward(module, inputs, subject.classes, name) for _ in range(2))
         alone = checked_forward(module, inputs[:1], subject.classes, name)
-        every = module.module(inputs) if isinstance(module, Chosen) else first
+        every = forward(module.module, inputs) if isinstance(module, Chosen) else first
     _refuse_probabilities(every, name)
     random = isinstance(module, Expectation)  # declared; the mean of its draws is what is attacked
     if not random and _differ(first, second):

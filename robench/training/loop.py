@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robench.attacking.classifier import forward
 from robench.data.splits import Split
 from robench.errors import ModelError, RobenchError, ran_out
 from robench.training.adversary import robust_accuracy
@@ -186,7 +187,7 @@ def accuracy(model: nn.Module, split: Split, device: torch.device) -> float | No
     model.eval()
     for start in range(0, len(split), 256):
         part = slice(start, start + 256)
-        right += int((model(split.inputs(part).to(device)).argmax(1).cpu() == labels[part]).sum())
+        right += int((forward(model, split.inputs(part).to(device)).argmax(1).cpu() == labels[part]).sum())
     model.train(mode)
     return right / len(split)
 

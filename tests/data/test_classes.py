@@ -123,6 +123,108 @@ def test_pictures_without_a_class_folder_are_told(tmp_path: Path) -> None:
         loaded(tmp_path / "pics")
 
 
+@pytest.mark.parametrize(
+    "names", [("Training", "Testing"), ("TRAIN", "Test"), ("train", "valid"), ("Train", "Validation")]
+)
+def test_the_parts_of_a_data_set_are_known_by_any_spelling(tmp_path: Path, names: tuple[str, str]) -> None:
+    root = pictures(tmp_path / "pics", [f"{part}/{folder}" for part in names for folder in ("ape", "dog")], count=5)
+    splits = loaded(root)
+    assert (splits.names, len(splits.train), len(splits.validation), len(splits.test)) == (("ape", "dog"), 9, 1, 10)
+    pictures(root, [f"{names[1].lower()}ing/ape" if names[1] == "Test" else "testing/ape"])
+    if names[1] in ("Testing", "Test"):
+        with pytest.raises(DataError, match="has both Test.*/ and test.*; which is it"):
+            loaded(root)
+
+
+def test_a_val_folder_beside_train_and_test_is_the_validation_split(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pics", [f"{part}/{folder}" for part in ("train", "test") for folder in "ab"], count=3)
+    pictures(root, ["val/a", "val/b", "extra/x"], count=2)
+    splits = loaded(root)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (6, 4, 6)
+    assert "val/ as validation, without 'extra' beside test/" in splits.source
+    pictures(root, ["val/c"])
+    with pytest.raises(DataError, match=r"train/ and val/ of .* disagree: val/ has pictures of 'c'"):
+        loaded(root)
+    pictures(tmp_path / "two", ["val/a", "val/b", "test/a", "test/b"])
+    assert "without 'val' beside test/" in loaded(tmp_path / "two").source
+
+
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (["data/train/a", "data/train/b", "data/test/a"], "holds te?.*/; give .*pics/data$"),
+        (["x/data/Test/a", "x/data/Test/b", "docs"], "holds data/Test/; give .*pics/x/data$"),
+        (["photos/a", "photos/b"], "single class folder, 'photos', .* such as 'a': give .*pics/photos$"),
+        (["x/photos/a", "x/photos/b"], "single class folder, 'x', .* such as 'a': give .*pics/x/photos$"),
+        (["a/train", "a/test", "b/train", "b/test"], "/a'.* holds test/; wanted .*pics/test/a/IMAGE"),
+        (["train/photos/a", "train/photos/b", "test/photos/a"], "single class folder, 'photos'.*give .*train/photos$"),
+    ],
+)
+def test_folders_that_hold_class_folders_are_no_classes(tmp_path: Path, folders: list[str], told: str) -> None:
+    with pytest.raises(DataError, match=told.replace("te?.*/", "test/")):
+        loaded(pictures(tmp_path / "pics", folders))
+
+
+def test_hidden_pictures_and_folders_of_systems_are_left_out(tmp_path: Path) -> None:
+    litter = ["$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "__MACOSX", "#recycle"]
+    root = pictures(tmp_path / "pics", ["a", "b", *litter])
+    pictures(tmp_path, ["shown"])
+    (tmp_path / "shown" / "0.png").rename(root / "a" / ".thumb.png")
+    (root / "b" / "._0.png").write_bytes(b"\x00\x05\x16\x07")
+    splits = loaded(root)
+    assert (splits.names, len(splits.test)) == (("a", "b"), 2)
+
+
+@pytest.mark.parametrize("place", ["", "train", "test"])
+@pytest.mark.parametrize("name", ["classes.txt", "Classes.txt", "CLASSES.CSV"])
+def test_a_file_of_classes_is_read_wherever_and_however_it_is_named(tmp_path: Path, place: str, name: str) -> None:
+    root = pictures(tmp_path / "pics", [f"{part}/{folder}" for part in ("train", "test") for folder in "ab"], count=3)
+    head = "folder\n" if name.endswith("CSV") else ""
+    (root / place / name).write_text(f"{head}b\na\n")
+    assert loaded(root).names == ("b", "a")
+    (root / "classes.txt").write_text("a\nb\n")
+    if (place, name) != ("", "classes.txt"):
+        with pytest.raises(DataError, match="say different orders of the classes"):
+            loaded(root)
+
+
+def test_files_of_classes_that_agree_are_no_contradiction(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pics", ["a", "b"])
+    (root / "classes.txt").write_text("b\na\n")
+    (root / "classes.csv").write_text("folder,name,index\na,Ant,1\nb,Bee,0\n")
+    assert loaded(root).names == ("Bee", "Ant")
+
+
+@pytest.mark.parametrize(
+    ("folders", "text", "names"),
+    [
+        (["a", "b"], "# mine\nb\n  # more\na", ("b", "a")),
+        (["#b", "a"], "# mine\n#b\na", ("#b", "a")),
+        ([" a", "b "], "b \n a", ("b", "a")),
+        ([" a", "b"], "b\na", ("b", "a")),
+        ([" a", "a"], "a\n a", ("a", "a")),
+        (["a", "e\u0301"], "\u00e9\na", ("\u00e9", "a")),
+        (["a", "\u00e9"], "e\u0301\na", ("e\u0301", "a")),
+        (["a\u2028b", "a"], "a\u2028b\na", ("a\u2028b", "a")),
+    ],
+)
+def test_names_in_a_file_of_classes_are_folders_as_they_are_seen(
+    tmp_path: Path, folders: list[str], text: str, names: tuple[str, ...]
+) -> None:
+    root = pictures(tmp_path / "pics", folders)
+    (root / "classes.txt").write_text(text, encoding="utf-8")
+    splits = loaded(root)
+    assert (splits.names, splits.classes, splits.among) == (names, 2, None)
+
+
+@pytest.mark.parametrize("file", ["classes.txt", "classes.csv"])
+def test_a_name_with_nul_is_one_message(tmp_path: Path, file: str) -> None:
+    root = pictures(tmp_path / "pics", ["a", "b"])
+    (root / file).write_text("folder,name\na,An\0t\nb,Bee\n")
+    with pytest.raises(DataError, match=f"{file} holds a NUL character"):
+        loaded(root)
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     splits = loaded(pictures(tmp_path / "pics", ["train", "car", "test"]))
     assert splits.names == ("car", "test", "train")

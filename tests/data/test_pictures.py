@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +105,52 @@ def flipped() -> bytes:
     return bytes(whole)
 
 
+def tiff(bits: int, content: bytes, photometric: int = 1, form: int = 1) -> bytes:
+    """A grey TIFF of 4 x 6 pixels."""
+    tags = {256: 6, 257: 4, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1, 278: 4, 279: len(content), 339: form}
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + content
+
+
+def of_12_bits() -> bytes:
+    values = (GREY.astype(int) * 16).flatten().tolist()
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return bytes(b for one, two in pairs for b in (one >> 4, (one & 15) << 4 | two >> 8, two & 255))
+
+
+def with_transparent_grey(value: int) -> bytes:
+    """A 16-bit grey PNG, one value of which is transparent."""
+    whole = encoded(Image.fromarray(GREY.astype(np.uint16) * 257))
+    chunk = b"tRNS" + struct.pack(">H", value)
+    at = whole.index(b"IDAT") - 4
+    return whole[:at] + struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[at:]
+
+
 jpeg = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)), "jpeg")
 holed = opaque(COLOUR)
 holed[1, 1, 3] = 0
+
+
+def test_12_bits_are_12_and_a_transparent_value_that_no_pixel_has_is_none() -> None:
+    assert (pixels(tiff(12, of_12_bits()), "x.tif") == GREY).all()
+    assert (pixels(tiff(16, (GREY.astype("<u2") * 257).tobytes()), "x.tif") == GREY).all()
+    assert (pixels(tiff(8, (255 - GREY).tobytes(), photometric=0), "x.tif") == GREY).all()
+    assert (pixels(with_transparent_grey(1), "x.png") == GREY).all()
+    black = encoded(Image.fromarray(np.zeros((4, 6), np.uint16)))
+    assert not pixels(black, "x.png").any()
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (b"", "is empty"),
+        (encoded(Image.fromarray(GREY.astype(np.uint16) * 16)), "16 bits, but no pixel above 3680"),
+        (encoded(Image.fromarray(GREY.astype(np.uint16) * 4), "tiff"), "16 bits, but no pixel above 920"),
+        (tiff(16, (GREY.astype("<u2") * 257).tobytes(), photometric=0), "16 bits of which 0 is white"),
+        (tiff(16, GREY.astype("<i2").tobytes(), form=2), "of mode I"),
+        (tiff(8, GREY.tobytes(), form=2), "signed pixels"),
+        (with_transparent_grey(20 * 257), "transparent pixels"),
         (b"not an image", "is truncated or is not an image .none of BMP, GIF"),
         (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ", "a resource file of macOS"),
         (png()[:600], "is truncated or is not an image"),

@@ -6,6 +6,7 @@ import argparse
 import collections
 import os
 import pickle
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from conftest import small_run
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from robench import DATASETS, DataError, Places, Recipe, RobenchError, Task, UsageError, recipe_of
+from robench import DATASETS, DataError, Places, Recipe, RobenchError, Task, UsageError, load_weights, recipe_of
 from robench.data.splits import Split, Splits
 from robench.models.saved import Stored, read_saved
 from robench.training.checkpoints import Checkpoint
@@ -252,7 +253,8 @@ def test_changed_bytes_are_one_message_wherever_they_are() -> None:
         try:
             loaded()
         except RobenchError as error:
-            refused += "w.pt" in str(error)
+            assert "w.pt" in str(error)
+            refused += 1
     assert refused > 20
 
 
@@ -264,16 +266,20 @@ def test_changed_bytes_are_one_message_wherever_they_are() -> None:
             {"state_dict": under("model.", {"0.weight": torch.ones(4, 1, 3, 3)})},
             r"missing .*strip='state_dict\.model\.'",
         ),
-        (network().state_dict() | {"5.weight": torch.ones(3)}, r"1 are not known \(5\.weight\).*strip='"),
-        (network().state_dict() | {"4.bias": torch.ones(7)}, r"holds 4\.bias of shape \(7,\).*strip='"),
-        (network().state_dict() | {"4.bias": torch.ones(10, dtype=torch.int8)}, r"holds 4\.bias .*int8.*strip='"),
+        (network().state_dict() | {"5.weight": torch.ones(3)}, r"1 are not known \(5\.weight\).*another arch"),
+        (network().state_dict() | {"4.bias": torch.ones(7)}, r"holds 4\.bias of shape \(7,\).*another arch\?"),
+        (
+            network().state_dict() | {"4.bias": torch.ones(10, dtype=torch.int8)},
+            r"holds 4\.bias .*int8.*another arch\?",
+        ),
         ([1.0, "no weights"], "no tensors under names"),
         (
             {"state_dict": network().state_dict(), "state_dict_ema": network(1).state_dict()},
             r"strip='state_dict_ema\.'",
         ),
         (under("student.", network().state_dict()) | under("teacher.", network(1).state_dict()), r"strip='teacher\.'"),
-        ({n: t for n, t in network().state_dict().items() if "running" not in n}, r"1\.running_mean.*strip='"),
+        ({n: t for n, t in network().state_dict().items() if "running" not in n}, r"1\.running_mean.*another arch\?"),
+        (torch.ones(3), r"a bare tensor of shape \(3,\)"),
     ],
 )
 def test_what_does_not_fit_is_one_message_with_the_names_and_the_option(content: Any, said: str) -> None:
@@ -294,6 +300,139 @@ def test_strip_chooses_among_weights_that_fit() -> None:
     }
     torch.save(weights, "w.pt")
     assert torch.equal(answers(loaded(", strip='model.'")), expected())
+
+
+LAYER = torch.ones(3)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "scaler.weight",
+        "amplify.weight",
+        "loss_head.weight",
+        "opt_in.weight",
+        "optimus.weight",
+        "criterion.weight",
+        "attn_mask_in.weight",
+        "7.mu 7.sigma",
+        "layer.0.mean layer.0.std",
+        "temperature",
+    ],
+)
+@pytest.mark.parametrize("nest", ["", "state_dict", "state_dict.module"])
+def test_a_layer_that_the_model_does_not_have_is_never_left_out(beside: str, nest: str) -> None:
+    weights = network().state_dict() | {name: LAYER for name in beside.split()}
+    torch.save({nest: weights} if nest else weights, "w.pt")
+    with pytest.raises(UsageError, match=rf"are not known \(.*{beside.split()[0]}.*another arch"):
+        loaded()
+
+
+@pytest.mark.parametrize(
+    "front",
+    ["0.weight", "0.mean 0.var", "0.mean", "0.weight 0.bias", "stem.weight", "2.weight"],
+)
+def test_what_stands_beside_the_weights_is_never_left_out(front: str) -> None:
+    weights = under("1.", network().state_dict()) | {name: LAYER for name in front.split()}
+    for content in (weights, {"net": weights}, {"net": under("module.", weights)}):
+        torch.save(content, "w.pt")
+        with pytest.raises(UsageError, match=rf"{len(front.split())} are not known \(.*{front.split()[-1]}"):
+            loaded()
+    torch.save(weights, "w.pt")
+    if front[0].isdigit():
+        with pytest.raises(UsageError, match="are not known"):
+            loaded(", strip='1.'")
+    else:
+        with pytest.raises(UsageError, match=r"strip='1\.'"):
+            loaded()
+        assert torch.equal(answers(loaded(", strip='1.'")), expected())
+
+
+def test_single_numbers_around_weights_are_no_layers_but_within_they_are() -> None:
+    plain, one = network().state_dict(), torch.tensor(0.9)
+    callbacks = {"ModelCheckpoint": {"best_model_score": one}}
+    scaler = {"scale": LAYER, "growth_factor": 2.0, "backoff_factor": 0.5}
+    torch.save({"state_dict": plain, "acc": one, "callbacks": callbacks, "scaler": scaler}, "w.pt")
+    assert torch.equal(answers(loaded()), expected())
+    for within in (
+        {"state_dict": plain | {"scale": one}},
+        {"0": {"scale": one}, "1": plain},
+        nn.Sequential(collections.OrderedDict(scale=Scale(), net=network())),
+    ):
+        torch.save(within, "w.pt")
+        with pytest.raises(UsageError, match=r"1 are not known .*scale"):
+            loaded()
+
+
+class Scale(nn.Module):
+    """A layer of a single number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by = nn.Parameter(torch.tensor(2.0))
+
+
+def test_arrays_of_another_byte_order_are_turned_round() -> None:
+    arrays = {name: tensor.numpy() for name, tensor in network().state_dict().items()}
+    for protocol in (2, 5):
+        turned = {name: array.astype(array.dtype.newbyteorder(">")) for name, array in arrays.items()}
+        Path("w.pt").write_bytes(pickle.dumps(turned, protocol=protocol))
+        assert torch.equal(answers(loaded()), expected())
+    found = dict(_flat(read_saved(_saved({"c": np.array([1 + 2j], ">c8"), "h": np.array([5, 258], ">u2")}))))
+    assert found["c"].tensor().tolist() == [1 + 2j]
+    assert found["h"].tensor().tolist() == [5, 258]
+
+
+def _saved(content: Any) -> Path:
+    Path("other.pkl").write_bytes(pickle.dumps(content))
+    return Path("other.pkl")
+
+
+def test_a_file_of_torch_from_a_big_endian_machine_is_refused() -> None:
+    torch.save(network().state_dict(), "w.pt", _use_new_zipfile_serialization=False)
+    whole = Path("w.pt").read_bytes()
+    place = whole.index(b"little_endian")
+    Path("w.pt").write_bytes(whole[:place] + whole[place:].replace(b"\x88", b"\x89", 1))
+    with pytest.raises(DataError, match="another byte order"):
+        loaded()
+
+
+@pytest.mark.parametrize("leaf", [torch.ones(2), 1.0])
+def test_a_few_bytes_that_stand_for_millions_of_tensors_are_one_message_at_once(leaf: object) -> None:
+    nest: object = {"w": leaf}
+    for _ in range(28):
+        nest = {"a": nest, "b": nest}
+    torch.save(nest, "w.pt")
+    began = time.monotonic()
+    with pytest.raises(RobenchError, match=r"w\.pt.*(more than 50,000|no tensors)"):
+        loaded()
+    assert time.monotonic() - began < 5
+
+
+def test_the_advice_after_a_strip_that_does_not_fit_is_another() -> None:
+    torch.save({"model": network(1).state_dict(), "ema": {"module": network().state_dict()}}, "w.pt")
+    for wrong in ("ema.", "ema"):
+        with pytest.raises(UsageError, match=r"strip='ema\.module\.'"):
+            loaded(f", strip='{wrong}'")
+    assert torch.equal(answers(loaded(", strip='ema.module.'")), expected())
+
+
+def test_equal_weights_that_are_not_finite_are_not_several() -> None:
+    broken = {n: t / 0 if t.is_floating_point() else t for n, t in network().state_dict().items()}
+    for content in (broken, {"model": broken, "ema": dict(broken)}):
+        torch.save(content, "w.pt")
+        with pytest.raises(DataError, match=r"w\.pt.*not finite"):
+            loaded()
+    torch.save(
+        {n: t.double() * 1e300 if t.is_floating_point() else t for n, t in network().state_dict().items()}, "w.pt"
+    )
+    with pytest.raises(DataError, match="not finite"):
+        loaded()
+
+
+def test_the_home_of_nobody_is_one_message() -> None:
+    with pytest.raises(UsageError, match="no user 'nouser'"):
+        load_weights(network(), "~nouser/w.pt", "net")
 
 
 @pytest.mark.parametrize(
