@@ -41,6 +41,7 @@ MADRY, FAT, TRADES, DISTILL = (f"defenses/{name}.py" for name in ("madry", "fat"
 
 OF_KSA, OF_RSPC = "defenses/test_ksa.py", "defenses/test_rspc_by_hand.py"
 OF_ADVERSARIES, OF_TEACHERS = "defenses/test_adversarial.py", "defenses/test_distillation.py"
+OF_AUGMENTATION = "defenses/test_augmentation.py"
 OF_JUDGE = "running/test_judge_by_hand.py running/test_judge.py"
 OF_TABLES = "reporting/test_tables_by_hand.py reporting/test_statistics.py"
 OF_DRAWS, OF_STEPS = "attacking/test_draws_and_targets.py", "attacks/test_by_hand.py"
@@ -100,6 +101,15 @@ OBJECTIVES = [
     Mutation("trades ignores beta", TRADES, "self.beta * divergence", "divergence", OF_ADVERSARIES),
     Mutation("trades has the divergence the other way round", TRADES, "F.kl_div(there, here,", "F.kl_div(here, there,", OF_ADVERSARIES),
     Mutation("trades holds the clean answers fixed", TRADES, "F.log_softmax(logits, 1)).mean()", "F.log_softmax(logits.detach(), 1)).mean()", OF_ADVERSARIES),
+    Mutation("trades climbs cross-entropy", TRADES, "                loss=lambda logits, rows: divergences(F.log_softmax(logits, 1), answers[rows]),\n", "", OF_ADVERSARIES),
+    Mutation("trades begins at the image itself", TRADES, "NEAR = 0.001", "NEAR = 0.0", OF_ADVERSARIES),
+    Mutation("trades' epoch is not chosen", TRADES, 'selection=Call("pgd_linf"', 'selection=None and Call("pgd_linf"', OF_ADVERSARIES),
+    Mutation("fat's epoch is not chosen", FAT, 'selection=Call("pgd_linf"', 'selection=None and Call("pgd_linf"', OF_ADVERSARIES),
+    Mutation("fat's tau grows early", FAT, "[50 / 120, 90 / 120]", "[10 / 120, 20 / 120]", OF_ADVERSARIES),
+    Mutation("rspc leaves out GELU", RSPC, "self.mix(F.gelu(scores).flatten(1))", "self.mix(scores.flatten(1))", OF_RSPC),
+    Mutation("rspc does not clip its adversary", RSPC, "LARGEST = 5.0", "LARGEST = 5e9", OF_RSPC),
+    Mutation("rspc's adversary has no momentum", RSPC, '"momentum": 0.9, "nesterov": True', '"momentum": 0.0, "nesterov": False', OF_RSPC),
+    Mutation("rspc's adversary does not decay", RSPC, '"weight_decay": 0.05}', '"weight_decay": 0.0}', OF_RSPC),
     Mutation("distillation without T squared", DISTILL, " * temperature**2", "", OF_TEACHERS),
     Mutation("teacher and student are exchanged (soft)", DISTILL, "for logits in (student, teacher)", "for logits in (teacher, student)", OF_TEACHERS),
     Mutation("teacher and student are exchanged (hard)", DISTILL, "F.cross_entropy(student, teacher.argmax(1))", "F.cross_entropy(teacher, student.argmax(1))", OF_TEACHERS),
@@ -107,7 +117,14 @@ OBJECTIVES = [
     Mutation("alpha is the weight of the labels", DISTILL, "(1 - self.alpha) * loss + self.alpha *", "self.alpha * loss + (1 - self.alpha) *", OF_TEACHERS),
     Mutation("tempered is not", DISTILL, "model(batch.inputs) / self.temperature", "model(batch.inputs)", OF_TEACHERS),
     Mutation("augmix ignores the weight", "defenses/augmix.py", "self.weight * jensen_shannon", "jensen_shannon", "defenses/test_defenses.py::test_losses_are_weighed_as_they_say"),
-    Mutation("augmix's divergence is from the first", "defenses/augmix.py", "torch.stack(answers).mean(0)", "answers[0]", "defenses/test_augmentation.py"),
+    Mutation("augmix's divergence is from the first", "defenses/augmix.py", "torch.stack(answers).mean(0)", "answers[0]", OF_AUGMENTATION),
+    Mutation("augmix ignores alpha", "defenses/augmix.py", "mixture_width=width, alpha=alpha", "mixture_width=width, alpha=1.0", OF_AUGMENTATION),
+    Mutation("augmix ignores severity", "defenses/augmix.py", "severity=severity", "severity=3", OF_AUGMENTATION),
+    Mutation("augmix ignores its width", "defenses/augmix.py", "mixture_width=width", "mixture_width=3", OF_AUGMENTATION),
+    Mutation("augmented mixes every batch alike", "defenses/augmented.py", "progress.draws + int(batch.ids[0])", "0", OF_AUGMENTATION),
+    Mutation("augmented mixes the parts of a batch alike", "defenses/augmented.py", "progress.draws + int(batch.ids[0])", "progress.draws", OF_AUGMENTATION),
+    Mutation("augmented does not smooth labels", "defenses/augmented.py", "label_smoothing=smoothing", "label_smoothing=0.0", OF_AUGMENTATION),
+    Mutation("augmented does not mix labels", "defenses/augmented.py", "batch._replace(inputs=inputs, soft=soft)", "batch._replace(inputs=inputs)", OF_AUGMENTATION),
 ]
 
 JUDGED = [
