@@ -127,6 +127,31 @@ OBJECTIVES = [
     Mutation("augmented does not mix labels", "defenses/augmented.py", "batch._replace(inputs=inputs, soft=soft)", "batch._replace(inputs=inputs)", OF_AUGMENTATION),
 ]
 
+LOOP, BATCHES, SNAPSHOTS = (f"robench/training/{name}.py" for name in ("loop", "batches", "snapshots"))
+ADVERSARY, OF_TRAINING = "robench/training/adversary.py", "training/test_training_by_hand.py"
+TRAINED = [
+    Mutation("the moving average is not what is kept", LOOP, "now.best.weights or now.kept.state_dict()", "now.best.weights or model.state_dict()", OF_TRAINING),
+    Mutation("the epoch is not chosen by the moving average", LOOP, "robust_accuracy(now.kept,", "robust_accuracy(model,", OF_TRAINING),
+    Mutation("the moving average is not what is chosen", LOOP, "device), now.kept, now.epoch + 1)", "device), model, now.epoch + 1)", OF_TRAINING),
+    Mutation("the log has not the moving average's accuracy", LOOP, "accuracy(now.kept, validation, device)", "accuracy(model, validation, device)", OF_TRAINING),
+    Mutation("the best epoch is not kept", LOOP, "now.best.weights or now.kept.state_dict()", "now.kept.state_dict()", OF_TRAINING),
+    Mutation("gradients are not clipped", LOOP, "nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)", "pass", OF_TRAINING),
+    Mutation("biases and norms decay", LOOP, "p.ndim > 1 and not", "not", OF_TRAINING),
+    Mutation("embeddings of class and position decay", LOOP, '("pos_embed", "cls_token")', '("nothing",)', OF_TRAINING),
+    Mutation("SGD has no momentum", LOOP, "momentum=0.9, nesterov=True", "momentum=0.0", OF_TRAINING),
+    Mutation("every epoch has the same order", LOOP, "default_rng([seed, now.epoch])", "default_rng([seed, 0])", OF_TRAINING),
+    Mutation("every seed has the same order", LOOP, "default_rng([seed, now.epoch])", "default_rng([0, now.epoch])", OF_TRAINING),
+    Mutation("every epoch is cropped alike", LOOP, "draws = torch.Generator().manual_seed(seed * 1_000_003 + now.epoch)", "draws = torch.Generator().manual_seed(seed * 1_000_003)", OF_TRAINING),
+    Mutation("nothing is mirrored", BATCHES, "generator=draws) < 0.5)", "generator=draws) < 0.0)", OF_TRAINING),
+    Mutation("crops leave out the last offset", BATCHES, "torch.randint(0, 2 * pad + 1,", "torch.randint(0, 2 * pad,", OF_TRAINING),
+    Mutation("the latest of equal epochs is kept", SNAPSHOTS, "score > self.score", "score >= self.score", OF_TRAINING),
+    Mutation("the best epoch's weights go on changing", SNAPSHOTS, "tensor.detach().clone() for name", "tensor.detach() for name", OF_TRAINING),
+    Mutation("early averages are as long as late ones", SNAPSHOTS, "min(self.decay, (1 + steps) / (10 + steps))", "self.decay", OF_TRAINING),
+    Mutation("the average takes in too little", SNAPSHOTS, "own.lerp_(new, 1 - decay)", "own.lerp_(new, decay)", OF_TRAINING),
+    Mutation("robust accuracy is clean accuracy", ADVERSARY, "(model(found).argmax(1)", "(model(batch.inputs).argmax(1)", OF_TRAINING),
+    Mutation("robust accuracy is of a part of the images", ADVERSARY, "return right / len(chosen)", "return right / min(128, len(chosen))", OF_TRAINING),
+]
+
 JUDGED = [
     Mutation("confinement to patches is ignored", JUDGE, "if allowed is not None:", "if False:", OF_JUDGE),
     Mutation("confinement is not handed on", SHARDS, "if not condition.card.confined:", "if True:", OF_JUDGE),
@@ -267,4 +292,4 @@ KEPT = [
 ]
 
 # fmt: on
-MUTATIONS = OBJECTIVES + JUDGED + REPORTED + NAMED + ATTACKED + KEPT
+MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + KEPT
