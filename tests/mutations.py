@@ -43,6 +43,8 @@ OF_KSA, OF_RSPC = "defenses/test_ksa.py", "defenses/test_rspc_by_hand.py"
 OF_ADVERSARIES, OF_TEACHERS = "defenses/test_adversarial.py", "defenses/test_distillation.py"
 OF_AUGMENTATION = "defenses/test_augmentation.py"
 OF_JUDGE = "running/test_judge_by_hand.py running/test_judge.py"
+PREFLIGHT, OF_PREFLIGHT = "robench/running/preflight.py", "running/test_preflight_by_hand.py"
+OF_METRICS = "reporting/test_metrics_by_hand.py"
 OF_TABLES = "reporting/test_tables_by_hand.py reporting/test_statistics.py"
 OF_DRAWS, OF_STEPS = "attacking/test_draws_and_targets.py", "attacks/test_by_hand.py"
 EXACT = "attacks/test_closed_form.py"
@@ -171,6 +173,28 @@ JUDGED = [
     Mutation("the judge of a random model sees the attack's draws", EXPECTATION, 'JUDGE_DRAWS, "judge")', 'JUDGE_DRAWS, "attack")', OF_DRAWS),
     Mutation("the judge of a random model draws as the attack", EXPECTATION, "JUDGE_DRAWS = 64", "JUDGE_DRAWS = 16", OF_DRAWS),
     Mutation("a random model answers with one draw", EXPECTATION, "total.mean(0)", "total[0]", OF_DRAWS),
+    Mutation("the margin recorded is that of leaving the label", JUDGE, "margin=hit.cpu()", "margin=away.cpu()", OF_JUDGE),
+    Mutation("success in the spread of adversarial logits", JUDGE, "needed = SUCCESS_SHARE * spread(clean)", "needed = SUCCESS_SHARE * spread(logits)", OF_JUDGE),
+    Mutation("each row has the seconds of its shard", JUDGE, "seconds / max(1, count)", "seconds", OF_JUDGE),
+    Mutation("a few values that are not finite are let through", JUDGE, "~torch.isfinite(flat).all(1)", "torch.isnan(flat).all(1)", OF_JUDGE),
+    Mutation("the class in 8 bits is that before", JUDGE, "prediction_uint8=rounded.argmax(1)", "prediction_uint8=logits.argmax(1)", OF_JUDGE),
+    Mutation("patches may change a little around", JUDGE, "(adversarial.to(inputs) != inputs)", "((adversarial.to(inputs) - inputs).abs() > 0.01)", OF_JUDGE),
+    Mutation("clean errors are far away", JUDGE, '{"l0": 0.0, "l1": 0.0', '{"l0": 1.0, "l1": 1.0', OF_JUDGE),
+    Mutation("clean errors are sure of the label", JUDGE, "gather(1, asked.labels[:, None])", "gather(1, predictions[:, None])", OF_JUDGE),
+    Mutation("a model may answer otherwise by a tenth", PREFLIGHT, "NOISE = 1e-3", "NOISE = 1e-1", OF_PREFLIGHT),
+    Mutation("a model may not round", PREFLIGHT, "NOISE = 1e-3", "NOISE = 1e-7", OF_PREFLIGHT),
+    Mutation("a model may answer otherwise each time", PREFLIGHT, "if not random and _differ(first, second)", "if False", OF_PREFLIGHT),
+    Mutation("a model may answer otherwise alone", PREFLIGHT, "if not random and _differ(first[:1], alone)", "if False", OF_PREFLIGHT),
+    Mutation("a declared random model is refused", PREFLIGHT, "random = isinstance(module, Expectation)", "random = False", OF_PREFLIGHT),
+    Mutation("what sums to about one is taken for probabilities", PREFLIGHT, "< 1e-4).all()", "< 1e-1).all()", OF_PREFLIGHT),
+    Mutation("rounded probabilities are not seen", PREFLIGHT, "< 1e-4).all()", "< 1e-8).all()", OF_PREFLIGHT),
+    Mutation("negative numbers are taken for probabilities", PREFLIGHT, "bool((logits >= 0).all()) and ", "", OF_PREFLIGHT),
+    Mutation("a model must have slopes everywhere", PREFLIGHT, "if not gradient.any()", "if not gradient.all()", OF_PREFLIGHT),
+    Mutation("slopes are not looked at", PREFLIGHT, "if not gradient.any()", "if False", OF_PREFLIGHT),
+    Mutation("a single image is looked at", PREFLIGHT, "IMAGES = 4", "IMAGES = 1", OF_PREFLIGHT),
+    Mutation("backward passes of a random model count once", CLASSIFIER, "lambda _: self._count_backward(places, ones)", "lambda _: self._count_backward(places, torch.ones_like(ones))", OF_DRAWS),
+    Mutation("forward passes count for every image", CLASSIFIER, "self.forwards.index_add_(0, places, ones)", "self.forwards += self._cost", OF_DRAWS),
+    Mutation("an attack on a random model stops at a success", DESCENT, "until_success and not model.random", "until_success", OF_DRAWS),
     Mutation("attention's stability is at 90 % occlusion", "robench/running/diagnostics.py", "OCCLUDED = 0.1", "OCCLUDED = 0.9", "running/test_diagnostics.py"),
     Mutation("the mass of attention is not of the largest", "robench/running/diagnostics.py", "w.sort(-1, descending=True)", "w.sort(-1)", "running/test_diagnostics.py"),
 ]
@@ -202,6 +226,21 @@ REPORTED = [
     Mutation("clustered intervals are halves", STATISTICS, "np.quantile(means, [0.025, 0.975])", "np.quantile(means, [0.25, 0.75])", OF_TABLES),
     Mutation("the bootstrap is not paired", STATISTICS, "second[0][picks].sum(1) / second[1][picks].sum(1)", "second[0][picks[::-1]].sum(1) / second[1][picks[::-1]].sum(1)", OF_TABLES),
     Mutation("a ratio's denominators are ones", STATISTICS, "first[0][picks].sum(1) / first[1][picks].sum(1)", "first[0][picks].mean(1)", OF_TABLES),
+    Mutation("clusters are rows", STATISTICS, "_, image = np.unique(images, return_inverse=True)", "image = np.arange(len(images))", OF_TABLES),
+    Mutation("every image weighs the same in a clustered interval", STATISTICS, "sums[picks].sum(1) / counts[picks].sum(1)", "(sums / counts)[picks].mean(1)", OF_METRICS),
+    Mutation("paired intervals are halves", STATISTICS, "low, high = np.quantile(difference, [0.025, 0.975])", "low, high = np.quantile(difference, [0.25, 0.75])", OF_TABLES),
+    Mutation("the second ratio is left out", STATISTICS, " - second[0][picks].sum(1) / second[1][picks].sum(1)", "", OF_TABLES),
+    Mutation("of no images there is an interval", STATISTICS, "if trials == 0:", "if trials < 0:", OF_METRICS),
+    Mutation("rates over targets hold clean errors", METRICS, '    attacked = records[records["correct"]]\n    by_image', "    attacked = records\n    by_image", OF_METRICS),
+    Mutation("the easiest target is the hardest", METRICS, "float(by_image.max().mean()), float(by_image.min().mean())", "float(by_image.min().mean()), float(by_image.max().mean())", OF_METRICS),
+    Mutation("the median is the upper one", METRICS, "(len(sizes) - 1) // 2", "len(sizes) // 2", OF_METRICS),
+    Mutation("clean accuracy counts an image for each target", METRICS, 'records.drop_duplicates("image")', "records", OF_METRICS),
+    Mutation("an image is fooled if its first row is", METRICS, 'near.groupby(records["image"].astype(str)).any()', 'near.groupby(records["image"].astype(str)).first()', OF_METRICS),
+    Mutation("an image is fooled if all of its rows are", METRICS, 'near.groupby(records["image"].astype(str)).any()', 'near.groupby(records["image"].astype(str)).all()', OF_METRICS),
+    Mutation("success in 8 bits holds clean errors", METRICS, '    attacked = records[records["correct"]]\n    return _rate(attacked["success_uint8"]', '    attacked = records\n    return _rate(attacked["success_uint8"]', OF_TABLES),
+    Mutation("means over all leave out failures", METRICS, "float(every.mean()) if len(every)", "float(hit.mean()) if len(every)", OF_TABLES),
+    Mutation("passes hold clean errors", METRICS, '    attacked = records[records["correct"]]\n    forwards', "    attacked = records\n    forwards", OF_TABLES),
+    Mutation("a curve is of every radius", METRICS, "if own is None or own <= eps * (1 + 1e-9)", "", OF_TABLES),
     Mutation("seeds spread by the population's deviation", "robench/reporting/seeds.py", "spread=statistics.stdev(values)", "spread=statistics.pstdev(values)", OF_TABLES),
 ]
 
@@ -271,6 +310,7 @@ ATTACKED = [
 APGD, FAB, DDN, EAD, DEEPFOOL = (f"attacks/{name}.py" for name in ("apgd", "fab", "ddn", "ead", "deepfool"))
 CW_L2, CW_LINF, CARLINI = "attacks/cw_l2.py", "attacks/cw_linf.py", "robench/attacking/carlini.py"
 SQUARE, RAYS = "attacks/square.py", "attacks/rays.py"
+ART, AUTOATTACK, OF_ENDS = "attacks/art.py", "attacks/autoattack.py", "attacks/test_ends_by_hand.py"
 OF_ITERATES, OF_SEARCHES = "attacks/test_iterates.py", "attacks/test_searches.py"
 STEPPED = [
     Mutation("APGD has no momentum", APGD, "MOMENTUM = 0.75", "MOMENTUM = 1.0", OF_ITERATES),
@@ -350,6 +390,17 @@ STEPPED = [
     Mutation("RayS turns what it has turned back", RAYS, "signs[rows[ends]], best[rows[ends]] = ray[ends], high[rows[ends]]", "best[rows[ends]] = high[rows[ends]]", OF_SEARCHES),
     Mutation("RayS asks at the farthest", RAYS, "best[rows].clamp_max(1.0))", "torch.ones_like(best[rows]))", OF_SEARCHES),
     Mutation("RayS bisects at a third", RAYS, "(low[rows] + high[rows]) / 2", "(2 * low[rows] + high[rows]) / 3", OF_SEARCHES),
+    Mutation("what ART leaves on the boundary is moved on by a tenth", ART, "[1e-5 * 4**k for k in range(6)]", "[0.1]", OF_ENDS),
+    Mutation("what ART leaves on the boundary stays there", ART, "for share in FURTHER:", "for share in []:", OF_ENDS),
+    Mutation("what ART leaves before the boundary is moved on", ART, "rows = (left & beyond)", "rows = (left)", OF_ENDS),
+    Mutation("what ART leaves is moved out of its ball", ART, "won if self.eps is None else won & inside(x, self.inputs[rows], self.norm, self.eps)", "won", OF_ENDS),
+    Mutation("the nearest that ART asked about is forgotten", ART, "(self._size < size) if self.eps is None", "torch.zeros_like(left) if self.eps is None", OF_ENDS),
+    Mutation("a success that ART asked about is forgotten", ART, "rowwise((left | lost)", "rowwise((lost)", OF_ENDS),
+    Mutation("of what ART asked about the last is taken", ART, "if sizes[best] < self._size:", "if sizes[best] < torch.inf:", OF_ENDS),
+    Mutation("AutoAttack gives all images to each part", AUTOATTACK, "left = left[~hit]", "left = left", OF_ENDS),
+    Mutation("AutoAttack keeps what its last part finds", AUTOATTACK, "result[left[hit]] = found[hit]", "result[left] = found", OF_ENDS),
+    Mutation("AutoAttack's Square has 500 queries", AUTOATTACK, '{"queries": 5000, "share": 0.8', '{"queries": 500, "share": 0.8', OF_ENDS),
+    Mutation("AutoAttack's second part is not targeted", AUTOATTACK, 'Call(f"apgd_{norm}", {"loss": "dlr_targeted"}),', 'Call(f"apgd_{norm}", {"loss": "dlr"}),', OF_ENDS),
     Mutation("PGD takes short steps", PGD, "    size = step_size or 2.5 * eps / steps\n\n    def start", "    size = step_size or 1.0 * eps / steps\n\n    def start", OF_STEPS),
     Mutation("PGD in L1 ignores its sparsity", PGD, "max(1, round((1 - sparsity) * pixels), math.ceil(size))", "max(1, math.ceil(size))", OF_STEPS),
     Mutation("PGD in L1 takes short steps", PGD, "step_size or 8 * eps / steps", "step_size or 2.5 * eps / steps", OF_STEPS),
