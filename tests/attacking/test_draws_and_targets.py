@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from robench import ATTACKS, Classifier
 from robench.attacking.draws import Draws
 from robench.attacking.expectation import Expectation
 from robench.attacking.targets import resolve_targets
@@ -101,3 +102,25 @@ def test_the_judge_of_a_random_model_asks_64_times_and_sees_none_of_the_attacks_
     subject = Subject("coin", Expectation(Coin()), 2, torch.device("cpu"), None)  # type: ignore[arg-type]
     assert (subject.module.draws, subject.judged.draws) == (16, 64)
     assert subject.judged.purpose == "judge"
+
+
+class Shaken(nn.Module):
+    """A linear model whose logits are shaken a little; class 1 wins everywhere."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        level = inputs.flatten(1).sum(1, keepdim=True)
+        return torch.cat([-level, level + 5], 1) + 0.01 * torch.rand(len(inputs), 2)
+
+
+def test_an_attack_on_a_random_model_goes_on_after_a_success_and_each_of_its_draws_is_a_pass() -> None:
+    """Of three images two are asked about once more: each pass is of 16 draws, forwards and backwards."""
+    inputs, labels = torch.full((3, 1, 2, 2), 0.5), torch.zeros(3, dtype=torch.int64)
+    for module, steps, draws in ((Expectation(Shaken()), 4, 16), (Shaken(), 0, 1)):
+        model = Classifier(module, 2, IDS[:3])
+        ATTACKS["pgd_linf"].function(model, inputs, labels, eps=0.1, steps=4)
+        assert model.backwards.tolist() == [draws * steps] * 3
+        assert model.forwards.tolist() == [draws * max(1, steps)] * 3
+        model(inputs[:2].requires_grad_(), torch.tensor([0, 2])).sum().backward()
+        more = [draws, 0, draws]
+        assert model.backwards.tolist() == [draws * steps + extra for extra in more]
+        assert model.forwards.tolist() == [draws * max(1, steps) + extra for extra in more]

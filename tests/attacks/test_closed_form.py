@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from cases import Linear, linear_case, wrapped
@@ -12,8 +14,8 @@ from robench.attacking.norms import lengths, to_hyperplane
 from robench.running.subject import Subject
 
 
-def run(name: str, model: object, inputs: Tensor, labels: Tensor, **options: object) -> Tensor:
-    adversarial: Tensor = ATTACKS[name].function(model, inputs, labels, **options)
+def run(attack: str, model: object, inputs: Tensor, labels: Tensor, **options: object) -> Tensor:
+    adversarial: Tensor = ATTACKS[attack].function(model, inputs, labels, **options)
     return adversarial
 
 
@@ -21,12 +23,19 @@ DISTANCE = {"linf": 0.05, "l2": 0.2, "l1": 0.2}
 """From the boundary of a linear model, in each norm: small enough that the box is out of the way."""
 
 
-def at_one_distance(norm: str) -> tuple[Linear, Tensor, Tensor]:
+def at_one_distance(norm: str, weight: Tensor | None = None) -> tuple[Linear, Tensor, Tensor]:
     """A linear model and images of both classes, all at the exact distance `DISTANCE` from its boundary.
 
     The distance is the margin over the dual norm of its slope: its largest entry in L1, its length in L2, its sum in L∞.
+
+    Args:
+        weight: of class 0, (H, W), and of class 1 with the other sign; None: at random.
     """
     model, inputs, _ = linear_case()
+    if weight is not None:
+        flat = weight.flatten().double()
+        model = Linear(torch.stack([flat, -flat]), 0.5 * flat.sum() * torch.tensor([-1.0, 1.0]).double())
+    model.requires_grad_(False)
     slope = model.layer.weight[0] - model.layer.weight[1]
     dual = {"l1": slope.abs().amax(), "l2": slope.norm(), "linf": slope.abs().sum()}[norm]
     around = (inputs - 0.5).flatten(1)
@@ -38,6 +47,13 @@ def at_one_distance(norm: str) -> tuple[Linear, Tensor, Tensor]:
     return model, found.view_as(inputs), model(found).argmax(1)
 
 
+def hill() -> Tensor:
+    """A slope that Square in L2 can follow: its smallest tile, in a corner of an image of 4 x 4."""
+    weight = torch.zeros(4, 4)
+    weight[:3, :3] = ATTACKS["square_l2"].function.__globals__["_hill"](3)
+    return weight
+
+
 BUDGETS = [name for name in ATTACKS if ATTACKS[name].card.goal == "budget" and "eps" in ATTACKS[name].options]
 CHEAP: dict[str, dict[str, object]] = {
     "autoattack": {"parts": ATTACKS["autoattack"].card.presets["quick"]["parts"]},
@@ -46,8 +62,6 @@ CHEAP: dict[str, dict[str, object]] = {
     "square_l2": {"queries": 300},
     "patch_pgd": {"share": 1.0},
 }
-FACTOR = {"square_l2": 1.5}
-"""Above the exact distance, where all images are broken; 1.1 but for Square in L2, whose smallest tile is three pixels wide."""
 
 
 @pytest.mark.parametrize(
@@ -57,18 +71,66 @@ def test_at_nine_tenths_of_the_exact_distance_nothing_is_broken_and_at_eleven_ev
     name: str, targeted: bool
 ) -> None:
     norm = ATTACKS[name].card.norm
-    model, inputs, labels = at_one_distance(norm)
+    model, inputs, labels = at_one_distance(norm, hill() if name == "square_l2" else None)
     options = CHEAP.get(name, {}) | ({"source": model} if "source" in ATTACKS[name].options else {})
     defaults = {option: o.default for option, o in ATTACKS[name].options.items() if not o.required}
     options = {**defaults, **options} | ({"targets": 1 - labels} if targeted else {})
     broken = []
-    for factor in (0.9, FACTOR.get(name, 1.1)):
+    for factor in (0.9, 1.1):
         adversarial = run(
             name, wrapped(model, len(inputs)), inputs, labels, **{**options, "eps": factor * DISTANCE[norm]}
         )
         assert float(lengths(adversarial - inputs)[norm].max()) <= factor * DISTANCE[norm] * (1 + 1e-6)
         broken.append(int((model(adversarial).argmax(1) != labels).sum()))
     assert broken == [0, len(inputs)]
+
+
+def of_art(norm: str, count: int) -> tuple[Linear, Tensor, Tensor]:
+    """Some of the images of `at_one_distance` in float32, as ART has them."""
+    model, inputs, labels = at_one_distance(norm)
+    return model.float(), inputs[:count].float(), labels[:count]
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_arts_attack_in_a_ball_breaks_nothing_at_nine_tenths_of_the_exact_distance_and_everything_at_eleven(
+    targeted: bool,
+) -> None:
+    model, inputs, labels = of_art("linf", 8)
+    broken = []
+    for factor in (0.9, 1.1):
+        eps = factor * DISTANCE["linf"]
+        options = {"eps": eps, "eps_step": eps / 4, "max_iter": 20, "targets": 1 - labels if targeted else None}
+        adversarial = run("art", wrapped(model, 8), inputs, labels, name="ProjectedGradientDescent", **options)
+        assert float(lengths(adversarial - inputs)["linf"].max()) <= eps * (1 + 1e-5)
+        broken.append(int((model(adversarial).argmax(1) != labels).sum()))
+    assert broken == [0, 8]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "within"),
+    [
+        ("art", {"name": "DeepFool", "norm": "l2"}, 1.03),
+        ("hopskipjump", {"steps": 10}, 1.05),
+        ("boundary", {"steps": 50}, 1.1),
+        pytest.param("hopskipjump", {"steps": 50}, 1.01, marks=pytest.mark.slow),
+        pytest.param("boundary", {"steps": 500}, 1.01, marks=pytest.mark.slow),
+        pytest.param("art", {"name": "CarliniL2Method", "norm": "l2"}, 1.1, marks=pytest.mark.slow),
+        pytest.param("art", {"name": "ElasticNet", "norm": "l1", "max_iter": 30}, 1.1, marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_arts_minimal_attacks_are_within_a_tenth_of_the_exact_distance(
+    name: str, options: dict[str, Any], within: float, targeted: bool
+) -> None:
+    norm = options.get("norm", "l2")
+    model, inputs, labels = of_art(norm, 4)
+    aimed = targeted and options.get("name") != "DeepFool"  # which knows no targets
+    given = {**options, "targets": 1 - labels if aimed else None}
+    adversarial = run(name, wrapped(model, 4), inputs, labels, **given)
+    assert bool((model(adversarial).argmax(1) != labels).all())
+    ratio = lengths(adversarial - inputs)[norm] / DISTANCE[norm]
+    assert float(ratio.min()) > 1
+    assert float(ratio.max()) < within
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainings import HALF, SQUARES, Watch, at_distance, batch_of, digits_task, linear_batch, margins, own
 
 from robench import DEFENSES, Batch, Call, Objective, Progress, UsageError, recipe_of
+from robench.attacking.draws import Draws
 from robench.training.adversary import Adversary
 
 
@@ -94,6 +95,19 @@ def test_the_attack_sees_the_model_in_eval_mode_and_the_loss_sees_it_in_training
     assert set(model.asked[:-last]) == {attack}
 
 
+class Seen(nn.Module):
+    """A model that keeps what it is given."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.inputs = model, list[Tensor]()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.inputs.append(inputs.detach())
+        logits: Tensor = self.model(inputs)
+        return logits
+
+
 def changes(defense: str, step: int, **options: Any) -> Tensor:
     """By how much a training changes the pixels of 16 images of mid-grey, at a step of 100."""
     watch, recipe = Watch(), DEFENSES[defense].function(digits_task(), **options)
@@ -133,10 +147,14 @@ def test_without_a_radius_it_is_that_of_the_paper() -> None:
     """8 / 255 with 7 steps of a quarter of it; the epoch is chosen by 10 steps."""
     assert float(changes("madry", 99).abs().amax()) == pytest.approx(8 / 255, rel=1e-4)
     for defense in ("madry", "half_half"):
-        recipe = recipe_of(defense, digits_task())
-        options = recipe.objective.adversary.options  # type: ignore[attr-defined]
+        options = recipe_of(defense, digits_task()).objective.adversary.options  # type: ignore[attr-defined]
         assert (options["steps"], options["step_size"]) == (7, pytest.approx(2 / 255))
-        assert recipe.selection == Call("pgd_linf", {"eps": 8 / 255, "steps": 10})
+
+
+@pytest.mark.parametrize("defense", ["madry", "half_half", "fat", "trades"])
+def test_the_epoch_is_chosen_by_ten_steps_of_pgd_at_the_radius_of_the_training(defense: str) -> None:
+    for call, eps in ((Call(defense), 8 / 255), (Call(defense, {"eps": 0.1}), 0.1)):
+        assert recipe_of(call, digits_task()).selection == Call("pgd_linf", {"eps": eps, "steps": 10})
 
 
 @pytest.mark.parametrize(("share", "tau"), [(0.0, 0), (0.41, 0), (0.42, 1), (0.74, 1), (0.75, 2), (0.99, 2)])
@@ -170,6 +188,18 @@ class Slope(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         score = self.slope * inputs.flatten(1)
         return torch.cat([score, torch.zeros_like(score)], 1)
+
+
+def test_trades_goes_away_from_the_clean_answers_and_not_from_the_label() -> None:
+    """The divergence grows on both sides of the clean image, so that each of 40 ends on the side that its noise lay on.
+
+    Cross-entropy would take all of them towards black, where class 0 is less likely.
+    """
+    seen, grey = Seen(Slope().double()), torch.full((40, 1, 1, 1), 0.5, dtype=torch.float64)
+    own("trades", "Trades")(Objective(), 2, 0.1, 5, 0.05, 1.0).loss(seen, batch_of(grey), HALF)
+    noise = Draws(HALF.draws, [str(i) for i in range(40)]).normal("start", 0, None, (1, 1, 1))
+    assert 10 < int((noise > 0).sum()) < 30
+    assert torch.allclose(seen.inputs[-1], 0.5 + 0.1 * noise.sign())
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 6.0])

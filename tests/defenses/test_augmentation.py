@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
-from trainings import HALF, Watch, digits_task, linear_batch, own
+from torch import Tensor, nn
+from trainings import HALF, Watch, batch_of, digits_task, linear_batch, own
 
-from robench import Batch, Call, recipe_of
+from robench import Batch, Call, Progress, recipe_of
 
 
 def test_the_divergence_of_augmix_is_that_of_jensen_and_shannon() -> None:
@@ -62,6 +63,61 @@ def test_mixed_labels_are_learnt_as_they_were_mixed() -> None:
     turned = given.inputs.flip(0)
     either = torch.stack([s * given.inputs + (1 - s) * turned for s in (share, 1 - share)])
     assert ((found.inputs - either).abs().amax((2, 3, 4)).min(0).values < 1e-5).all()
+
+
+def test_a_batch_is_mixed_by_another_share_in_every_step_and_in_every_part() -> None:
+    """The share is of the seed, the step and the batch's first image, and of nothing else."""
+    objective = recipe_of("augmented(randaugment=0, erasing=0.0, cutmix=0.0, smoothing=0.0)", digits_task()).objective
+    objective.base = watch = Watch()
+    images, labels = torch.rand(4, 1, 8, 8), torch.arange(4)
+
+    def soft(step: int = 0, seed: int = 0, first: int = 0) -> Tensor:
+        objective.loss(nn.Identity(), Batch(images, labels, first + torch.arange(4)), Progress(step, 100, 0, seed))
+        found: Tensor = watch.seen[-1].soft
+        return found
+
+    begun = soft()
+    assert torch.equal(soft(), begun)
+    others = [soft(step=1), soft(step=2), soft(seed=1), soft(first=40)]
+    assert all(not torch.allclose(other, begun, atol=1e-3) for other in others)
+    assert not torch.allclose(others[0], others[1], atol=1e-3)
+
+
+def mixtures(grey: int, **options: Any) -> Tensor:
+    """The levels of 8 x 64 images of one grey after AugMix, 0 to 255."""
+    objective = recipe_of(Call("augmix", {"weight": 0.0, **options}), digits_task()).objective
+    objective.base = watch = Watch()
+    torch.manual_seed(0)
+    objective.loss(nn.Identity(), batch_of(torch.full((512, 1, 8, 8), grey / 255)), HALF)
+    (seen,) = watch.seen
+    return (255 * seen.inputs).round()
+
+
+@pytest.mark.parametrize(("alpha", "spread"), [(1e6, 0.0), (1.0, 12**-0.5), (4.0, 6**-1)])
+def test_alpha_is_that_of_the_distribution_of_the_mixing_weights(alpha: float, spread: float) -> None:
+    """Of one chain of the weakest operations: white stays, becomes 240 (posterised), or black (inverted).
+
+    The image's own weight is of Beta(α, α), of deviation 1 / (2 √(2 α + 1)). What became black shows it: half of white
+    where α is large.
+    """
+    levels = mixtures(255, alpha=alpha, severity=1, width=1).flatten(1)
+    assert (levels.amax(1) == levels.amin(1)).all()
+    if alpha > 100:
+        assert {*levels[:, 0].tolist()} <= {126, 127, 246, 247, 248, 254, 255}
+    weight = levels[:, 0][levels[:, 0] < 235] / 255
+    assert len(weight) > 50
+    assert float(weight.std()) == pytest.approx(spread, rel=0.25, abs=0.005)
+
+
+def test_severity_is_that_of_the_operations() -> None:
+    """Of 1 the first of ten magnitudes: nothing is moved or turned, and none of the others changes a grey of 240.
+
+    Of 3 one of the first three, by which edges become black; of 10 any of them.
+    """
+    weakest, usual, strongest = (mixtures(240, severity=severity, alpha=1e6, width=1) for severity in (1, 3, 10))
+    assert float((weakest - 240).abs().max()) <= 1
+    changed = [float(((found - 240).abs() > 1).float().mean()) for found in (usual, strongest)]
+    assert 0.05 < changed[0] < 0.6 * changed[1]
 
 
 def test_an_odd_batch_is_mixed() -> None:

@@ -71,6 +71,32 @@ def test_the_pixels_of_a_patch_are_occluded_together(form: str) -> None:
     assert kept[0, 0].tolist() == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]]
 
 
+@pytest.mark.parametrize(("form", "covered"), [("authors", 1), ("paper", 0)])
+def test_the_authors_scores_pass_through_gelu(form: str, covered: int) -> None:
+    """It takes (−3, −0.75, 1, 2) to (−0.004, −0.170, 0.841, 1.955): the lowest is the second, without it the first."""
+    corruption = own("rspc", "PatchCorruption")((1, 2, 2), 1, 0.25, form)
+    corruption.score.weight.data.fill_(1.0)
+    if form == "authors":
+        corruption.mix.weight.data = torch.eye(4)
+    kept = corruption(torch.tensor([[[[-3.0, -0.75], [1.0, 2.0]]]]))
+    assert kept.flatten().tolist() == [float(place != covered) for place in range(4)]
+
+
+@pytest.mark.parametrize("length", [50.0, 3.0])
+def test_the_authors_adversary_climbs_gradients_that_are_clipped_to_a_norm_of_5(length: float) -> None:
+    """Of SGD (1e-4, Nesterov momentum of 0.9, decay of 0.05) a first step is 1.9e-4 times (slope − 0.05 weight), uphill."""
+    model = Blocks()
+    objective = aligned("authors", model, Watch())
+    parts, slope = list(objective.corruption.parameters()), length / 17**0.5  # of 1 + 16 weights
+    before = [part.detach().double() for part in parts]
+    for part in parts:
+        part.grad = torch.full_like(part, slope)
+    objective.after_step(model, HALF)
+    climbed = slope * min(1.0, 5 / length)
+    for part, was in zip(parts, before, strict=True):
+        assert torch.allclose(part.double(), was + 1.9e-4 * (climbed - 0.05 * was), rtol=0, atol=2e-7)
+
+
 @pytest.mark.parametrize("form", ["authors", "paper"])
 def test_what_is_occluded_becomes_noise_and_nothing_else_changes(form: str) -> None:
     wanted = PIXELS.clone()

@@ -12,7 +12,7 @@ from cases import split_of
 from torch import Tensor, nn
 
 from robench import AttackError, Classifier, Split, attack, evaluate
-from robench.running.judge import Asked, Verdict, judge, records_of_clean_errors
+from robench.running.judge import Asked, Verdict, judge, records_of_attacked, records_of_clean_errors
 
 
 class Pixel(nn.Module):
@@ -153,6 +153,43 @@ def test_a_class_that_is_left_out_does_not_hide_a_success() -> None:
     label = torch.tensor([0])
     verdict = judge(Masked(), clean, moved, label, None, classes=4, norm="linf", eps=None, ids=["a"], attack="mine")
     assert bool(verdict.success)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_single_value_that_is_not_finite_is_refused(value: float) -> None:
+    moved = torch.full((2, 1, 2, 2), 0.5)
+    moved[1, 0, 1, 0] = value
+    with pytest.raises(AttackError, match="image image 1 holds values that are not finite; 1 of 2"):
+        judge(
+            Pixel(0.4), torch.full((2, 1, 2, 2), 0.5), moved, torch.tensor([0, 0]), None,
+            classes=3, norm="linf", eps=None, ids=["image 0", "image 1"], attack="mine",
+        )  # fmt: skip
+
+
+def test_the_margin_that_is_recorded_is_that_of_the_aim() -> None:
+    """Of logits (40, 50, −50): class 2 is 100 below the largest, though the label is left by 10."""
+    verdict = judged([0.6], [0.4], targets=torch.tensor([2]))
+    assert verdict.margin.tolist() == pytest.approx([-100], rel=1e-5)
+    assert judged([0.6], [0.4]).margin.tolist() == pytest.approx([10], rel=1e-5)
+
+
+def test_the_spread_is_that_of_the_logits_before_the_attack() -> None:
+    """A success by 0.01 of clean logits that span 100 or 10,000, whatever they span afterwards: 0.001 or 0.1 is wanted."""
+    for span, success in ((100.0, True), (10_000.0, False)):
+        clean = torch.tensor([[0.0, -span / 2, -span]])
+        before, after = (torch.tensor(level).view(1, 1, 1, 1) for level in (0.6, 0.4999))
+        given = {"classes": 3, "norm": "linf", "eps": None, "ids": ["a"], "attack": "mine"}
+        verdict = judge(Pixel(0.5), before, after, torch.tensor([0]), None, clean=clean, **given)  # type: ignore[arg-type]
+        assert verdict.success.tolist() == [success]
+
+
+def test_the_seconds_of_a_shard_are_shared_by_its_rows() -> None:
+    verdict, ids = judged([0.6] * 4, [0.4] * 4), [f"image {i}" for i in range(4)]
+    asked = Asked(ids, torch.zeros(4, dtype=torch.int64), torch.zeros(4, 3), None, None)
+    passes = (torch.tensor([1, 2, 3, 4]), torch.tensor([0, 1, 2, 3]), 10.0)
+    found = records_of_attacked(asked, verdict, passes, {})
+    assert found["seconds"].tolist() == [2.5] * 4
+    assert (found["forwards"].tolist(), found["backwards"].tolist()) == ([1, 2, 3, 4], [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(("gap", "success"), [(2.0, True), (0.5, False)])

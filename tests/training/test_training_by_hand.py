@@ -1,0 +1,232 @@
+"""Training by hand: what a step moves and by how far, which weights are kept, and what is counted on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from trainings import SQUARES, Watch
+
+from robench import Batch, Call, Objective, Progress, Recipe, Schedule, Split, recipe_of
+from robench.training import loop
+from robench.training.adversary import robust_accuracy
+from robench.training.batches import augment
+from robench.training.loop import train
+from robench.training.snapshots import Average, Best
+
+CPU = torch.device("cpu")
+
+
+def squares(count: int) -> Split:
+    """Random 4 x 4 images of two classes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)
+    return Split.of("train", pixels, np.arange(count) % 2)
+
+
+NONE = squares(1).select(np.array([], dtype=np.int64))
+
+
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+
+
+class Slopes(Objective):
+    """A loss whose slope in every weight is the same number; it keeps the weights after each step."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope, self.after = slope, list[dict[str, Tensor]]()
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+        return self.slope * torch.stack([p.sum() for p in model.parameters()]).sum()
+
+    def after_step(self, model: nn.Module, progress: Progress) -> None:
+        self.after.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+
+
+@pytest.mark.parametrize(("slope", "clip", "step"), [(100.0, 1.0, 1.0), (100.0, 2.5, 2.5), (0.01, 1.0, 0.01 * 34**0.5)])
+def test_gradients_are_clipped_to_a_norm(slope: float, clip: float, step: float) -> None:
+    """A first step of SGD with Nesterov momentum of 0.9 is 1.9 times the rate times the slope, here of 34 equal parts."""
+    model = linear()
+    before = [p.detach().clone() for p in model.parameters()]
+    schedule = Schedule(1, 8, 0.1, weight_decay=0.0, warmup=0.0, optimizer="sgd", clip=clip)
+    train(Recipe(model, schedule, Slopes(slope)), squares(8), NONE, seed=0, device=CPU)
+    for was, now in zip(before, model.parameters(), strict=True):
+        assert torch.allclose(now, was - 0.19 * step / 34**0.5, atol=1e-6)
+
+
+def test_gradients_are_clipped_to_a_norm_of_one_by_default() -> None:
+    assert Schedule(1).clip == 1.0
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_matrices_decay_and_biases_norms_and_embeddings_do_not(optimizer: Any) -> None:
+    """Without slopes a step leaves 1 − rate · decay = 0.95 of a weight; of SGD with momentum 1 − 1.9 · 0.05."""
+    model = recipe_of("vit(depth=1)", SQUARES).model
+    for parameter in model.parameters():
+        parameter.data.fill_(1.0)
+    schedule = Schedule(1, 8, 0.1, weight_decay=0.5, warmup=0.0, optimizer=optimizer)
+    train(Recipe(model, schedule, Slopes(0.0)), squares(8), NONE, seed=0, device=CPU)
+    left = 0.95 if optimizer == "adamw" else 1 - 1.9 * 0.05
+    matrices = {f"{n}.weight" for n, part in model.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
+    assert len(matrices) >= 5
+    assert {n.rpartition(".")[2] for n, _ in model.named_parameters()} >= {"bias", "pos_embed", "cls_token", "weight"}
+    for name, parameter in model.named_parameters():
+        wanted = left if name in matrices else 1.0
+        assert torch.allclose(parameter, torch.full_like(parameter, wanted)), name
+
+
+def averaged(begun: dict[str, Tensor], after: list[dict[str, Tensor]], decay: float) -> dict[str, Tensor]:
+    """The moving average after each step, whose decay is at most (1 + steps) / (10 + steps)."""
+    found = {name: tensor.clone() for name, tensor in begun.items()}
+    for steps, now in enumerate(after, 1):
+        kept = min(decay, (1 + steps) / (10 + steps))
+        found = {name: kept * found[name] + (1 - kept) * now[name] for name in now}
+    return found
+
+
+@pytest.mark.parametrize("decay", [0.25, 0.9])
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_moving_average_is_what_is_kept_looked_at_and_chosen(
+    decay: float, chosen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decays of 2/11, 3/12, 4/13, … until they reach that of the schedule."""
+    looked: dict[str, list[dict[str, Tensor]]] = {"robust": [], "clean": []}
+
+    def look(name: str, score: float) -> Any:
+        def scored(model: nn.Module, *_: Any) -> float:
+            looked[name].append({key: tensor.clone() for key, tensor in model.state_dict().items()})
+            return score
+
+        return scored
+
+    monkeypatch.setattr(loop, "robust_accuracy", look("robust", 0.5))
+    monkeypatch.setattr(loop, "accuracy", look("clean", 0.75))
+    model, objective = linear(), Slopes(1.0)
+    begun = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    recipe = Recipe(model, Schedule(6, 8, 0.1, average=decay), objective, Call("pgd_linf") if chosen else None)
+    log = tmp_path / "log.jsonl"
+    train(recipe, squares(48), squares(8), seed=0, device=CPU, log=log)
+    wanted = averaged(begun, objective.after, decay)
+    assert len(looked["robust"]) == chosen
+    for found in (model.state_dict(), *looked["robust"], *looked["clean"]):
+        for name, tensor in found.items():
+            assert torch.allclose(tensor, wanted[name], atol=1e-6), name
+            assert not torch.allclose(tensor, objective.after[-1][name], atol=1e-3)
+    (line,) = (json.loads(written) for written in log.read_text().splitlines())
+    assert line["validation_accuracy"] == 0.75
+    assert line.get("validation_robust_accuracy") == (0.5 if chosen else None)
+
+
+def test_without_an_average_the_last_weights_are_kept_and_with_a_choice_those_of_the_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of epochs that score 0.2, 0.6, 0.6 and 0.4 the second: the earliest of equals. An epoch is of two steps."""
+    scores = [0.2, 0.6, 0.6, 0.4]
+    for selection, step in ((None, 8), (Call("pgd_linf"), 4)):
+        given = iter(scores)
+        monkeypatch.setattr(loop, "robust_accuracy", lambda *_, given=given: next(given))
+        model, objective = linear(), Slopes(1.0)
+        log = tmp_path / f"{step}.jsonl"
+        train(
+            Recipe(model, Schedule(8, 8, 0.1), objective, selection),
+            squares(16),
+            squares(4),
+            seed=0,
+            device=CPU,
+            log=log,
+        )
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, objective.after[step - 1][name]), (selection, name)
+    kept = [json.loads(written)["kept_epoch"] for written in log.read_text().splitlines()]
+    assert kept == [1, 2, 2, 2]
+
+
+def test_the_best_epoch_is_not_changed_by_the_training_that_goes_on() -> None:
+    model, best = nn.Linear(1, 1), Best()
+    model.weight.data.fill_(2.0)
+    best.consider(0.5, model, 1)
+    model.weight.data.fill_(3.0)
+    best.consider(None, model, 2)
+    best.consider(0.4, model, 3)
+    assert best.weights["weight"].item() == 2.0
+    assert best.report() == {"validation_robust_accuracy": 0.4, "kept_epoch": 1}
+
+
+def test_statistics_of_batch_norm_are_averaged_and_its_count_is_copied() -> None:
+    model = nn.BatchNorm1d(1)
+    average = Average(model, 0.5)
+    model.running_mean.fill_(4.0)  # type: ignore[union-attr]
+    model.num_batches_tracked.fill_(7)  # type: ignore[union-attr]
+    average.update(model, 100)
+    assert average.model.running_mean.item() == 2.0  # type: ignore[operator,union-attr]
+    assert average.model.num_batches_tracked.item() == 7  # type: ignore[operator,union-attr]
+    assert not average.model.training
+
+
+class Threshold(nn.Module):
+    """Logits (10 x, 10 t) of the mean x of an image: class 0 where it is above t = 100.5 / 255."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        level = 10 * inputs.flatten(1).mean(1)
+        return torch.stack([level, torch.full_like(level, 10 * 100.5 / 255)], 1)
+
+
+@pytest.mark.parametrize(("reach", "right"), [(0, 7), (3, 6), (5, 4), (12, 2), (30, 0)])
+@pytest.mark.parametrize("copies", [1, 20])
+def test_robust_accuracy_is_of_the_images_that_the_attack_did_not_break(reach: int, right: int, copies: int) -> None:
+    """Of eight images one is wrong; the others are 1.5, 3.5, 3.5, 9.5, 9.5, 19.5 and 19.5 levels from the threshold."""
+    levels = [102, 104, 97, 110, 91, 120, 81, 95]
+    labels = [0, 0, 1, 0, 1, 0, 1, 0]
+    pixels = np.repeat(np.array(levels * copies, dtype=np.uint8), 4).reshape(-1, 1, 2, 2)
+    split = Split.of("validation", pixels, np.array(labels * copies), np.array([str(i) for i in range(8 * copies)]))
+    model = Threshold().train()
+    attack = Call("pgd_linf", {"eps": (reach + 0.01) / 255, "steps": 10})
+    assert robust_accuracy(model, split, attack, CPU) == pytest.approx(right / 8)
+    assert model.training
+
+
+class Learning(Watch):
+    """Keeps its batches; its loss has slopes."""
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
+        return super().loss(model, batch, progress) + model(batch.inputs).sum()
+
+
+def test_every_epoch_has_each_image_once_in_an_order_of_its_own_and_is_cropped_anew() -> None:
+    """Two epochs with a seed, the same two again, and two with another seed. All images are the same, so that crops tell."""
+    orders, crops = list[Tensor](), list[Tensor]()
+    pixels = np.tile(np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4), (48, 1, 1, 1))
+    split = Split.of("train", pixels, np.arange(48) % 2, np.array([str(i) for i in range(48)]))
+    for seed in (0, 0, 1):
+        watch, schedule = Learning(), Schedule(12, 8, 0.1, crop=2, flip=True)
+        train(Recipe(linear(), schedule, watch), split, NONE, seed=seed, device=CPU)
+        orders += [*torch.cat([batch.ids for batch in watch.seen]).view(2, 48)]
+        crops += [*torch.cat([batch.inputs for batch in watch.seen]).view(2, 48, 16)]
+    assert all(order.sort().values.tolist() == list(range(48)) for order in orders)
+    for found in (orders, crops):
+        assert torch.equal(found[0], found[2])
+        assert torch.equal(found[1], found[3])
+        for one, other in ((0, 1), (0, 4), (1, 5), (4, 5)):
+            assert not torch.equal(found[one], found[other])
+
+
+def test_crops_are_at_every_offset_and_half_of_the_images_are_mirrored() -> None:
+    """A single white pixel at (3, 2) of 6 x 6 ends at (5 − down, 4 − right) of a crop with a padding of 2, or at its mirror image."""
+    pixels = torch.zeros(4000, 1, 6, 6, dtype=torch.uint8)
+    pixels[:, :, 3, 2] = 255
+    draws = torch.Generator().manual_seed(0)
+    places = augment(pixels, Schedule(1, crop=2), draws).flatten(1).long().argmax(1)
+    down, right = 5 - places // 6, 4 - places % 6
+    counts = torch.bincount(5 * down + right, minlength=25)
+    assert len(counts) == 25
+    assert 110 < int(counts.min()) <= int(counts.max()) < 210, "160 of 4000 at each of 25"
+    mirrored = augment(pixels, Schedule(1, flip=True), draws).flatten(1).long().argmax(1)
+    assert {*mirrored.tolist()} == {3 * 6 + 2, 3 * 6 + 3}
+    assert float((mirrored == 3 * 6 + 3).float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert torch.equal(augment(pixels, Schedule(1), draws), pixels)
