@@ -12,7 +12,7 @@ from robench.entries.calls import Call, written
 from robench.entries.cards import check_units
 from robench.entries.kinds import TargetRule
 from robench.entries.options import Option, checked, options_of, whole_seed
-from robench.entries.sources import Behind, code_behind
+from robench.entries.sources import Behind, behind, code_behind
 from robench.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -152,6 +152,10 @@ class Entry:
         Raises:
             UsageError: it holds a value of a kind that cannot be hashed.
         """
+        return behind(self.function)
+
+    def source(self) -> dict[str, str]:
+        """The code of `behind` alone, by the names of files and modules."""
         return code_behind(self.function)
 
 

@@ -36,7 +36,12 @@ class Behind(NamedTuple):
     held: str
 
 
-def code_behind(function: Callable[..., Any]) -> Behind:
+def code_behind(function: Callable[..., Any]) -> dict[str, str]:
+    """The code of `behind` alone."""
+    return behind(function).code
+
+
+def behind(function: Callable[..., Any]) -> Behind:
     """Digests of the syntax trees of the file that defines `function` and of the modules that it imports, by their names.
 
     Comments and docstrings change none. Nor do, in the first, the defaults of the function's own options and what robench's

@@ -36,7 +36,7 @@ _LATEX = str.maketrans(
 )
 _MARKDOWN = re.compile(r"[\\|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
 """What is written after a backslash; an underscore only where emphasis could begin or end."""
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
+_ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "$": "&#36;"})
 """A dollar too: GitHub looks for mathematics before it looks for backslashes."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -54,7 +54,8 @@ def latex(text: str) -> str:
 
 def markdown(text: str) -> str:
     """For a cell of a Markdown table: no new cell, no HTML, no emphasis, no link, no mathematics; it is shown as it is."""
-    return _MARKDOWN.sub(r"\\\g<0>", one_line(text)).translate(_ENTITIES)
+    escaped = re.sub(r"&(?=#?\w+;)", "&amp;", _MARKDOWN.sub(r"\\\g<0>", one_line(text)))
+    return escaped.translate(_ENTITIES)
 
 
 def figure(text: str) -> str:

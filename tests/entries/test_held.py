@@ -42,7 +42,7 @@ def loaded(text: str) -> Any:
     function = compile(text, str(path.resolve()), "exec")
     space: dict[str, Any] = {"__name__": "mine"}
     exec(function, space)
-    return code_behind(space["own"]).code["mine.py"]
+    return code_behind(space["own"])["mine.py"]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def written(folder: Path, way: str) -> tuple[Path, Path]:
 
 def sources(file: Path) -> str:
     """As a process of its own has them, which is how a run meets a changed file."""
-    code = f"from robench import DEFENSES; print(sorted(DEFENSES[{str(file)!r}].behind().code.items()))"
+    code = f"from robench import DEFENSES; print(sorted(DEFENSES[{str(file)!r}].source().items()))"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
@@ -84,13 +84,13 @@ def test_a_changed_helper_is_a_change_and_a_comment_is_none(way: str, tmp_path: 
 def test_a_helper_that_was_changed_is_loaded_anew_in_the_same_process(tmp_path: Path) -> None:
     file, helper = written(tmp_path, "import helper_b")
     assert DEFENSES[str(file)].function.__globals__["helper_b"].LEVELS == 1
-    before = DEFENSES[str(file)].behind().code
+    before = DEFENSES[str(file)].source()
     helper.write_text(HELPER.format(value=2), encoding="utf-8")
     os.utime(helper, ns=(1, 1))
     assert DEFENSES[str(file)].function.__globals__["helper_b"].LEVELS == 2
-    assert DEFENSES[str(file)].behind().code != before
+    assert DEFENSES[str(file)].source() != before
 
 
 def test_built_in_entries_and_what_is_installed_stand_for_themselves() -> None:
-    assert list(DEFENSES["ksa"].behind().code) == ["ksa.py"]
-    assert list(ATTACKS["art"].behind().code) == ["art.py"]
+    assert list(DEFENSES["ksa"].source()) == ["ksa.py"]
+    assert list(ATTACKS["art"].source()) == ["art.py"]

@@ -89,7 +89,7 @@ def loaded(text: str, name: str) -> ModuleType:
 
 def source_digest(function: Any) -> str:
     """Of the file that defines a function, which imports nothing else."""
-    (found,) = code_behind(function).code.values()
+    (found,) = code_behind(function).values()
     return found
 
 
