@@ -67,8 +67,8 @@ def classes_of(root: Path, folders: Iterable[str], parts: Iterable[Path] = ()) -
     listed = [(file, _listed(file, found, root)) for file in files if file.is_file()]
     for file, classes in listed[1:]:
         first, other = listed[0]
-        known = {other.outputs, classes.outputs} - {None}
-        if other.folders != classes.folders or len(known) > 1:
+        indices = {other.outputs, classes.outputs} - {None}
+        if other.folders != classes.folders or len(indices) > 1:
             raise DataError(f"{first} and {file} say different orders of the classes; take one away")
     if listed:
         return listed[0][1]
