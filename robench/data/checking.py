@@ -1,10 +1,12 @@
 """Images and labels that a person gives, checked by one rule each; what does not follow it is refused, never converted.
 
-Images are uint8, 0 to 255, (N, C, H, W). Labels are whole numbers from 0, (N,). Tensors and arrays are taken alike.
+Images are uint8, 0 to 255, (N, C, H, W), and not all black; with a last axis of 1 to 4 and a second of more they are taken
+for (N, H, W, C). Labels are whole numbers from 0, (N,). Ids are texts, (N,), no two alike. Tensors and arrays are taken alike.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from robench.errors import DataError
 
 COLOURS = (1, 3)
 """Channels of a grey and of a colour picture."""
+WITH_ALPHA = (1, 2, 3, 4)
+"""The same, and with a channel of alpha."""
 WANTED = "give uint8 pixels from 0 to 255, of shape (N, C, H, W)"
 
 
@@ -41,7 +45,8 @@ def checked_images(images: Any, name: str, *, values: bool = True) -> NDArray[np
         raise DataError(f"{what} are none: their shape is {found.shape}; {WANTED}, with N of at least 1")
     if not channels or not height or not width:
         raise DataError(f"{what} have no pixels: their shape is {found.shape}; {WANTED}")
-    if channels not in COLOURS and (width in COLOURS or (width == 4 and channels == height)):
+    last = width in WITH_ALPHA and channels not in WITH_ALPHA
+    if last or (channels not in COLOURS and (width in COLOURS or (width == 4 and channels == height))):
         raise DataError(
             f"{what} have the shape {found.shape}, which is (N, H, W, C): channels come last; {WANTED}: "
             "images.transpose(0, 3, 1, 2) (of a tensor: images.permute(0, 3, 1, 2))"
@@ -50,6 +55,11 @@ def checked_images(images: Any, name: str, *, values: bool = True) -> NDArray[np
         raise DataError(f"{what} are {found.dtype}{_as_8_bit(found)}")
     if values and found.max() == 1:
         raise DataError(f"{what} are uint8 but hold only 0 and 1, which is black; {WANTED}: 255 * images")
+    if values and not found.any():
+        raise DataError(
+            f"{what} are uint8 but hold only 0, as pixels from 0 to 1 become that are cast; {WANTED}: "
+            "numpy.round(255 * images).astype(numpy.uint8), of the pixels before the cast"
+        )
     return found
 
 
@@ -81,6 +91,32 @@ def checked_labels(labels: Any, name: str, count: int) -> NDArray[np.int64]:
     return found.astype(np.int64)
 
 
+def checked_ids(ids: Any, name: str, count: int) -> NDArray[np.str_]:
+    """Ids of images as an array of texts.
+
+    Args:
+        count: of the images.
+
+    Raises:
+        DataError: they are not `count` texts, or two are alike.
+    """
+    what, wanted = f"the ids of {name!r}", "give one text for each image, no two alike, of shape (N,), or None"
+    if isinstance(ids, list | tuple) or (isinstance(ids, np.ndarray) and ids.dtype == object):
+        ids = np.array(list(ids)) if all(isinstance(one, str) for one in ids) else ids
+    if not isinstance(ids, np.ndarray) or ids.dtype.kind != "U" or ids.ndim != 1 or isinstance(ids, np.ma.MaskedArray):
+        kind = ids.dtype if isinstance(ids, np.ndarray) else type(ids).__name__
+        raise DataError(
+            f"{what} are of type {kind} and not all texts; {wanted}: numpy.array(ids).astype(str), of numbers"
+        )
+    texts = ids.tolist()
+    if len(texts) != count:
+        raise DataError(f"{what} are {len(texts):,}, the images {count:,}; {wanted}")
+    if len(set(texts)) < count:
+        twice = next(text for text, times in Counter(texts).items() if times > 1)
+        raise DataError(f"{what} hold {twice!r} twice (image {texts.index(twice)} is the first); {wanted}")
+    return ids
+
+
 def refuse_labels(labels: NDArray[np.int64], classes: int, what: str) -> None:
     """Refuse labels that are none of the classes.
 
@@ -103,9 +139,19 @@ def refuse_labels(labels: NDArray[np.int64], classes: int, what: str) -> None:
 
 def _array(given: Any, what: str, way: str, *, lists: bool = False) -> NDArray[Any]:
     if isinstance(given, torch.Tensor):
-        given = given.detach().cpu()
-        array: NDArray[Any] = given.float().numpy() if given.dtype == torch.bfloat16 else given.numpy()
+        try:
+            given = given.detach().cpu()
+            array: NDArray[Any] = (given.float() if given.is_floating_point() else given).resolve_conj().numpy()
+        except (TypeError, NotImplementedError, RuntimeError) as error:  # sparse, quantized, without values
+            kind = f"{given.dtype}, {given.layout}, on {given.device}"
+            raise DataError(
+                f"{what} are a tensor that is no array ({kind}); {way}: images.to_dense(), perhaps"
+            ) from error
         return array
+    if isinstance(given, np.ma.MaskedArray):
+        raise DataError(
+            f"{what} are a masked array, and nothing says what is behind the mask; fill it first: its filled(...)"
+        )
     if isinstance(given, list) and lists:
         try:
             given = np.array(given)
@@ -126,6 +172,12 @@ def _as_8_bit(images: NDArray[Any]) -> str:
         return f", and not all are finite; {WANTED}"
     low, high = images.min(), images.max()
     said = f", from {low:.6g} to {high:.6g}; {WANTED}"
+    if images.dtype == np.int8:
+        return (
+            f"{said}: images.view(numpy.uint8) if 8-bit pixels were read as int8, so that those above 127 are below 0"
+        )
+    if low < 0 and np.issubdtype(images.dtype, np.integer):
+        return f"{said}: add what was subtracted, such as (images + 128).astype(numpy.uint8)"
     if low < 0:
         return (
             f"{said}: take what was subtracted and divided (a normalisation) back before, which belongs into the model"

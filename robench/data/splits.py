@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robench.data.checking import checked_images, checked_labels, refuse_labels
+from robench.data.checking import checked_ids, checked_images, checked_labels, refuse_labels
 from robench.entries.calls import plain_value
 from robench.errors import DataError, UsageError
 from robench.hashing import pixel_ids
@@ -33,7 +33,7 @@ class Split:
 
     Example:
         >>> import numpy as np
-        >>> split = Split.of("mine", np.zeros((4, 3, 8, 8), dtype=np.uint8), np.array([0, 1, 0, 1]))
+        >>> split = Split.of("mine", np.full((4, 3, 8, 8), 255, dtype=np.uint8), np.array([0, 1, 0, 1]))
         >>> split.first(2).targets().sort().values
         tensor([0, 1])
     """
@@ -60,17 +60,17 @@ class Split:
         Args:
             images: uint8, 0 to 255, (N, C, H, W), an array or a tensor.
             labels: whole numbers, counted from 0, (N,).
-            ids: None: from the pixels.
+            ids: texts, no two alike, (N,); None: from the pixels.
 
         Raises:
-            DataError: images or labels are something else; with how to convert them.
+            DataError: images, labels or ids are something else; with how to convert them.
         """
         checked = checked_images(images, name, values=ids is None)
         return cls(
             name,
             checked,
             checked_labels(labels, name, len(checked)),
-            pixel_ids(checked) if ids is None else ids,
+            pixel_ids(checked) if ids is None else checked_ids(ids, name, len(checked)),
             np.arange(len(checked)),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from tests.cases import split_of
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (12, 3, 6, 5), dtype=np.uint8)
 LABELS = np.arange(12) % 4
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of quantized tensors, which torch gives up
+    QUANTIZED = torch.quantize_per_tensor(torch.rand(12, 3, 6, 5), 0.1, 0, torch.quint8)
 
 
 def test_an_array_and_a_tensor_are_the_same_split() -> None:
@@ -44,6 +48,17 @@ def test_an_array_and_a_tensor_are_the_same_split() -> None:
         (IMAGES.transpose(0, 2, 3, 1), r"is \(N, H, W, C\): channels come last"),
         (IMAGES[:, :, :4, :3].transpose(0, 2, 3, 1), r"is \(N, H, W, C\)"),
         (RANDOM.integers(0, 256, (12, 9, 9, 4), dtype=np.uint8), r"is \(N, H, W, C\)"),
+        (RANDOM.integers(0, 256, (12, 8, 9, 4), dtype=np.uint8), r"is \(N, H, W, C\)"),
+        (RANDOM.integers(0, 256, (12, 8, 8, 2), dtype=np.uint8), r"is \(N, H, W, C\)"),
+        (RANDOM.random((12, 3, 6, 5)).astype(np.uint8), "hold only 0, as pixels from 0 to 1 become"),
+        (IMAGES.astype(np.int8), r"int8, from -\d+ to \d+; .*images\.view\(numpy\.uint8\)"),
+        (IMAGES.astype(np.int16) - 128, r"int16, from -128 to \d+; .*images \+ 128"),
+        (np.ma.masked_array(IMAGES, IMAGES > 3), "a masked array"),
+        (torch.from_numpy(IMAGES).to_sparse(), r"no array \(torch.uint8, torch.sparse_coo"),
+        (torch.empty(12, 3, 6, 5, dtype=torch.uint8, device="meta"), r"no array .*on meta"),
+        (QUANTIZED, r"no array \(torch.quint8"),
+        (torch.zeros(12, 3, 6, 5).to(torch.float8_e4m3fn), "float32, from 0 to 0"),
+        (torch.zeros(12, 3, 6, 5, dtype=torch.complex64).conj(), "complex64"),
         (IMAGES[:, 0], r"the shape \(12, 6, 5\); .*images\[:, None\]"),
         (IMAGES.reshape(12, -1), r"the shape \(12, 90\); .*reshape"),
         (IMAGES[:0], "are none"),
@@ -77,6 +92,10 @@ def test_images_that_are_not_8_bit_are_refused_with_what_to_do(images: object, t
         ([[0], [1, 2]] * 6, "are a list that is no array"),
         ([10**30] * 12, "are "),
         (np.full(12, 2**63, dtype=np.uint64), "hold the label 9223372036854775808"),
+        (np.ma.masked_array(LABELS, LABELS > 1), "a masked array"),
+        (torch.zeros(12).to(torch.float8_e4m3fn), "are float32"),
+        (torch.zeros(12, dtype=torch.int64).to_sparse(), "no array"),
+        (torch.zeros(12, dtype=torch.int64, device="meta"), "no array"),
         (7, "of type int"),
         (None, "of type NoneType"),
     ],
@@ -84,6 +103,31 @@ def test_images_that_are_not_8_bit_are_refused_with_what_to_do(images: object, t
 def test_labels_that_are_no_whole_numbers_from_0_are_refused(labels: object, told: str) -> None:
     with pytest.raises(DataError, match=f"(?s)labels of 'own' .*{told}"):
         Split.of("own", IMAGES, labels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (list(range(12)), r"of type list and not all texts; .*astype\(str\)"),
+        (np.arange(12), r"of type int64 and not all texts; .*astype\(str\)"),
+        (np.array([None, *"abcdefghijk"], dtype=object), "of type object and not all texts"),
+        (np.array(list("abcdefghijkl"), dtype="S1"), "not all texts"),
+        ("abcdefghijkl", "of type str and not all texts"),
+        (list("abc"), "are 3, the images 12"),
+        (list("abcdefghijka"), r"hold 'a' twice \(image 0"),
+        ([["a", "b"]] * 6, "not all texts"),
+        (7, "of type int"),
+    ],
+)
+def test_ids_that_are_no_texts_or_alike_are_refused(ids: object, told: str) -> None:
+    with pytest.raises(DataError, match=f"ids of 'own' .*{told}"):
+        Split.of("own", IMAGES, LABELS, ids)  # type: ignore[arg-type]
+
+
+def test_ids_may_be_listed() -> None:
+    for ids in (list("abcdefghijkl"), tuple("abcdefghijkl"), np.array(list("abcdefghijkl"), dtype=object)):
+        split = Split.of("own", IMAGES, LABELS, ids)  # type: ignore[arg-type]
+        assert sorted(split.first(12).image_ids().tolist()) == list("abcdefghijkl")
 
 
 def test_a_split_made_by_hand_is_held_to_the_same_rule() -> None:
