@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from robench import Batch, Call, Objective, Progress, Recipe, Schedule, Split, r
 from robench.training import loop
 from robench.training.adversary import robust_accuracy
 from robench.training.batches import augment
-from robench.training.loop import train
+from robench.training.loop import learning_rate, train
+from robench.training.recipe import classification_loss, steps_per_epoch
 from robench.training.snapshots import Average, Best
 
 CPU = torch.device("cpu")
@@ -167,6 +170,42 @@ def test_statistics_of_batch_norm_are_averaged_and_its_count_is_copied() -> None
     assert average.model.running_mean.item() == 2.0  # type: ignore[operator,union-attr]
     assert average.model.num_batches_tracked.item() == 7  # type: ignore[operator,union-attr]
     assert not average.model.training
+
+
+def test_the_rate_rises_in_a_line_and_falls_with_half_a_cosine() -> None:
+    """Of 100 steps the first 20 rise to 2; a quarter and a half of the other 80 later it is 1 + √½ and 1; the last is not yet 0."""
+    schedule = Schedule(100, lr=2.0, warmup=0.2)
+    found = [learning_rate(schedule, step) for step in (0, 9, 19, 20, 40, 60, 99)]
+    assert found == pytest.approx([0.1, 1, 2, 2, 1 + 0.5**0.5, 1, 1 - math.cos(math.pi / 80)], rel=1e-9)
+
+
+def test_batches_are_small_where_there_are_few_images_and_a_partial_one_is_left_out() -> None:
+    assert [steps_per_epoch(size, 128) for size in (1000, 1024, 128, 100)] == [7, 8, 1, 1]
+    for images, size in ((1000, 32), (2000, 50), (45_000, 128)):
+        made = Schedule.of(replace(SQUARES, train_size=images), None, 128, 0.1)
+        assert (made.batch_size, made.steps) == (size, 30 * (images // size))
+    assert Schedule.of(SQUARES, 4, 128, 0.1).steps == 4 * (1000 // 32)
+
+
+def test_a_part_of_a_batch_has_its_own_rows_of_everything_and_soft_labels_are_what_is_learnt() -> None:
+    """Of logits (0, 0) the loss is ln 2 for any labels; of (ln 3, 0) it is ln 4 − p ln 3 for a share p of class 0."""
+    soft = torch.tensor([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5]])
+    batch = Batch(torch.arange(3.0).view(3, 1, 1, 1), torch.tensor([0, 0, 1]), torch.tensor([7, 8, 9]), soft)
+    part = batch.part(slice(1, 3))
+    assert (part.inputs.flatten().tolist(), part.labels.tolist(), part.ids.tolist()) == ([1, 2], [0, 1], [8, 9])
+    assert part.soft is not None
+    assert torch.equal(part.soft, soft[1:])
+    logits = torch.tensor([[math.log(3), 0.0]]).expand(2, 2)
+    mean = math.log(4) - (0.25 + 0.5) / 2 * math.log(3)
+    assert classification_loss(logits, part).item() == pytest.approx(mean, rel=1e-5)
+    hard = math.log(4) - 0.5 * math.log(3)
+    assert classification_loss(logits, part._replace(soft=None)).item() == pytest.approx(hard, rel=1e-5)
+
+
+def test_every_step_and_every_seed_has_random_numbers_of_its_own() -> None:
+    found = {Progress(step, 100_000, 0, seed).draws for seed in range(5) for step in range(0, 100_000, 1000)}
+    assert len(found) == 500
+    assert Progress(5, 100, 0, 2).draws == Progress(5, 900, 7, 2).draws
 
 
 class Threshold(nn.Module):
