@@ -164,6 +164,8 @@ TRAINED = [
     Mutation("a part of a batch loses its soft labels", RECIPE, "None if self.soft is None else self.soft[rows]", "None", OF_TRAINING),
     Mutation("a step's random numbers are those of every seed", RECIPE, "return self.seed * 1_000_003 + self.step", "return self.step", OF_TRAINING),
     Mutation("a step's random numbers are those of every step", RECIPE, "return self.seed * 1_000_003 + self.step", "return self.seed * 1_000_003", OF_TRAINING),
+    Mutation("accuracy is that in training mode", LOOP, "split.targets(), 0\n    model.eval()\n", "split.targets(), 0\n", OF_TRAINING),
+    Mutation("the attack that chooses an epoch goes on after it has won", ADVERSARY, 'stops = {"until_success": True}', 'stops = {"until_success": False}', OF_TRAINING),
     Mutation("robust accuracy is clean accuracy", ADVERSARY, "(model(found).argmax(1)", "(model(batch.inputs).argmax(1)", OF_TRAINING),
     Mutation("robust accuracy is of a part of the images", ADVERSARY, "return right / len(chosen)", "return right / min(128, len(chosen))", OF_TRAINING),
 ]

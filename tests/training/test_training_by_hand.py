@@ -230,6 +230,37 @@ def test_robust_accuracy_is_of_the_images_that_the_attack_did_not_break(reach: i
     assert model.training
 
 
+class Band(nn.Module):
+    """The margin of class 1 rises with the mean x: it is above 0 for x from 0.58 to 0.62, then falls by 5 and rises again."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        level = inputs.flatten(1).mean(1)
+        margin = 10 * (level - 0.58) - 5 * (level > 0.62)
+        return torch.stack([torch.zeros_like(margin), margin if not self.training else -margin], 1)
+
+
+def test_an_attack_that_chooses_the_epoch_stops_where_it_has_won() -> None:
+    """Ten steps of 0.02 from 0.5 pass through the band, and would end beyond it."""
+    split = Split.of("validation", np.full((1, 1, 2, 2), 127, dtype=np.uint8), np.array([0]))
+    attack = Call("pgd_linf", {"eps": 0.3, "steps": 10, "step_size": 0.02, "random_start": False})
+    assert robust_accuracy(Band(), split, attack, CPU) == 0.0
+    going = Call("pgd_linf", {**attack.options, "until_success": False})
+    assert robust_accuracy(Band(), split, going, CPU) == 1.0
+
+
+def test_accuracy_is_of_the_model_in_eval_mode_and_leaves_its_mode_alone() -> None:
+    """Levels of 0.5, 0.6 and 0.7 are of classes 0, 1 and 0; in training mode it would be the other way round."""
+    pixels = np.repeat(np.array([127, 153, 179], dtype=np.uint8), 4).reshape(3, 1, 2, 2)
+    model = Band()
+    for labels, wanted in (([0, 1, 0], 1.0), ([1, 0, 0], pytest.approx(1 / 3))):
+        split = Split.of("validation", pixels, np.array(labels))
+        for mode in (True, False):
+            model.train(mode)
+            assert loop.accuracy(model, split, CPU) == wanted
+            assert model.training is mode
+    assert loop.accuracy(model, NONE, CPU) is None
+
+
 class Learning(Watch):
     """Keeps its batches; its loss has slopes."""
 
