@@ -224,6 +224,13 @@ def test_the_first_constant_is_for_logits_of_a_spread_of_10(spread: float) -> No
         assert losses[0] == pytest.approx(0.3 * 10 / spread * (1 + 1e-4 * spread), rel=1e-6)
 
 
+@pytest.mark.parametrize("name", ["cw_l2", "ead"])
+def test_confidence_is_the_margin_that_is_wanted(name: str) -> None:
+    """Of a margin of −1 three are missing for a confidence of 2, and a ten-thousandth of the spread."""
+    _, losses = attacked(name, Scripted([-1]), grey(), confidence=2.0, lr=0.01, search_steps=1, steps=1, initial_c=1.0)
+    assert losses[0] == pytest.approx(3.001, rel=1e-6)
+
+
 @pytest.mark.parametrize(("steps", "look"), [(25, 10), (60, 10), (150, 15)])
 def test_a_constant_is_given_up_when_the_loss_has_not_fallen_in_a_tenth_of_the_steps(steps: int, look: int) -> None:
     """At least 10: a loss that never falls is looked at at the first step and one look later."""

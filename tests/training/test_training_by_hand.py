@@ -20,7 +20,7 @@ from robench.training.adversary import robust_accuracy
 from robench.training.batches import augment
 from robench.training.loop import learning_rate, train
 from robench.training.recipe import classification_loss, steps_per_epoch
-from robench.training.snapshots import Average, Best
+from robench.training.snapshots import Average, Best, Snapshot
 
 CPU = torch.device("cpu")
 
@@ -159,6 +159,23 @@ def test_the_best_epoch_is_not_changed_by_the_training_that_goes_on() -> None:
     best.consider(0.4, model, 3)
     assert best.weights["weight"].item() == 2.0
     assert best.report() == {"validation_robust_accuracy": 0.4, "kept_epoch": 1}
+
+
+def test_a_snapshot_holds_the_best_epoch_too(tmp_path: Path) -> None:
+    def made(value: float) -> Snapshot:
+        model = nn.Linear(1, 1)
+        model.weight.data.fill_(value)
+        return Snapshot(model, torch.optim.SGD(model.parameters(), 0.1), Objective(), Average(model, 0.5))
+
+    saved, loaded = made(2.0), made(5.0)
+    saved.best.consider(0.5, saved.model, 3)
+    saved.model.weight.data.fill_(3.0)
+    saved.epoch, saved.step = 4, 40
+    saved.save(tmp_path / "state")
+    loaded.load(tmp_path / "state")
+    assert (loaded.epoch, loaded.step, loaded.best.epoch, loaded.best.score) == (4, 40, 3, 0.5)
+    found = (loaded.model.weight, loaded.best.weights["weight"], loaded.kept.weight)
+    assert [weight.item() for weight in found] == [3.0, 2.0, 2.0]  # type: ignore[operator,union-attr]
 
 
 def test_statistics_of_batch_norm_are_averaged_and_its_count_is_copied() -> None:
