@@ -105,6 +105,10 @@ OBJECTIVES = [
     Mutation("trades holds the clean answers fixed", TRADES, "F.log_softmax(logits, 1)).mean()", "F.log_softmax(logits.detach(), 1)).mean()", OF_ADVERSARIES),
     Mutation("trades climbs cross-entropy", TRADES, "                loss=lambda logits, rows: divergences(F.log_softmax(logits, 1), answers[rows]),\n", "", OF_ADVERSARIES),
     Mutation("trades begins at the image itself", TRADES, "NEAR = 0.001", "NEAR = 0.0", OF_ADVERSARIES),
+    Mutation("trades takes one step", TRADES, "steps=self.steps,", "steps=1,", OF_ADVERSARIES),
+    Mutation("trades takes tiny steps", TRADES, "step_size or eps / 4, beta", "step_size or eps / 40, beta", OF_ADVERSARIES),
+    Mutation("trades' beta is 1", TRADES, "beta: NotNegative = 6.0", "beta: NotNegative = 1.0", OF_ADVERSARIES),
+    Mutation("fat takes tiny steps", FAT, 'step_size or eps / 4, "until', 'step_size or eps / 40, "until', OF_ADVERSARIES),
     Mutation("trades' epoch is not chosen", TRADES, 'selection=Call("pgd_linf"', 'selection=None and Call("pgd_linf"', OF_ADVERSARIES),
     Mutation("fat's epoch is not chosen", FAT, 'selection=Call("pgd_linf"', 'selection=None and Call("pgd_linf"', OF_ADVERSARIES),
     Mutation("fat's tau grows early", FAT, "[50 / 120, 90 / 120]", "[10 / 120, 20 / 120]", OF_ADVERSARIES),
@@ -130,6 +134,7 @@ OBJECTIVES = [
 ]
 
 LOOP, BATCHES, SNAPSHOTS = (f"robench/training/{name}.py" for name in ("loop", "batches", "snapshots"))
+RECIPE = "robench/training/recipe.py"
 ADVERSARY, OF_TRAINING = "robench/training/adversary.py", "training/test_training_by_hand.py"
 TRAINED = [
     Mutation("the moving average is not what is kept", LOOP, "now.best.weights or now.kept.state_dict()", "now.best.weights or model.state_dict()", OF_TRAINING),
@@ -150,6 +155,17 @@ TRAINED = [
     Mutation("the best epoch's weights go on changing", SNAPSHOTS, "tensor.detach().clone() for name", "tensor.detach() for name", OF_TRAINING),
     Mutation("early averages are as long as late ones", SNAPSHOTS, "min(self.decay, (1 + steps) / (10 + steps))", "self.decay", OF_TRAINING),
     Mutation("the average takes in too little", SNAPSHOTS, "own.lerp_(new, 1 - decay)", "own.lerp_(new, decay)", OF_TRAINING),
+    Mutation("the rate begins at zero", LOOP, "schedule.lr * (step + 1) / warm", "schedule.lr * step / warm", OF_TRAINING),
+    Mutation("the rate does not warm up", LOOP, "warm = max(1, round(schedule.warmup * schedule.steps))", "warm = 1", OF_TRAINING),
+    Mutation("the cosine ends at a tenth", LOOP, "0.5 * (1 + math.cos(math.pi * share))", "(0.1 + 0.45 * (1 + math.cos(math.pi * share)))", OF_TRAINING),
+    Mutation("a partial batch is a step", RECIPE, "max(1, train_size // batch_size)", "max(1, -(-train_size // batch_size))", OF_TRAINING),
+    Mutation("few images have large batches", RECIPE, "min(batch_size, max(32, task.train_size // 40))", "batch_size", OF_TRAINING),
+    Mutation("soft labels are not learnt", RECIPE, "batch.labels if batch.soft is None else batch.soft", "batch.labels", OF_TRAINING),
+    Mutation("a part of a batch loses its soft labels", RECIPE, "None if self.soft is None else self.soft[rows]", "None", OF_TRAINING),
+    Mutation("a step's random numbers are those of every seed", RECIPE, "return self.seed * 1_000_003 + self.step", "return self.step", OF_TRAINING),
+    Mutation("a step's random numbers are those of every step", RECIPE, "return self.seed * 1_000_003 + self.step", "return self.seed * 1_000_003", OF_TRAINING),
+    Mutation("accuracy is that in training mode", LOOP, "split.targets(), 0\n    model.eval()\n", "split.targets(), 0\n", OF_TRAINING),
+    Mutation("the attack that chooses an epoch goes on after it has won", ADVERSARY, 'stops = {"until_success": True}', 'stops = {"until_success": False}', OF_TRAINING),
     Mutation("robust accuracy is clean accuracy", ADVERSARY, "(model(found).argmax(1)", "(model(batch.inputs).argmax(1)", OF_TRAINING),
     Mutation("robust accuracy is of a part of the images", ADVERSARY, "return right / len(chosen)", "return right / min(128, len(chosen))", OF_TRAINING),
 ]
@@ -292,6 +308,8 @@ ATTACKED = [
     Mutation("patch_noise is black", PATCH, 'model.draws.uniform("noise", 0, None, inputs.shape[1:]).to(inputs)', "torch.zeros_like(inputs)", OF_STEPS),
     Mutation("patch_corruption ignores its name", PATCH, "CORRUPTIONS[name](", 'CORRUPTIONS["gaussian_noise"](', OF_STEPS),
     Mutation("patch_corruption ignores its severity", PATCH, "(inputs, severity, model.draws)", "(inputs, 3, model.draws)", OF_STEPS),
+    Mutation("patch_pgd starts outside its patches", PATCH, "return eps * noise.to(inputs) * mask[rows]", "return eps * noise.to(inputs)", OF_STEPS),
+    Mutation("patch_pgd steps outside its patches", PATCH, "size * gradient.sign() * mask[rows]", "size * gradient.sign()", OF_STEPS),
     Mutation("transfer takes one step", "attacks/transfer.py", 'Call("mim", {"until_success": False})', 'Call("fgsm")', OF_STEPS),
     Mutation("transfer stops at the source's boundary", "attacks/transfer.py", 'Call("mim", {"until_success": False})', 'Call("mim")', OF_STEPS),
     Mutation("APGD climbs the other way", "attacks/apgd.py", "return gradient.sign() if", "return -gradient.sign() if", TENTHS),
@@ -326,6 +344,10 @@ STEPPED = [
     Mutation("APGD looks at every step in the end", APGD, "int(0.06 * steps)", "int(0.01 * steps)", OF_ITERATES),
     Mutation("APGD begins with a step of eps", APGD, "size = torch.full_like(size, 2 * eps)", "size = torch.full_like(size, eps)", OF_ITERATES),
     Mutation("APGD counts the rises of all steps", APGD, "best_loss, halve, torch.zeros_like(rises), 0", "best_loss, halve, rises, 0", OF_ITERATES),
+    Mutation("APGD starts inside its ball", APGD, "inputs + eps * noise / rowwise(size, noise)", "inputs + 0.5 * eps * noise / rowwise(size, noise)", OF_ITERATES),
+    Mutation("APGD restarts at the same point", APGD, 'draw("start", restart, None', 'draw("start", 0, None', OF_ITERATES),
+    Mutation("targeted APGD has one target", APGD, "runners_up(model(inputs), labels, target_classes)", "runners_up(model(inputs), labels, 1)", OF_ITERATES),
+    Mutation("the likeliest other class is the label", LOSSES, "    others = logits.scatter(1, labels[:, None], -torch.inf)\n    return others.topk", "    others = logits\n    return others.topk", OF_ITERATES),
     Mutation("FAB projects its point alone", FAB, ".clamp_max(alpha_max)", ".clamp_max(0)", OF_ITERATES),
     Mutation("FAB's mean has no largest share", FAB, ".clamp_max(alpha_max)", ".clamp_max(1)", OF_ITERATES),
     Mutation("FAB's mean is nearer to the image", FAB, "(near / (near + far))", "(far / (near + far))", OF_ITERATES),
@@ -356,6 +378,11 @@ STEPPED = [
     Mutation("EAD has no momentum", EAD, "step / (step + 3) * (moved - point)", "0 * (moved - point)", OF_ITERATES),
     Mutation("EAD's steps do not fall", EAD, "(1 - step / steps) ** 0.5", "1.0", OF_ITERATES),
     Mutation("EAD swaps its rules of decision", EAD, 'if decision == "l1"', 'if decision != "l1"', OF_ITERATES),
+    Mutation("EAD's elastic net is ‖δ‖²", EAD, "delta.square().sum(1) + beta * delta.abs().sum(1)", "delta.square().sum(1)", OF_ITERATES),
+    Mutation("EAD ignores its confidence", EAD, "wanted = confidence + enough", "wanted = enough", OF_ITERATES),
+    Mutation("CW in L2 ignores its confidence", CW_L2, "wanted = confidence + enough", "wanted = enough", OF_ITERATES),
+    Mutation("RayS ends with what it asked last", "attacks/rays.py", "result[rows[hit]] = point[hit]", "result[rows] = point", "attacks/test_searches.py"),
+    Mutation("a snapshot forgets the best epoch's weights", SNAPSHOTS, 'weights=parts["best"])', "weights={})", OF_TRAINING),
     Mutation("EAD does not bisect", EAD, "(low + high) / 2, 10 * c)", "high, 10 * c)", OF_ITERATES),
     Mutation("EAD forgets which c failed", EAD, "torch.where(succeeded, low, torch.maximum(low, c))", "low", OF_ITERATES),
     Mutation("EAD never gives a c up", EAD, "going = value <= 0.9999 * before", "going = value <= torch.inf", OF_ITERATES),

@@ -224,6 +224,13 @@ def test_a_patch_threat_changes_its_patches_alone_and_as_it_says() -> None:
     assert torch.equal(noise[~mask], inputs[~mask])
     assert float(noise[mask].mean()) == pytest.approx(0.5, abs=0.05)
     assert float(noise[mask].std()) == pytest.approx(12**-0.5, rel=0.05)
+    climbed = ATTACKS["patch_pgd"].function(
+        model, inputs, labels, share=0.2, patch=4, steps=2, step_size=1e-9, until_success=False
+    )
+    assert torch.equal(climbed[~mask], inputs[~mask]), "where it starts is within its patches"
+    climbed = ATTACKS["patch_pgd"].function(model, inputs, labels, share=0.2, patch=4, steps=2, until_success=False)
+    assert torch.equal(climbed[~mask], inputs[~mask])
+    assert float((climbed != inputs)[mask].float().mean()) > 0.9
     for name, severity in (("brightness", 2), ("contrast", 2), ("brightness", 4)):
         found = ATTACKS["patch_corruption"].function(
             model, inputs, labels, name=name, severity=severity, share=0.2, patch=4

@@ -117,6 +117,29 @@ def test_auto_pgd_counts_rises_and_looks_whether_the_best_is_a_better_one(period
     assert levels(model.seen) == pytest.approx(algorithm_1(answer, model.seen[0].item(), 0.2), abs=1e-9)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_auto_pgd_begins_at_the_surface_of_its_ball_elsewhere_at_each_restart(norm: str) -> None:
+    model, inputs = Scripted([-1], [[1.0] * 16]), grey(4, 4)
+    attacked(f"apgd_{norm}", model, inputs, eps=0.1, steps=1, restarts=3)
+    begun = [seen - inputs for seen in model.seen[::2]]
+    assert len(begun) == 3
+    for start in begun:
+        size = start.abs().max() if norm == "linf" else start.norm()
+        assert size.item() == pytest.approx(0.1, rel=1e-6)
+        assert start.flatten().unique().numel() == 16
+    assert not torch.allclose(begun[0], begun[1], atol=0.01)
+    assert not torch.allclose(begun[1], begun[2], atol=0.01)
+
+
+def test_targeted_auto_pgd_goes_for_so_many_of_the_likeliest_classes() -> None:
+    """Of five classes the others' logits are 1, 2, 3 and 4 below; each is aimed at in a row of its own, the likeliest first."""
+    model = Linear(torch.eye(5, 4).double(), torch.tensor([10.0, 9, 6, 8, 7]).double())
+    for count, classes in ((9, 4), (2, 2)):
+        spy = Spy(model)
+        attacked("apgd_linf", spy, grey(2, 2), classes=5, eps=0.1, steps=1, loss="dlr_targeted", target_classes=count)
+        assert [len(seen) for seen in spy.gradients] == [classes] * 2
+
+
 def test_the_sphere_of_ddn_shrinks_after_a_success_and_grows_after_a_failure() -> None:
     """By a tenth from 0.2. A failure at the image itself, then two successes, a failure, a success."""
     model = Scripted([-1, 1, 1, -1, 1, 1])
@@ -199,6 +222,13 @@ def test_the_first_constant_is_for_logits_of_a_spread_of_10(spread: float) -> No
         options = {"lr": 0.01, "search_steps": 1, "steps": 1, "initial_c": 0.3}
         _, losses = attacked(name, Scripted([-1]), grey(), spread=spread, **options)
         assert losses[0] == pytest.approx(0.3 * 10 / spread * (1 + 1e-4 * spread), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["cw_l2", "ead"])
+def test_confidence_is_the_margin_that_is_wanted(name: str) -> None:
+    """Of a margin of −1 three are missing for a confidence of 2, and a ten-thousandth of the spread."""
+    _, losses = attacked(name, Scripted([-1]), grey(), confidence=2.0, lr=0.01, search_steps=1, steps=1, initial_c=1.0)
+    assert losses[0] == pytest.approx(3.001, rel=1e-6)
 
 
 @pytest.mark.parametrize(("steps", "look"), [(25, 10), (60, 10), (150, 15)])
@@ -286,6 +316,14 @@ def test_ead_keeps_the_success_that_its_rule_says(turned: bool) -> None:
             "ead", model, grey(1, 2), search_steps=2, steps=1, lr=0.5, initial_c=1.0, beta=0.01, decision=rule
         )
         assert found.flatten().tolist() == pytest.approx(wanted, abs=1e-9), rule
+
+
+def test_the_elastic_net_rule_weighs_both_norms() -> None:
+    """(0.2, 0.2) is the nearer by ‖δ‖², 0.08 to 0.0807; with 0.01 ‖δ‖₁ on top, 0.084 to 0.0835, it is (0.284, 0)."""
+    model = Scripted([-1, 1, -1, 1], [[0.42, 0.42]] * 2 + [[4 * 0.294, 0.0]] * 2)
+    options: dict[str, Any] = {"search_steps": 2, "steps": 1, "lr": 0.5, "initial_c": 1.0, "beta": 0.01}
+    found, _ = attacked("ead", model, grey(1, 2), decision="elastic-net", **options)
+    assert found.flatten().tolist() == pytest.approx([0.784, 0.5], abs=1e-9)
 
 
 def test_deepfool_goes_to_the_nearest_boundary_and_not_to_the_likeliest_class() -> None:

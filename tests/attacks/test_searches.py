@@ -145,3 +145,5 @@ def test_rays_bisects_where_a_turned_ray_succeeds_and_turns_on_at_that_distance(
     )  # fails, and is within 0.2 of 0.375: the quarter stays turned at 0.375, and the next one is asked about
     assert asked[7:] == [[0.5 + half, *[0.5 - half] * 3], [0.875, 0.875, 0.125, 0.125]]
     assert torch.equal(found, model.seen[8])
+    again, _ = attacked("rays", Scripted([1, 1, -1]), grey(1, 4), queries=3, tolerance=0.2)
+    assert again.flatten().tolist() == [0.0] * 4, "the last that succeeded, and not the last that was asked"

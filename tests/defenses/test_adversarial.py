@@ -190,6 +190,25 @@ class Slope(nn.Module):
         return torch.cat([score, torch.zeros_like(score)], 1)
 
 
+def test_without_options_trades_and_friendly_training_are_those_of_their_papers() -> None:
+    """Ten steps of a quarter of 8 / 255, and a weight of robustness of 6."""
+    trades: Any = recipe_of("trades", digits_task()).objective
+    assert (trades.eps, trades.steps, trades.step_size, trades.beta) == (8 / 255, 10, pytest.approx(2 / 255), 6.0)
+    fat: Any = recipe_of("fat", digits_task()).objective
+    options = fat.adversary.options
+    assert (options["eps"], options["steps"], options["step_size"]) == (8 / 255, 10, pytest.approx(2 / 255))
+
+
+def test_trades_takes_as_many_steps_as_it_is_told() -> None:
+    """Of 0.01 from beside mid-grey: after three steps 0.03 away; the model is asked once more for its clean answers, and twice to learn."""
+    seen = Seen(Slope().double())
+    own("trades", "Trades")(Objective(), 2, 0.1, 3, 0.01, 1.0).loss(
+        seen, batch_of(torch.full((4, 1, 1, 1), 0.5).double()), HALF
+    )
+    assert len(seen.inputs) == 1 + 3 + 2
+    assert (seen.inputs[-1] - 0.5).abs().flatten().tolist() == pytest.approx([0.03] * 4, abs=0.005)
+
+
 def test_trades_goes_away_from_the_clean_answers_and_not_from_the_label() -> None:
     """The divergence grows on both sides of the clean image, so that each of 40 ends on the side that its noise lay on.
 

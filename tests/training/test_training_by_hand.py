@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from robench import Batch, Call, Objective, Progress, Recipe, Schedule, Split, r
 from robench.training import loop
 from robench.training.adversary import robust_accuracy
 from robench.training.batches import augment
-from robench.training.loop import train
-from robench.training.snapshots import Average, Best
+from robench.training.loop import learning_rate, train
+from robench.training.recipe import classification_loss, steps_per_epoch
+from robench.training.snapshots import Average, Best, Snapshot
 
 CPU = torch.device("cpu")
 
@@ -158,6 +161,23 @@ def test_the_best_epoch_is_not_changed_by_the_training_that_goes_on() -> None:
     assert best.report() == {"validation_robust_accuracy": 0.4, "kept_epoch": 1}
 
 
+def test_a_snapshot_holds_the_best_epoch_too(tmp_path: Path) -> None:
+    def made(value: float) -> Snapshot:
+        model = nn.Linear(1, 1)
+        model.weight.data.fill_(value)
+        return Snapshot(model, torch.optim.SGD(model.parameters(), 0.1), Objective(), Average(model, 0.5))
+
+    saved, loaded = made(2.0), made(5.0)
+    saved.best.consider(0.5, saved.model, 3)
+    saved.model.weight.data.fill_(3.0)
+    saved.epoch, saved.step = 4, 40
+    saved.save(tmp_path / "state")
+    loaded.load(tmp_path / "state")
+    assert (loaded.epoch, loaded.step, loaded.best.epoch, loaded.best.score) == (4, 40, 3, 0.5)
+    found = (loaded.model.weight, loaded.best.weights["weight"], loaded.kept.weight)
+    assert [weight.item() for weight in found] == [3.0, 2.0, 2.0]  # type: ignore[operator,union-attr]
+
+
 def test_statistics_of_batch_norm_are_averaged_and_its_count_is_copied() -> None:
     model = nn.BatchNorm1d(1)
     average = Average(model, 0.5)
@@ -167,6 +187,42 @@ def test_statistics_of_batch_norm_are_averaged_and_its_count_is_copied() -> None
     assert average.model.running_mean.item() == 2.0  # type: ignore[operator,union-attr]
     assert average.model.num_batches_tracked.item() == 7  # type: ignore[operator,union-attr]
     assert not average.model.training
+
+
+def test_the_rate_rises_in_a_line_and_falls_with_half_a_cosine() -> None:
+    """Of 100 steps the first 20 rise to 2; a quarter and a half of the other 80 later it is 1 + √½ and 1; the last is not yet 0."""
+    schedule = Schedule(100, lr=2.0, warmup=0.2)
+    found = [learning_rate(schedule, step) for step in (0, 9, 19, 20, 40, 60, 99)]
+    assert found == pytest.approx([0.1, 1, 2, 2, 1 + 0.5**0.5, 1, 1 - math.cos(math.pi / 80)], rel=1e-9)
+
+
+def test_batches_are_small_where_there_are_few_images_and_a_partial_one_is_left_out() -> None:
+    assert [steps_per_epoch(size, 128) for size in (1000, 1024, 128, 100)] == [7, 8, 1, 1]
+    for images, size in ((1000, 32), (2000, 50), (45_000, 128)):
+        made = Schedule.of(replace(SQUARES, train_size=images), None, 128, 0.1)
+        assert (made.batch_size, made.steps) == (size, 30 * (images // size))
+    assert Schedule.of(SQUARES, 4, 128, 0.1).steps == 4 * (1000 // 32)
+
+
+def test_a_part_of_a_batch_has_its_own_rows_of_everything_and_soft_labels_are_what_is_learnt() -> None:
+    """Of logits (0, 0) the loss is ln 2 for any labels; of (ln 3, 0) it is ln 4 − p ln 3 for a share p of class 0."""
+    soft = torch.tensor([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5]])
+    batch = Batch(torch.arange(3.0).view(3, 1, 1, 1), torch.tensor([0, 0, 1]), torch.tensor([7, 8, 9]), soft)
+    part = batch.part(slice(1, 3))
+    assert (part.inputs.flatten().tolist(), part.labels.tolist(), part.ids.tolist()) == ([1, 2], [0, 1], [8, 9])
+    assert part.soft is not None
+    assert torch.equal(part.soft, soft[1:])
+    logits = torch.tensor([[math.log(3), 0.0]]).expand(2, 2)
+    mean = math.log(4) - (0.25 + 0.5) / 2 * math.log(3)
+    assert classification_loss(logits, part).item() == pytest.approx(mean, rel=1e-5)
+    hard = math.log(4) - 0.5 * math.log(3)
+    assert classification_loss(logits, part._replace(soft=None)).item() == pytest.approx(hard, rel=1e-5)
+
+
+def test_every_step_and_every_seed_has_random_numbers_of_its_own() -> None:
+    found = {Progress(step, 100_000, 0, seed).draws for seed in range(5) for step in range(0, 100_000, 1000)}
+    assert len(found) == 500
+    assert Progress(5, 100, 0, 2).draws == Progress(5, 900, 7, 2).draws
 
 
 class Threshold(nn.Module):
@@ -189,6 +245,37 @@ def test_robust_accuracy_is_of_the_images_that_the_attack_did_not_break(reach: i
     attack = Call("pgd_linf", {"eps": (reach + 0.01) / 255, "steps": 10})
     assert robust_accuracy(model, split, attack, CPU) == pytest.approx(right / 8)
     assert model.training
+
+
+class Band(nn.Module):
+    """The margin of class 1 rises with the mean x: it is above 0 for x from 0.58 to 0.62, then falls by 5 and rises again."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        level = inputs.flatten(1).mean(1)
+        margin = 10 * (level - 0.58) - 5 * (level > 0.62)
+        return torch.stack([torch.zeros_like(margin), margin if not self.training else -margin], 1)
+
+
+def test_an_attack_that_chooses_the_epoch_stops_where_it_has_won() -> None:
+    """Ten steps of 0.02 from 0.5 pass through the band, and would end beyond it."""
+    split = Split.of("validation", np.full((1, 1, 2, 2), 127, dtype=np.uint8), np.array([0]))
+    attack = Call("pgd_linf", {"eps": 0.3, "steps": 10, "step_size": 0.02, "random_start": False})
+    assert robust_accuracy(Band(), split, attack, CPU) == 0.0
+    going = Call("pgd_linf", {**attack.options, "until_success": False})
+    assert robust_accuracy(Band(), split, going, CPU) == 1.0
+
+
+def test_accuracy_is_of_the_model_in_eval_mode_and_leaves_its_mode_alone() -> None:
+    """Levels of 0.5, 0.6 and 0.7 are of classes 0, 1 and 0; in training mode it would be the other way round."""
+    pixels = np.repeat(np.array([127, 153, 179], dtype=np.uint8), 4).reshape(3, 1, 2, 2)
+    model = Band()
+    for labels, wanted in (([0, 1, 0], 1.0), ([1, 0, 0], pytest.approx(1 / 3))):
+        split = Split.of("validation", pixels, np.array(labels))
+        for mode in (True, False):
+            model.train(mode)
+            assert loop.accuracy(model, split, CPU) == wanted
+            assert model.training is mode
+    assert loop.accuracy(model, NONE, CPU) is None
 
 
 class Learning(Watch):
