@@ -58,7 +58,8 @@ class Answers(Objective):
         elif epoch % self.epochs == 0:
             past = epoch // self.epochs - 1
             self._ask(self._augmented(model, self.step if (past // TURN) % 2 == 0 else -self.step, device), device)
-        return Split.of("answers", self._pixels.numpy(), self._labels.numpy(), np.full(len(self._pixels), "answer"))
+        ids = np.char.mod("answer %d", np.arange(len(self._pixels)))
+        return Split.of("answers", self._pixels.numpy(), self._labels.numpy(), ids)
 
     def _augmented(self, model: nn.Module, step: float, device: torch.device) -> Tensor:
         """Each image moved by a step along the sign of the slope of its class's logit, rounded to 256 levels."""

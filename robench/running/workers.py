@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from robench.attacking.classifier import Classifier
+from robench.attacking.classifier import Classifier, forward
 from robench.attacking.stillness import unchanged
 from robench.errors import UsageError, ran_out
 from robench.running.conditions import Condition
@@ -101,7 +101,7 @@ def complete(
 
     def probe() -> None:
         with torch.no_grad():
-            subject.module(first.clone())
+            forward(subject.module, first)
 
     with unchanged([subject.module, *others], condition.text, probe) as kept, ThreadPoolExecutor(workers) as pool:
         try:

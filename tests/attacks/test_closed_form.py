@@ -14,7 +14,7 @@ from robench.attacking.norms import lengths, to_hyperplane
 from robench.running.subject import Subject
 
 
-def run(attack: str, model: object, inputs: Tensor, labels: Tensor, **options: object) -> Tensor:
+def run(attack: str, model: object, inputs: Tensor, labels: Tensor, /, **options: object) -> Tensor:
     adversarial: Tensor = ATTACKS[attack].function(model, inputs, labels, **options)
     return adversarial
 
