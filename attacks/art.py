@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from robench import (
     Classifier,
     Knowledge,
+    Nearest,
     Norm,
     Positive,
     Radius,
@@ -27,6 +28,7 @@ from robench import (
     lengths,
     picked,
     rowwise,
+    weight_scale,
 )
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -35,7 +37,6 @@ ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
 """What ART calls the norms, for its classes that take one."""
 STRANGE = 1000.0
 """Logits whose spread is beyond this, or below its reciprocal, are scaled for ART."""
-USUAL_SPREAD = 10.0
 FURTHER = [1e-5 * 4**k for k in range(6)]
 """Shares by which a perturbation is lengthened that ends so near to the boundary that last bits decide on which side."""
 
@@ -160,9 +161,8 @@ class _Asked(nn.Module):
         super().__init__()
         self.model, self.inputs, self.labels, self.targets = model, inputs, labels, targets
         self.norm, self.eps = norm, eps
-        self._nearest, self._sizes = inputs.clone(), torch.full((len(inputs),), torch.inf, dtype=torch.float64)
-        scale = float(model.spread(inputs).median())
-        self._factor = 1.0 if 1 / STRANGE < scale < STRANGE else USUAL_SPREAD / max(scale, 1e-30)
+        self._nearest, scale = Nearest(inputs), model.spread(inputs).median()
+        self._factor = 1.0 if 1 / STRANGE < float(scale) < STRANGE else float(weight_scale(scale))
 
     def forward(self, x: Tensor) -> Tensor:
         rows = torch.arange(len(x)) % len(self.inputs)
@@ -181,10 +181,8 @@ class _Asked(nn.Module):
 
     def _remember(self, points: Tensor, won: Tensor) -> None:
         """Keep what is nearer than what there is; point i is compared with image i, whichever image ART meant."""
-        inputs = self.inputs[: len(points)]
-        sizes = lengths(points.double() - inputs.double())[self.norm].masked_fill(~won, torch.inf).cpu()
-        better = (sizes < self._sizes[: len(points)]).nonzero().squeeze(1)
-        self._nearest[better], self._sizes[better] = points[better], sizes[better]
+        rows = torch.arange(len(points))
+        self._nearest.offer(rows, points, lengths(points - self.inputs[rows])[self.norm], won)
 
     @torch.no_grad()
     def mended(self, found: Tensor) -> Tensor:
@@ -204,10 +202,9 @@ class _Asked(nn.Module):
             won = self._won(moved, self.model(moved, rows.cpu()), rows.cpu())
             found[rows[won]] = moved[won]
             left[rows[won]] = False
-        size = lengths(found.double() - self.inputs.double())[self.norm]
-        had = self._sizes.to(size)
+        had, size = self._nearest.sizes, lengths(found - self.inputs)[self.norm]
         lost = (had < size) if self.eps is None else torch.zeros_like(left)
-        return torch.where(rowwise((left | lost) & had.isfinite(), found), self._nearest, found)
+        return torch.where(rowwise((left | lost) & had.isfinite(), found), self._nearest.images, found)
 
 
 def _class_of(name: str) -> type:

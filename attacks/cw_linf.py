@@ -12,6 +12,7 @@ from robench import (
     Bounds,
     BoxVariable,
     Classifier,
+    Nearest,
     Positive,
     RowAdam,
     attack,
@@ -74,7 +75,7 @@ def cw_linf(
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
-    best, nearest = inputs.clone(), one_a_row(inputs, torch.inf)
+    nearest = Nearest(inputs)
     scale = weight_scale(model.spread(inputs))
     rows = torch.arange(len(inputs), device=inputs.device)
     begin = from_box(inputs, variable)  # where each image's descent (re)starts
@@ -95,8 +96,7 @@ def cw_linf(
             used += 1
             size = (adversarial - inputs[rows]).abs().flatten(1).amax(1)
             fooled = found > margin
-            better = fooled & (size < nearest[rows])
-            best[rows[better]], nearest[rows[better]] = adversarial[better], size[better]
+            nearest.offer(rows, adversarial, size, fooled)
             success = fooled & (excess < 1e-4 * c / scale[rows])
             tau = torch.where(success, decrease * torch.minimum(tau, size), tau)
             tired = ~success & (used >= steps)
@@ -111,4 +111,4 @@ def cw_linf(
                 rows, point, begin = rows[going], point[going], begin[going]
                 tau, c, used = tau[going], c[going], used[going]
                 adam.keep(going)
-    return best
+    return nearest.images

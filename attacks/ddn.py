@@ -10,6 +10,7 @@ from torch import Tensor
 from robench import (
     Above0,
     Classifier,
+    Nearest,
     Positive,
     Share,
     attack,
@@ -55,20 +56,18 @@ def ddn(
     Returns:
         The nearest adversarial images that were found; the input itself where there was none.
     """
-    best, nearest = inputs.clone(), one_a_row(inputs, torch.inf)
+    nearest, rows = Nearest(inputs), torch.arange(len(inputs), device=inputs.device)
     delta = torch.zeros_like(inputs)
     if initial_norm is None:
         radius = linear_distance(model, inputs, labels, targets).clamp(1e-4, inputs[0].numel() ** 0.5)
     else:
-        radius = torch.full_like(nearest, initial_norm)
+        radius = one_a_row(inputs, initial_norm)
     first = radius
     for step in range(steps + 1):
         point = (inputs + delta).requires_grad_()
         logits = model(point)
         hit, size = model.reached(logits.detach(), labels, targets), l2(delta)
-        better = hit & (size < nearest)
-        best = torch.where(rowwise(better, best), point.detach(), best)
-        nearest = torch.where(better, size, nearest)
+        nearest.offer(rows, point.detach(), size, hit)
         if step == steps:
             break
         gradient = model.gradient(point, cross_entropy(logits, labels, targets))
@@ -77,4 +76,4 @@ def ddn(
         radius = torch.where(hit, radius * (1 - gamma), radius * (1 + gamma))
         moved = moved * rowwise(radius / l2(moved).clamp_min(1e-12), moved)
         delta = (inputs + moved).clamp(0, 1) - inputs
-    return best
+    return nearest.images

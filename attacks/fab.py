@@ -10,12 +10,12 @@ from torch import Tensor
 from robench import (
     Bounds,
     Classifier,
+    Nearest,
     Positive,
     Radius,
     Share,
     attack,
     length,
-    one_a_row,
     picked,
     rowwise,
     runners_up,
@@ -106,17 +106,15 @@ def _fab(
     beta: float,
     enough: float,
 ) -> Tensor:
-    best, nearest = inputs.clone(), one_a_row(inputs, torch.inf)
+    nearest = Nearest(inputs)
 
     def keep(points: Tensor, rows: Tensor, hit: Tensor) -> None:
-        size = length(points - inputs[rows], norm)
-        better = hit & (size < nearest[rows])
-        best[rows[better]], nearest[rows[better]] = points[better], size[better]
+        nearest.offer(rows, points, length(points - inputs[rows], norm), hit)
 
     with torch.no_grad():
         aims = runners_up(model(inputs), labels, target_classes) if targets is None else targets[:, None]
     for aim in aims.unbind(1):
-        rows = (nearest > enough).nonzero().squeeze(1)
+        rows = (nearest.sizes > enough).nonzero().squeeze(1)
         point = inputs[rows]
         for _ in range(steps):
             if not len(rows):
@@ -135,9 +133,9 @@ def _fab(
                 hit = model.reached(model(point, rows), labels[rows], picked(targets, rows), rows)
                 keep(point, rows, hit)
                 point = torch.where(rowwise(hit, point), inputs[rows] + beta * (point - inputs[rows]), point)
-                going = nearest[rows] > enough
+                going = nearest.sizes[rows] > enough
                 rows, point = rows[going], point[going]
-    return best
+    return nearest.images
 
 
 def _projected(

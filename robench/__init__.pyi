@@ -47,6 +47,7 @@ from robench.attacking.losses import goal_margin as goal_margin
 from robench.attacking.losses import picked as picked
 from robench.attacking.losses import runners_up as runners_up
 from robench.attacking.losses import spread as spread
+from robench.attacking.nearest import Nearest as Nearest
 from robench.attacking.norms import inside as inside
 from robench.attacking.norms import into_ball as into_ball
 from robench.attacking.norms import l2 as l2
@@ -61,7 +62,6 @@ from robench.attacking.patches import patch_mask as patch_mask
 from robench.attacking.corruptions import CORRUPTIONS as CORRUPTIONS
 from robench.attacking.corruptions import CorruptionName as CorruptionName
 from robench.attacking.carlini import BoxVariable as BoxVariable
-from robench.attacking.carlini import Nearest as Nearest
 from robench.attacking.carlini import RowAdam as RowAdam
 from robench.attacking.carlini import from_box as from_box
 from robench.attacking.carlini import to_box as to_box

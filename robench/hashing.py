@@ -41,6 +41,14 @@ def contents_digest(path: Path) -> str:
     return file_digest(path)[:16] if path.is_file() else ""
 
 
+def tensor_bytes(tensor: Any) -> bytes:
+    """The elements of a tensor of torch, of any type, as they lie in memory."""
+    import torch
+
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return bytes(flat.view(torch.uint8).numpy().tobytes()) if flat.numel() else b""
+
+
 def pixel_ids(images: NDArray[np.uint8]) -> NDArray[np.str_]:
     """Ids of images from their decoded pixels: 16 hexadecimal digits, the same on every machine.
 

@@ -66,13 +66,11 @@ def attack_alone(
     for module in [model, *others]:
         refuse_unmade(module, "the model")
     module = native(model, inputs.dtype)
-    with (
-        held_still(nn.ModuleList([model, *others])),
-        unchanged([model, *others], name, lambda: count_classes(module, inputs, "the model")) as kept,
-    ):
+    with held_still(nn.ModuleList([model, *others])), unchanged([model, *others], name) as kept:
         classes = count_classes(module, inputs, "the model")
         with torch.no_grad():
             logits = checked_forward(module, inputs, classes, "the model")
+        kept.settle()
         _in_range(labels, classes, "labels", name)
         if "targets" in options:
             options = {**options, "targets": _targets(options["targets"], labels, logits, Draws(seed, ids), name)}

@@ -49,42 +49,6 @@ def weight_scale(spread: Tensor) -> Tensor:
     return USUAL_SPREAD / spread.clamp_min(1e-12)
 
 
-class Nearest:
-    """The nearest images found so far; those with the margin that is wanted go before those that only reach the goal.
-
-    Args:
-        inputs: the images, (N, ...), which stand where nothing is found.
-
-    Attributes:
-        images: (N, ...).
-
-    Example:
-        >>> nearest, row = Nearest(torch.zeros(1, 2)), torch.tensor([0])
-        >>> for image, size, sure in ((0.3, 0.3, False), (0.5, 0.5, True), (0.4, 0.4, False)):
-        ...     nearest.offer(row, torch.full((1, 2), image), torch.tensor([size]), torch.tensor([True]), torch.tensor([sure]))
-        >>> nearest.images
-        tensor([[0.5000, 0.5000]])
-    """
-
-    def __init__(self, inputs: Tensor) -> None:
-        self.images = inputs.clone()
-        self._sizes = torch.full((len(inputs),), torch.inf, device=inputs.device, dtype=inputs.dtype)
-        self._sure = torch.zeros(len(inputs), device=inputs.device, dtype=torch.bool)
-
-    def offer(self, rows: Tensor, images: Tensor, sizes: Tensor, reached: Tensor, sure: Tensor) -> None:
-        """Keep what is better than what there is.
-
-        Args:
-            rows: which of the images these are candidates for, (n,).
-            sizes: what is to be small, (n,).
-            reached, sure: whether the goal is reached, and with the margin that is wanted, bool, (n,).
-        """
-        had = self._sure[rows]
-        better = reached & ((sure & ~had) | ((sure == had) & (sizes < self._sizes[rows])))
-        self.images[rows[better]], self._sizes[rows[better]] = images[better], sizes[better]
-        self._sure[rows] |= sure
-
-
 class RowAdam:
     """Adam (Kingma & Ba, 2015) over the rows of a tensor; each row counts its own steps.
 

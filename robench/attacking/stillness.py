@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,10 +58,6 @@ def refuse_unmade(module: nn.Module, name: str) -> None:
 class Kept:
     """The state of modules: parts, weights, buffers, hooks, modes, and which parameters learn.
 
-    Args:
-        probe: passes an image through them: buffers that this changes are the model's own count of something. They are put
-            back too, but no attack is blamed for them.
-
     Example:
         >>> net = nn.Linear(2, 2)
         >>> kept = Kept([net])
@@ -75,7 +71,7 @@ class Kept:
         True
     """
 
-    def __init__(self, modules: Sequence[nn.Module], probe: Callable[[], object] | None = None) -> None:
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._modes = [(part, part.training) for module in modules for part in module.modules()]
         self._build = [(part, _build(part)) for part, _ in self._modes]
         self._tensors = [
@@ -84,9 +80,10 @@ class Kept:
             for key, tensor in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]
         ]
         self._own: set[int] = set()
-        if probe is not None:
-            probe()
-            self._own = {id(tensor) for _, tensor, copy, _ in self._tensors if not _same(tensor, copy)}
+
+    def settle(self) -> None:
+        """To be called after a pass of the model alone: what that changed is its own count, for which no attack is blamed."""
+        self._own = {id(tensor) for _, tensor, copy, _ in self._tensors if not _same(tensor, copy)}
 
     def changed(self) -> str | None:
         """What is not as it was, for a person; None where all is. Buffers of whole numbers may count on."""
@@ -161,16 +158,13 @@ def _same(now: Tensor, copy: Tensor) -> bool:
 
 
 @contextmanager
-def unchanged(modules: Sequence[nn.Module], attack: str, probe: Callable[[], object] | None = None) -> Iterator[Kept]:
+def unchanged(modules: Sequence[nn.Module], attack: str) -> Iterator[Kept]:
     """Modules that an attack is given; they are put back afterwards, whatever it did to them.
-
-    Args:
-        probe: passes an image through them; what that changes is the model's own doing.
 
     Raises:
         AttackError: it changed them.
     """
-    kept = Kept(modules, probe)
+    kept = Kept(modules)
     try:
         yield kept
         refuse_changed(kept, attack)

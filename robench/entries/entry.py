@@ -89,7 +89,9 @@ class Entry:
         if isinstance(entry, AttackEntry) and option.passes is not None:
             self._check_part(entry, call)
         given = entry._expanded(call.options)
-        resolved = entry.resolve(given, partial=isinstance(entry, AttackEntry))
+        passed = {n: outer[n] for n in ("eps",) if option.passes and n in outer and n in entry.options}
+        partial = isinstance(entry, AttackEntry) and not passed
+        resolved = {n: v for n, v in entry.resolve(given | passed, partial=partial).items() if n not in passed}
         told = {n: v for n, v in resolved.items() if not entry.default(n, v)}
         if option.passes is None:
             return Call(call.name, {n: v for n, v in resolved.items() if n in given or n in told})

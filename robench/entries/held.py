@@ -15,7 +15,7 @@ import numpy as np
 
 from robench.entries.calls import Call, Json, call_to_json
 from robench.errors import UsageError
-from robench.hashing import digest
+from robench.hashing import digest, tensor_bytes
 
 BUILT_IN = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType)
 
@@ -107,7 +107,7 @@ class Reader:
                 return ["array", [*value.shape], self.value(value.ravel().tolist(), name)]
             return ["array", [*value.shape], str(value.dtype), _bytes_digest(np.ascontiguousarray(value).tobytes())]
         if _is_tensor(value):
-            return ["tensor", [*value.shape], str(value.dtype), _bytes_digest(_tensor_bytes(value))]
+            return ["tensor", [*value.shape], str(value.dtype), _bytes_digest(tensor_bytes(value))]
         if isinstance(value, types.ModuleType):
             self.modules.add(value.__name__)
             return ["module", value.__name__]
@@ -243,10 +243,3 @@ def _bytes_digest(content: bytes) -> str:
 def _is_tensor(value: object) -> bool:
     """Without loading torch for it."""
     return any(kind.__module__.startswith("torch") and kind.__name__ == "Tensor" for kind in type(value).__mro__)
-
-
-def _tensor_bytes(tensor: Any) -> bytes:
-    import torch
-
-    flat = tensor.detach().cpu().contiguous().flatten()
-    return bytes(flat.view(torch.uint8).numpy().tobytes()) if flat.numel() else b""

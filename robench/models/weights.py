@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robench.errors import DataError, UsageError
+from robench.hashing import tensor_bytes
 from robench.models.fits import (
     COUNTED,
     Contents,
@@ -174,7 +175,7 @@ def _same(one: Fit, other: Fit, path: str) -> bool:
 
 def _bits(value: Elements, path: str) -> tuple[torch.dtype, bytes]:
     tensor = _elements(value, path)
-    return tensor.dtype, tensor.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+    return tensor.dtype, tensor_bytes(tensor)
 
 
 def _elements(value: Elements, path: str) -> Tensor:

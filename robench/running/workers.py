@@ -97,13 +97,10 @@ def complete(
         return attacked(places), time.perf_counter() - started
 
     others = [value for value in condition.call.options.values() if isinstance(value, nn.Module)]
-    first = subject.split.inputs(slice(0, 1)).to(subject.device)
-
-    def probe() -> None:
+    with unchanged([subject.module, *others], condition.text) as kept, ThreadPoolExecutor(workers) as pool:
         with torch.no_grad():
-            forward(subject.module, first)
-
-    with unchanged([subject.module, *others], condition.text, probe) as kept, ThreadPoolExecutor(workers) as pool:
+            forward(subject.module, subject.split.inputs(slice(0, 1)).to(subject.device))
+        kept.settle()
         try:
             while len(queue) or running:
                 while len(queue) and len(running) < workers:

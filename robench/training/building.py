@@ -14,6 +14,7 @@ from robench.entries.cards import DatasetCard, DefenseCard
 from robench.entries.entry import Entry
 from robench.entries.registry import ATTACKS, DEFENSES
 from robench.errors import DataError, UsageError, ran_out
+from robench.hashing import tensor_bytes
 from robench.models.size import MOST, Large, stopped_if_large, weightless
 from robench.training.recipe import Recipe, Task
 
@@ -120,6 +121,5 @@ def weights_digest(model: nn.Module) -> str:
     for name, tensor in model.state_dict().items():
         if isinstance(tensor, torch.Tensor):
             found.update(f"{name} {tensor.dtype} {[*tensor.shape]}".encode())
-            flat = tensor.detach().cpu().contiguous().flatten()
-            found.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+            found.update(tensor_bytes(tensor))
     return found.hexdigest()[:16]

@@ -121,15 +121,15 @@ class Checkpoint:
         if built_in(self.call, self.entry):
             return ""
         try:
-            first, second = (weights_digest(self._build(self._untrained()).model) for _ in range(2))
+            given = {name: source._untrained() for name, source in self.sources.items()}
+            first, second = (weights_digest(self._build(given).model) for _ in range(2))
         except RobenchError:
             return ""
         return first if first == second else ""
 
-    def _untrained(self) -> dict[str, nn.Module]:
-        """The sources with their initial weights."""
-        cpu = torch.device("cpu")
-        return {name: source.outputs.of(frozen(source.recipe().model, cpu)) for name, source in self.sources.items()}
+    def _untrained(self) -> nn.Module:
+        """The model with its initial weights, as another training may use it."""
+        return self.outputs.of(frozen(self.recipe().model, torch.device("cpu")))
 
     @property
     def seed(self) -> int:
@@ -140,10 +140,10 @@ class Checkpoint:
 
         A source that is not trained yet stands in with its initial weights: enough to see whether the recipe can be built.
         """
-        given, cpu = self._untrained(), torch.device("cpu")
+        given = {}
         for name, source in self.sources.items():
-            if trained := source.load():
-                given[name] = trained.attacked(cpu)
+            trained = source.load()
+            given[name] = trained.attacked(torch.device("cpu")) if trained else source._untrained()
         return self._build(given)
 
     def _build(self, given: dict[str, nn.Module]) -> Recipe:

@@ -132,6 +132,8 @@ def test_trainings_in_a_ball_take_no_radii_in_grey_levels_either(text: str) -> N
         (ATTACKS, "pgd_linf(eps=0.1, slack=3, until_success=False)", "leave one out"),
         (ATTACKS, "apgd_linf(eps=0.1, target_classes=3)", "is of loss='dlr_targeted'"),
         (ATTACKS, "transfer(eps=0.1, share=0.5)", "share is of mode='mixed'"),
+        (ATTACKS, "transfer(eps=0.1, attack=pgd_linf(restarts=3, random_start=False))", "would all be the same run"),
+        (ATTACKS, "autoattack(eps=0.1, parts=[apgd_linf(target_classes=3)])", "is of loss='dlr_targeted'"),
         (ATTACKS, "rays(tolerance=1e-9)", "at least 1e-06"),
         (ATTACKS, "fab_linf(eta=0.5)", "at least 1 and at most 2"),
         (ATTACKS, "cw_linf(initial_c=1e-50)", r"above 0 \(at least 1e-20\)"),
