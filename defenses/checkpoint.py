@@ -40,9 +40,9 @@ def checkpoint(
     own = begins if isinstance(begins, Normalize) else None
     model, origin = recipe.model, f"as {arch} has it"
     wanted = _wanted(task, mean, std)
-    if wanted or in_file:
+    if given := wanted or in_file:
         origin = "as given" if wanted else f"from {path}"
-        normalisation = Normalize(*_of_channels(wanted or in_file or ([0.0], [1.0]), task.shape[0]))
+        normalisation = Normalize(*_of_channels(given, task.shape[0]))
         if own is None:
             model = nn.Sequential(normalisation, recipe.model)
             own = normalisation

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import linear_case, split_of
+from cases import linear_case, split_of, wrapped
 from conftest import SMALL, small_run
 from torch import Tensor, nn
 
-from robench import DEFENSES, Call, ModelError, Places, Task, UsageError
+from robench import ATTACKS, DEFENSES, Call, ModelError, Places, Task, UsageError
 from robench.data.loading import load_data
 from robench.running.plan import plan_rows
 from robench.running.rows import rows_of
@@ -33,6 +33,25 @@ def answers(target: nn.Module, **options: object) -> object:
     """The objective of `substitute`, alone."""
     made = {"share": 0.5, "images": 4, "epochs": 2, "step": 0.1, **options}
     return DEFENSES["substitute"].function.__globals__["Answers"](target, **made)
+
+
+def test_a_source_of_small_logits_is_left_where_it_is_fooled() -> None:
+    """What the attack on the source takes for success is measured by the source's own scale."""
+    source, inputs, labels = linear_case(count=6, dtype=torch.float32)
+
+    class Small(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = 1e-6 * source(images)
+            return logits
+
+    found = [
+        ATTACKS["transfer"].function(
+            wrapped(source, 6), inputs, labels, eps=0.2, source=model, attack=Call("mim", {"until_success": True})
+        )
+        for model in (source, Small())
+    ]
+    assert (found[0] - inputs).abs().max() < 0.15, "it stops before the edge of the ball"
+    assert torch.allclose(found[0], found[1], atol=1e-6)
 
 
 def test_a_transfer_trains_its_source_once_and_asks_the_target_nothing() -> None:

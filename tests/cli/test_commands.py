@@ -98,6 +98,22 @@ def test_the_time_left_is_told_from_what_was_really_done(
     assert "600/1000 steps, 1.0/s, 400 s left" in capsys.readouterr().err
 
 
+def test_a_bar_counts_what_a_resumed_training_does_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    from robench import console
+
+    now, shown = [0.0], list[str]()
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    bars = console.Bars()
+    monkeypatch.setattr(bars._progress, "start", lambda: None)
+    monkeypatch.setattr(bars._progress, "update", lambda _, **fields: shown.append(fields["rate"]))
+    work = bars.work("train", unit="step", total=1000)
+    now[0] = 150.0  # waited for another process
+    work.update(501, 1000)  # resumed at step 500
+    now[0] = 250.0
+    work.update(600, 1000)
+    assert shown[-1] == "1.0 steps/s"
+
+
 def test_a_log_says_what_was_done_with_the_time_of_day() -> None:
     run = ["run", "--defense", SMALL, "--attack", PGD, "--dataset", "digits", "--n", "20", "--workers", "1"]
     assert cli("--log", "logs/run.log", *run).exit_code == 0

@@ -65,6 +65,16 @@ def test_the_version_is_said() -> None:
     assert (done.exit_code, done.stdout) == (0, f"robench {robench.__version__}\n")
 
 
+def test_threads_of_torch_wait_without_spinning() -> None:
+    """What torch reads when it is loaded is set before; a choice of the user's stays."""
+    code = "import os, sys\nfrom robench.cli import main\nsys.argv = ['robench', '--version']\ntry:\n    main()\nexcept SystemExit:\n    print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    for given, wanted in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        around = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        around |= {"OMP_WAIT_POLICY": given} if given else {}
+        done = subprocess.run([sys.executable, "-c", code], env=around, capture_output=True, text=True, check=True)
+        assert done.stdout.split()[-2:] == [wanted, "False"]
+
+
 def test_a_misspelt_command_or_option_suggests_the_nearest() -> None:
     for words, said in (
         (["rnu"], "Did you mean 'run'"),

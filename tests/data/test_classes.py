@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import robench
 from robench import DataError, Places, Splits
 from robench.console import Silent
 from robench.data.loading import load_data
-from robench.reporting.pages import render
+from robench.reporting.pages import render, write_report
 
 GREYS: dict[str, int] = {}
 
@@ -292,6 +293,14 @@ def test_a_run_says_once_which_class_is_which_and_the_page_too(tmp_path: Path) -
     ]
     assert result.measured[0].unit.facts.class_names == ["2", "10"]
     assert "Classes: 0 2, 1 10." in render(result, "html")
+
+
+def test_a_class_whose_folder_is_no_text_does_not_cost_the_page(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pics", ["ape", os.fsdecode(b"dog\xff")])
+    (tmp_path / "plain.py").write_text(PLAIN)
+    result = robench.run("./plain.py", "fgsm(eps=0.1)", f"folder(path={str(root)!r}, size=9)")
+    page = write_report(result, tmp_path / "page.html", "html")
+    assert "dog\\udcff" in page.read_text(encoding="utf-8")
 
 
 def test_of_many_classes_the_first_few_are_said(tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ def test_fewer_images_than_classes_are_not_always_of_the_first_classes() -> None
     test = robench.DATASETS["digits"].function(Places.of()).test
     assert len(set(test.first(5).targets().tolist())) == 5
     assert sorted(test.first(10).targets().tolist()) == list(range(10))
+    assert test.first(np.int64(10)).image_ids().tolist() == test.first(10).image_ids().tolist()
     seen = {
         label
         for seed in range(20)
