@@ -51,7 +51,7 @@ EXACT = "attacks/test_closed_form.py"
 TENTHS = f"{EXACT}::test_at_nine_tenths_of_the_exact_distance_nothing_is_broken_and_at_eleven_everything"
 PERCENT = f"{EXACT}::test_minimal_attacks_are_within_a_few_percent_of_the_exact_distance"
 IDENTITY = "records/test_identity.py"
-PROMISES, STATE = "attacks/test_promises.py", "running/test_model_state.py"
+PROMISES, STATE = "attacks/test_promises.py", "running/test_model_state.py running/test_meddling.py"
 NESTED, CODE = "entries/test_identity.py", "entries/test_sources.py records/test_changes.py"
 
 # fmt: off
@@ -135,7 +135,7 @@ OBJECTIVES = [
 
 LOOP, BATCHES, SNAPSHOTS = (f"robench/training/{name}.py" for name in ("loop", "batches", "snapshots"))
 RECIPE = "robench/training/recipe.py"
-ADVERSARY, OF_TRAINING = "robench/training/adversary.py", "training/test_training_by_hand.py"
+ADVERSARY, OF_TRAINING = "robench/training/adversary.py", "training/test_training_by_hand.py training/test_batches_and_accuracies_by_hand.py"
 TRAINED = [
     Mutation("the moving average is not what is kept", LOOP, "now.best.weights or now.kept.state_dict()", "now.best.weights or model.state_dict()", OF_TRAINING),
     Mutation("the epoch is not chosen by the moving average", LOOP, "robust_accuracy(now.kept,", "robust_accuracy(model,", OF_TRAINING),
@@ -329,7 +329,7 @@ APGD, FAB, DDN, EAD, DEEPFOOL = (f"attacks/{name}.py" for name in ("apgd", "fab"
 CW_L2, CW_LINF, CARLINI = "attacks/cw_l2.py", "attacks/cw_linf.py", "robench/attacking/carlini.py"
 SQUARE, RAYS = "attacks/square.py", "attacks/rays.py"
 ART, AUTOATTACK, OF_ENDS = "attacks/art.py", "attacks/autoattack.py", "attacks/test_ends_by_hand.py"
-OF_ITERATES, OF_SEARCHES = "attacks/test_iterates.py", "attacks/test_searches.py"
+OF_ITERATES, OF_SEARCHES = "attacks/test_iterates.py attacks/test_auto_pgd.py", "attacks/test_searches.py"
 STEPPED = [
     Mutation("APGD has no momentum", APGD, "MOMENTUM = 0.75", "MOMENTUM = 1.0", OF_ITERATES),
     Mutation("APGD never halves its step", APGD, "torch.where(halve, size / 2, size)", "size", OF_ITERATES),
@@ -449,7 +449,7 @@ KEPT = [
     Mutation("torch's threads spin", "robench/cli/__init__.py", 'os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")', "pass", "cli/test_surroundings.py"),
     Mutation("a bar counts from the first step", "robench/console.py", "if self._first == 0 and done > 1:", "if False:", "cli/test_commands.py"),
     Mutation("n of numpy is refused", "robench/data/splits.py", "n = plain_value(n)", "n = n", "data/test_images_and_labels.py"),
-    Mutation("a page holds UTF-8 names alone", "robench/reporting/pages.py", ', errors="backslashreplace"', "", "data/test_classes.py"),
+    Mutation("a page holds UTF-8 names alone", "robench/reporting/pages.py", ', errors="backslashreplace"', "", "data/test_classes.py data/test_class_files.py"),
     Mutation("a part's own check is not made", "robench/entries/entry.py", "partial = isinstance(entry, AttackEntry) and not passed", "partial = isinstance(entry, AttackEntry)", "entries/test_bounds.py"),
     Mutation("a transfer's source has no scale of its own", "attacks/transfer.py", "spread=scale", "spread=None", "attacks/test_transfer.py"),
     Mutation("parts and hooks are not looked at", STILL, "if name not in build or name not in now or not _alike(build[name], now[name]):", "if False:", STATE),

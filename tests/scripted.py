@@ -70,3 +70,21 @@ def attacked(
 def grey(*shape: int) -> Tensor:
     """One image of mid-grey, float64."""
     return torch.full((1, 1, *(shape or (1, 1))), 0.5, dtype=torch.float64)
+
+
+def levels(images: list[Tensor]) -> list[float]:
+    """The pixels of images of one pixel."""
+    return [image.item() for image in images]
+
+
+class Spy(nn.Module):
+    """A model that keeps what it is given, and of what gradients can be asked."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.seen, self.gradients = model, list[Tensor](), list[Tensor]()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        (self.gradients if inputs.requires_grad else self.seen).append(inputs.detach())
+        logits: Tensor = self.model(inputs)
+        return logits

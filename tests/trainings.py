@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from cases import Linear, linear_case
 from torch import Tensor, nn
 
-from robench import DATASETS, DEFENSES, Batch, Objective, Places, Progress, Task
+from robench import DATASETS, DEFENSES, Batch, Objective, Places, Progress, Split, Task
 from robench.training.building import task_of
 
 HALF = Progress(50, 100, 0)
@@ -64,3 +65,20 @@ class Watch(Objective):
         self.seen.append(batch)
         model(batch.inputs)
         return torch.tensor(self.value)
+
+
+CPU = torch.device("cpu")
+
+
+def squares(count: int) -> Split:
+    """Random 4 x 4 images of two classes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)
+    return Split.of("train", pixels, np.arange(count) % 2)
+
+
+NONE = squares(1).select(np.array([], dtype=np.int64))
+
+
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
