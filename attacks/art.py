@@ -23,6 +23,7 @@ from robench import (
     attack,
     did_you_mean,
     digest,
+    goal_margin,
     inside,
     into_ball,
     lengths,
@@ -74,8 +75,8 @@ def art(
 ) -> Tensor:
     """Any evasion attack of ART by the name of its class: art("DeepFool", norm="l2", max_iter=50).
 
-    An image that ART leaves beyond the boundary by less than the judge asks for (its DeepFool does) is moved on along its
-    own perturbation, by 1 % at most. Where its last image fails, or without eps is not the nearest that it asked about and
+    An image that ART leaves on the boundary, nearer to it than the judge asks for (its DeepFool does, on either side), is
+    moved on along its own perturbation, by 1 % at most. Where its last image fails, or without eps is not the nearest that it asked about and
     that reached the goal, that one is taken.
 
     Args:
@@ -190,10 +191,9 @@ class _Asked(nn.Module):
         rows = torch.arange(len(found))
         logits = self.model(found, rows)
         left = ~self._won(found, logits, rows)
-        goal = self.labels if self.targets is None else self.targets
-        beyond = (logits.argmax(1) == goal) == (self.targets is not None)
+        near = goal_margin(logits, self.labels, self.targets) > -self.model.stop_margin(logits, rows)
         for share in FURTHER:
-            rows = (left & beyond).nonzero().squeeze(1)
+            rows = (left & near).nonzero().squeeze(1)
             if not len(rows):
                 break
             delta = (1 + share) * (found[rows] - self.inputs[rows])

@@ -31,10 +31,11 @@ def asked_of_art(clean: float, eps: float | None = None, count: int = 1) -> Any:
 
 
 def test_what_art_leaves_on_the_boundary_is_moved_on_by_the_least_share_that_is_enough() -> None:
-    """Shares of 1e-5 · 4^k of a perturbation of 0.1: 0.001 is wanted, 2.56e-3 is the first above it."""
-    found = asked_of_art(0.5).mended(pixels(0.600001))
-    assert found.item() == pytest.approx(0.5 + 0.100001 * (1 + 2.56e-3), abs=1e-6)
-    for stays in (0.5999, 0.6002):
+    """Shares of 1e-5 · 4^k of a perturbation of 0.1: 0.001 is wanted, 2.56e-3 is the first above it, on either side."""
+    for end in (0.600001, 0.59999):
+        found = asked_of_art(0.5).mended(pixels(end))
+        assert found.item() == pytest.approx(0.5 + (end - 0.5) * (1 + 2.56e-3), abs=1e-6)
+    for stays in (0.5998, 0.6002):
         assert asked_of_art(0.5).mended(pixels(stays)).item() == pytest.approx(stays, abs=1e-7)
 
 
