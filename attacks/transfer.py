@@ -26,6 +26,8 @@ MIM = Call("mim", {"until_success": False})
 CARLINI = Call("carlini")
 SHARE = 0.01
 Mode = Literal["pure", "oracle", "mixed"]
+ROUNDS = {"pure": None, "oracle": 6, "mixed": 4}
+"""As many as the studies have."""
 
 
 def _sources(options: dict[str, Any], attacked: Call) -> dict[str, Call]:
@@ -34,7 +36,7 @@ def _sources(options: dict[str, Any], attacked: Call) -> dict[str, Call]:
         return {"source": options["source"]}
     asked = {"target": attacked, "model": options["source"]}
     begin = {"share": options["share"]} if options["mode"] == "mixed" else {"share": None}
-    rounds = {"rounds": options["rounds"] or (4 if options["mode"] == "mixed" else 6)}
+    rounds = {"rounds": options["rounds"] or ROUNDS[options["mode"]]}
     return {"source": Call("substitute", asked | begin | rounds)}
 
 
@@ -55,7 +57,20 @@ def _check(options: dict[str, Any]) -> None:
         )
 
 
-@attack(paper="arXiv:2006.10876", norm="linf", goal="budget", knowledge="transfer", sources=_sources, check=_check)
+def _canonical(options: dict[str, Any]) -> dict[str, Any]:
+    """Without as many rounds as None stands for."""
+    return options | {"rounds": None if options["rounds"] == ROUNDS[options["mode"]] else options["rounds"]}
+
+
+@attack(
+    paper="arXiv:2006.10876",
+    norm="linf",
+    goal="budget",
+    knowledge="transfer",
+    sources=_sources,
+    check=_check,
+    canonical=_canonical,
+)
 def transfer(
     model: Classifier,
     inputs: Tensor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 
@@ -47,7 +47,12 @@ class Friendly(WrappedObjective):
         return {**self.base.report(), "tau": float(self._tau), "attack_passes": self.adversary.passes}
 
 
-@defense(paper="arXiv:2002.11242")
+def _canonical(options: dict[str, Any]) -> dict[str, Any]:
+    """Without a step that is what None stands for."""
+    return options | {"step_size": None if options["step_size"] == options["eps"] / 4 else options["step_size"]}
+
+
+@defense(paper="arXiv:2002.11242", canonical=_canonical)
 def fat(
     task: Task,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,14 @@ from robench import (
 Ball = Literal["linf", "l2", "l1"]
 VIT = Call("vit")
 EXAMPLES = {"l2": "128/255", "l1": "12.0"}
+EPS = 8 / 255
+
+
+def _canonical(options: dict[str, Any]) -> dict[str, Any]:
+    """Without a radius and a step that are what None stands for."""
+    eps = EPS if options["eps"] is None else options["eps"]
+    told = {"eps": None if options["norm"] == "linf" and eps == EPS else options["eps"]}
+    return options | told | {"step_size": None if options["step_size"] == eps / 4 else options["step_size"]}
 
 
 class Adversarial(WrappedObjective):
@@ -69,14 +77,14 @@ def against_pgd(
     """A model's own recipe, attacked; the epoch that is most robust on validation images is kept."""
     if eps is None and norm != "linf":
         raise UsageError(f"adversarial training in {norm} needs eps, such as {EXAMPLES[norm]}")
-    eps = 8 / 255 if eps is None else eps
+    eps = EPS if eps is None else eps
     recipe = recipe_of(model, task)
     attack = Call(f"pgd_{norm}", {"eps": eps, "steps": steps, "step_size": step_size or eps / 4})
     objective = Adversarial(recipe.objective, Adversary(attack, task.classes), share, ramp)
     return replace(recipe, objective=objective, selection=Call(f"pgd_{norm}", {"eps": eps, "steps": 10}))
 
 
-@defense(paper="arXiv:1706.06083")
+@defense(paper="arXiv:1706.06083", canonical=_canonical)
 def madry(
     task: Task,
     *,
@@ -103,7 +111,7 @@ def madry(
     return against_pgd(task, model, norm, eps, steps, step_size, share=1.0, ramp=ramp)
 
 
-@defense(paper="arXiv:1805.12152")
+@defense(paper="arXiv:1805.12152", canonical=_canonical)
 def half_half(
     task: Task,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,7 +71,12 @@ def divergences(there: Tensor, here: Tensor) -> Tensor:
     return F.kl_div(there, here, reduction="none", log_target=True).sum(1)
 
 
-@defense(paper="arXiv:1901.08573")
+def _canonical(options: dict[str, Any]) -> dict[str, Any]:
+    """Without a step that is what None stands for."""
+    return options | {"step_size": None if options["step_size"] == options["eps"] / 4 else options["step_size"]}
+
+
+@defense(paper="arXiv:1901.08573", canonical=_canonical)
 def trades(
     task: Task,
     *,

@@ -462,6 +462,8 @@ KEPT = [
     Mutation("a sure softmax has no slope", LOSSES, "torch.where(behind < -SURE, near + beyond, plain)", "plain", OF_STEPS),
     Mutation("a saturated softmax has no slope", LOSSES, "near + beyond, plain", "near, plain", OF_STEPS),
     Mutation("tiny logits stay tiny", LOSSES, "USUAL_SPREAD / size.clamp_min(1e-30)", "torch.ones_like(size)", OF_STEPS),
+    Mutation("a default that is said is another entry", "robench/entries/entry.py", "canonical(resolved) if canonical else resolved", "resolved", "entries/test_identity.py"),
+    Mutation("Madry's radius is the same in all norms", "defenses/madry.py", """options["norm"] == "linf" and eps == EPS""", "eps == EPS", "entries/test_identity.py"),
     Mutation("ART sees logits of any scale", "attacks/art.py", "self._factor * logits", "logits", "attacks/test_elsewhere.py"),
     Mutation("ART's nearest queries are kept of single images alone", "attacks/art.py", "self._remember(points[start:]", "len(self.inputs) == 1 and self._remember(points[start:]", "attacks/test_elsewhere.py"),
     Mutation("weights are not put back", STILL, "tensor.data = copy.clone()", "pass", STATE),

@@ -31,6 +31,7 @@ class AttackCard:
         sources: (options, the attacked defense) → the defenses that must be trained before, by option; None: those that
             the options name.
         check: raises UsageError for options that their types allow and the attack does not; called before any work.
+        canonical: options → those by which the same attack is always known: one that says what is so anyway becomes its default.
         knowledge_of: options → knowledge, where it depends on them.
         given: (options, the evaluated split, the places of its images in the data set's test split) → of which of them it
             has adversarial images, bool, (N,); None: of all. Called before any work; raises where it has none.
@@ -46,6 +47,7 @@ class AttackCard:
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
     sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None
     check: Callable[[dict[str, Any]], None] | None = None
+    canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None
     given: Callable[..., Any] | None = None
 
@@ -62,11 +64,13 @@ class DefenseCard:
         stochastic: it is random; the mean of many draws is attacked and judged.
         differentiable: False where white-box attacks follow slopes that stand in for its own: the table says so. The use of
             `straight_through` is noticed without that.
+        canonical: options → those by which the same model is always known: one that says what is so anyway becomes its default.
     """
 
     paper: str = ""
     stochastic: bool = False
     differentiable: bool = True
+    canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def judged(self) -> list[Any]:
         """What of the card can change a number."""
@@ -123,6 +127,7 @@ def attack(
     presets: dict[str, dict[str, Any]] | None = None,
     sources: Callable[[dict[str, Any], Call], dict[str, Call]] | None = None,
     check: Callable[[dict[str, Any]], None] | None = None,
+    canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None,
     given: Callable[..., Any] | None = None,
 ) -> Callable[[Function], Function]:
@@ -148,6 +153,7 @@ def attack(
             presets or {},
             sources,
             check,
+            canonical,
             knowledge_of,
             given,
         )
@@ -155,7 +161,11 @@ def attack(
 
 
 def defense(
-    *, paper: str = "", stochastic: bool = False, differentiable: bool = True
+    *,
+    paper: str = "",
+    stochastic: bool = False,
+    differentiable: bool = True,
+    canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function a defense: `(task, *, options) -> Recipe`.
 
@@ -167,7 +177,7 @@ def defense(
         ...     model = nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, task.classes))
         ...     return Recipe(model, Schedule(steps=200, lr=0.02))
     """
-    return _marker(DefenseCard(paper, stochastic, differentiable))
+    return _marker(DefenseCard(paper, stochastic, differentiable, canonical))
 
 
 def dataset(**facts: Any) -> Callable[[Function], Function]:

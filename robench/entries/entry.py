@@ -66,7 +66,8 @@ class Entry:
         check = getattr(self.card, "check", None)
         if check and not partial:
             check(resolved)
-        return resolved
+        canonical = getattr(self.card, "canonical", None)
+        return canonical(resolved) if canonical else resolved
 
     def _expanded(self, given: dict[str, Any]) -> dict[str, Any]:
         """Options with those of a preset in the place of its name."""

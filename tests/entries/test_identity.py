@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from robench import ATTACKS, DEFENSES, Objective, Recipe, Task, UsageError, digest, recipe_of
+from robench import ATTACKS, DEFENSES, Adversary, Objective, Recipe, Task, UsageError, digest, recipe_of
 
 TASK = Task((1, 8, 8), 10, 1294, (0.3,), (0.37,), epochs=60, crop=1)
 SMALL = "depth=1, dim=8, heads=2, mlp=8, epochs=1"
@@ -34,6 +34,7 @@ def simple(thing: Any) -> Any:
     """What of an objective can be compared: its type and its plain attributes, those of the objectives in it as well."""
     inner = {name: simple(value) for name, value in vars(thing).items() if isinstance(value, Objective)}
     plain = {name: value for name, value in vars(thing).items() if isinstance(value, int | float | str | bool)}
+    plain |= {name: value.options for name, value in vars(thing).items() if isinstance(value, Adversary)}
     return [type(thing).__name__, inner, plain]
 
 
@@ -82,6 +83,28 @@ def test_an_option_that_ksa_passes_on_is_the_same_wherever_it_is_given() -> None
         ]
     )
     assert named("ksa(model=vit(attention='softmax'))")[0] == "ksa(attention='softmax')"
+
+
+@pytest.mark.parametrize(
+    ("outer", "calls"),
+    [
+        ("madry", ["", "eps=8/255, ", "step_size=2/255, ", "eps=8/255, step_size=2/255, norm='linf', ", "step_size=0.01, "]),
+        ("half_half", ["norm='l2', eps=8/255, ", "norm='l2', eps=8/255, step_size=2/255, ", "eps=0.1, ", "eps=0.1, step_size=0.025, "]),
+        ("trades", ["", "step_size=2/255, ", "eps=0.1, step_size=2/255, ", "eps=0.1, step_size=0.025, "]),
+        ("fat", ["", "step_size=2/255, ", "eps=0.1, step_size=2/255, ", "eps=0.1, step_size=0.025, "]),
+    ],
+)  # fmt: skip
+def test_saying_what_a_default_stands_for_is_no_difference(outer: str, calls: list[str]) -> None:
+    is_of_what_is_built([f"{outer}({call}model=vit({SMALL}))" for call in calls])
+
+
+def test_an_attacks_options_that_say_what_is_so_anyway_are_no_difference() -> None:
+    for mode, rounds in (("oracle", 6), ("mixed", 4)):
+        entry, plain = ATTACKS.find(f"transfer(eps=0.1, mode='{mode}')")
+        _, told = ATTACKS.find(f"transfer(eps=0.1, mode='{mode}', rounds={rounds})")
+        _, other = ATTACKS.find(f"transfer(eps=0.1, mode='{mode}', rounds=5)")
+        assert plain == told != other
+        assert str(entry.shown(told)) == f"transfer(eps=0.1, mode='{mode}')"
 
 
 def test_what_is_passed_on_by_hand_shows_all_that_was_given(tmp_path: Path) -> None:
