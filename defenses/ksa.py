@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from robench import (
+    DEFENSES,
     Above0,
-    Attention,
     AttentionMap,
     Batch,
     Bounds,
     Call,
     Layers,
     Objective,
-    Passes,
     Positive,
     Progress,
     Recipe,
     Task,
     UsageError,
+    Weighing,
+    Wrapped,
     WrappedObjective,
     attentions,
     defense,
     keep_largest,
     layer_indices,
     recipe_of,
+    remap,
     watched,
 )
 
@@ -46,7 +48,7 @@ class KSparse(WrappedObjective):
     def __init__(
         self,
         base: Objective,
-        layers: Sequence[Attention],
+        layers: Sequence[nn.Module],
         k: int,
         mu: float,
         decay: float,
@@ -63,8 +65,9 @@ class KSparse(WrappedObjective):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         mu = self.mu * self.decay ** min(progress.step // self.inner, self.outer - 1)
-        with watched(self.layers) as weights:
+        with watched(self.layers) as seen:
             task_loss = self.base.loss(model, batch, progress)
+        weights = [passes[-1] for passes in seen]
         penalty = torch.stack(
             [(sparse_target(w.detach(), self.k, self.target) - w).square().sum() for w in weights]
         ).sum() / len(batch.inputs)
@@ -95,7 +98,22 @@ def mass(weights: Tensor, k: int) -> float:
     return keep_largest(weights.detach(), k).sum(-1).mean().item()
 
 
-@defense(paper="Amini & Ghaemmaghami, ICASSP 2022")
+def _canonical(options: dict[str, Any]) -> dict[str, Any]:
+    """A vit's own map by one name, where its layers are all pulled; "all" where they are all named."""
+    model, layers, attention = options["model"], options["layers"], options["attention"]
+    if model.name != "vit":
+        return options
+    built = DEFENSES["vit"].resolve(model.options)
+    layers = "all" if layers == [*range(1, built["depth"] + 1)] else layers
+    attention = None if attention == built["attention"] else attention
+    if layers == "all" and "attention" in model.options:
+        attention = attention or built["attention"]
+        attention = None if attention == DEFENSES["vit"].options["attention"].default else attention
+        model = Call("vit", {name: value for name, value in model.options.items() if name != "attention"})
+    return options | {"model": model, "layers": layers, "attention": attention}
+
+
+@defense(paper="Amini & Ghaemmaghami, ICASSP 2022", canonical=_canonical)
 def ksa(
     task: Task,
     *,
@@ -105,10 +123,10 @@ def ksa(
     mu_decay: Annotated[float, Bounds(0, 1, open_low=True)] = 0.6,
     outer: Positive = 10,
     inner: Positive | None = None,
-    attention: AttentionMap = "linear",
+    attention: AttentionMap | None = None,
     target: Target = "paper",
     hard_top_k: bool = False,
-    model: Annotated[Call, Passes("attention")] = VIT,
+    model: Wrapped = VIT,
     seed: int = 0,
 ) -> Recipe:
     """K-sparse attention: a penalty pulls every row of attention towards its K largest weights.
@@ -119,44 +137,57 @@ def ksa(
         mu, mu_decay: the penalty's μ, and what it is multiplied with after each outer loop.
         outer, inner: N₁ loops of N₂ minibatches each (the epochs follow from them); with inner=None they share the
             minibatches that `model` would be trained with, so that both cost the same.
-        attention: what takes the softmax's place; "linear" shifts a row's minimum to 0 and divides by the sum.
+        attention: what takes the softmax's place in the layers that are pulled; None: nothing. "linear", as in the paper,
+            shifts a row's minimum to 0 and divides by the sum: the penalty then leaves most layers dense and costs
+            accuracy (docs/measurements/ksa-sparsity.md). For all layers of a vit, pulled or not: model=vit(attention="linear").
         target: "paper" divides the K largest by their sum; "projection" is the exact projection.
         hard_top_k: also cut all but the K largest weights at inference. This is another defense than the paper's;
             attacks see through the cut, straight through to the soft weights.
-        model: the architecture and its schedule; "attention" is passed on to it. Around another ksa, the penalties add up,
-            and the log is of the outer one.
+        model: what is trained, with its own schedule and objective: `vit`, or any whose attention layers have a softmax and
+            are named `attn` (timm's are). Around another ksa, the penalties add up, and the log is of the outer one.
         seed: of the initial weights, the order of the images and their augmentation.
     """
     if layers != "all" and list(layers) != sorted(set(layers)):
         raise UsageError(
             f"ksa(layers={layers}): layers are named in increasing order, each once; write layers={sorted(set(layers))}"
         )
-    recipe = recipe_of(Call(model.name, {"attention": attention, **model.options}), task)
-    found = attentions(recipe.model)
-    wrong = [layer for layer in layer_indices(layers, len(found)) if not 0 <= layer < len(found)]
-    if not found or wrong:
+    recipe = recipe_of(model, task)
+    found, tokens = watchable(recipe.model, task)
+    chosen = layer_indices(layers, len(found))
+    if not found or any(not 0 <= layer < len(found) for layer in chosen):
         raise UsageError(
             f"ksa(layers={layers}) cannot be applied to {model}: it has {len(found)} attention layers, counted from 1"
         )
-    tokens = tokens_of(recipe.model, task)
-    if k >= tokens:
+    shortest = min(tokens[layer] for layer in chosen)
+    if k >= shortest:
         raise UsageError(
-            f"ksa(k={k}) leaves nothing out: a row of attention in {model} has {tokens} weights; choose k below that"
+            f"ksa(k={k}) leaves nothing out: a row of attention in {model} has {shortest} weights; choose k below that"
         )
-    chosen = layer_indices(layers, len(found))
     pulled = [found[layer] for layer in chosen]
+    if attention is not None:
+        pulled = [remap(recipe.model, layer, attention) for layer in pulled]
     if hard_top_k:
-        for layer in pulled:
-            layer.hard_k = k
+        pulled = [cut(recipe.model, layer, k) for layer in pulled]
     inner = inner or max(1, recipe.schedule.steps // outer)
     numbers = [layer + 1 for layer in chosen]
     objective = KSparse(recipe.objective, pulled, k, mu, mu_decay, inner, outer, target, numbers)
     return replace(recipe, schedule=replace(recipe.schedule, steps=inner * outer), objective=objective)
 
 
+def cut(model: nn.Module, layer: nn.Module, k: int) -> nn.Module:
+    """The layer, or one around it, with a hard top-K at inference."""
+    weighing = layer if isinstance(layer, Weighing) else remap(model, layer, "softmax")
+    weighing.hard_k = k
+    return weighing
+
+
 @torch.no_grad()
-def tokens_of(model: nn.Module, task: Task) -> int:
-    """Length of a row of attention."""
-    with watched(attentions(model)[:1]) as seen:
+def watchable(model: nn.Module, task: Task) -> tuple[list[nn.Module], list[int]]:
+    """The attention layers that can be watched, and the length of a row in each."""
+    layers, training = attentions(model), model.training
+    model.eval()
+    with watched(layers) as seen:
         model(torch.zeros(1, *task.shape))
-    return seen[0].shape[-1]
+    model.train(training)
+    pairs = [(layer, passes[-1].shape[-1]) for layer, passes in zip(layers, seen, strict=True) if passes]
+    return [layer for layer, _ in pairs], [length for _, length in pairs]

@@ -44,8 +44,8 @@ def vit(
         patch: side of a patch in pixels; None: a quarter of the image's side (8 for CIFAR-10, 7 for MNIST, 2 for the
             8-pixel digits), 16 from 96 pixels on.
         mlp: width of the hidden layer of each block's perceptron.
-        attention: map from scores to weights; "linear", "relu" and "sparsemax" are readings of the KSA paper's "linear
-            function", as controls without its penalty.
+        attention: map from scores to weights; "linear", "relu", "sparsemax" and "entmax" are readings of the KSA paper's
+            "linear function", as controls without its penalty.
         epochs: None: as many as suit the data set (`robench show DATASET`).
         seed: of the initial weights, the order of the images and their augmentation.
     """

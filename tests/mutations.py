@@ -28,7 +28,12 @@ class Mutation(NamedTuple):
         return f"{self.file}: {self.about}"
 
 
-VIT, KSA, RSPC = "robench/models/vit.py", "defenses/ksa.py", "defenses/rspc.py"
+MAPS, ATTENTION, KSA, RSPC = (
+    "robench/models/maps.py",
+    "robench/models/attention.py",
+    "defenses/ksa.py",
+    "defenses/rspc.py",
+)
 JUDGE, SHARDS, METRICS = "robench/running/judge.py", "robench/running/shards.py", "robench/reporting/metrics.py"
 ROBUSTNESS, COMMON, TIES = (f"robench/reporting/{name}.py" for name in ("robustness", "common_norms", "ties"))
 STATISTICS, TABLES = "robench/reporting/statistics.py", "robench/reporting/tables.py"
@@ -39,6 +44,7 @@ BALLS, STILL, SOURCES = "robench/attacking/balls.py", "robench/attacking/stillne
 CLASSIFIER, ENTRY = "robench/attacking/classifier.py", "robench/entries/entry.py"
 MADRY, FAT, TRADES, DISTILL = (f"defenses/{name}.py" for name in ("madry", "fat", "trades", "distill"))
 
+OF_ATTENTION = "models/test_attention.py"
 OF_KSA, OF_RSPC = "defenses/test_ksa.py", "defenses/test_rspc_by_hand.py"
 OF_ADVERSARIES, OF_TEACHERS = "defenses/test_adversarial.py", "defenses/test_distillation.py"
 OF_AUGMENTATION = "defenses/test_augmentation.py"
@@ -56,15 +62,15 @@ NESTED, CODE = "entries/test_identity.py", "entries/test_sources.py records/test
 
 # fmt: off
 OBJECTIVES = [
-    Mutation("the smallest K are kept", VIT, "weights.topk(k, dim=-1,", "weights.topk(k, largest=False, dim=-1,", OF_KSA),
+    Mutation("the smallest K are kept", MAPS, "weights.topk(k, dim=-1,", "weights.topk(k, largest=False, dim=-1,", OF_KSA),
     Mutation("mu does not decay", KSA, "self.mu * self.decay **", "self.mu * 1.0 **", OF_KSA),
     Mutation("mu grows", KSA, "self.mu * self.decay **", "self.mu / self.decay **", OF_KSA),
     Mutation("mu decays beyond the last loop", KSA, "min(progress.step // self.inner, self.outer - 1)", "(progress.step // self.inner)", OF_KSA),
     Mutation("mu decays with every step", KSA, "progress.step // self.inner", "progress.step", OF_KSA),
-    Mutation("the linear map is the softmax", VIT, '"linear": linear_map', '"linear": lambda scores: scores.softmax(-1)', OF_KSA),
-    Mutation("sparsemax is the softmax", VIT, '"sparsemax": sparsemax_map', '"sparsemax": lambda scores: scores.softmax(-1)', OF_KSA),
-    Mutation("the ReLU map is the linear map", VIT, '"relu": relu_map', '"relu": linear_map', OF_KSA),
-    Mutation("the linear map shifts by the minimum of all rows", VIT, "scores.amin(-1, keepdim=True)", "scores.amin((-1, -2), keepdim=True)", OF_KSA),
+    Mutation("the linear map is the softmax", MAPS, '"linear": linear_map', '"linear": lambda scores: scores.softmax(-1)', OF_KSA),
+    Mutation("sparsemax is the softmax", MAPS, '"sparsemax": sparsemax_map', '"sparsemax": lambda scores: scores.softmax(-1)', OF_KSA),
+    Mutation("the ReLU map is the linear map", MAPS, '"relu": relu_map', '"relu": linear_map', OF_KSA),
+    Mutation("the linear map shifts by the minimum of all rows", MAPS, "scores.amin(-1, keepdim=True)", "scores.amin((-1, -2), keepdim=True)", OF_KSA),
     Mutation("the penalty is a mean over rows", KSA, ".square().sum()", ".square().sum(-1).mean()", OF_KSA),
     Mutation("the norm is not squared", KSA, ".square().sum()", ".norm()", OF_KSA),
     Mutation("the penalty is rewarded", KSA, "task_loss + penalty / (2 * mu)", "task_loss - penalty / (2 * mu)", OF_KSA),
@@ -76,10 +82,17 @@ OBJECTIVES = [
     Mutation("all layers are pulled", KSA, "[found[layer] for layer in chosen]", "found", OF_KSA),
     Mutation("the projection adds what is missing to each", KSA, "((1 - total) / places.shape[-1])", "(1 - total)", OF_KSA),
     Mutation("the projection adds nothing", KSA, "((1 - total) / places.shape[-1])", "(0 * total)", OF_KSA),
-    Mutation("a hard top-K cuts in training too", VIT, "self.hard_k is not None and not self.training", "self.hard_k is not None", OF_KSA),
-    Mutation("a hard top-K is not renormalised", VIT, "straight_through(kept / kept.sum(-1, keepdim=True), weights)", "straight_through(kept, weights)", OF_KSA),
-    Mutation("scores are not divided by the root of the width", VIT, "(dim // heads) ** -0.5", "1.0", OF_KSA),
-    Mutation("a ViT has one head", VIT, "Attention(dim, heads, attention)", "Attention(dim, 1, attention)", OF_KSA),
+    Mutation("entmax is of whole scores", MAPS, "amax(-1, keepdim=True)) / 2", "amax(-1, keepdim=True))", OF_KSA),
+    Mutation("entmax keeps too few", MAPS, "(thresholds <= ordered)", "(thresholds < ordered - 0.7)", OF_KSA),
+    Mutation("the fused attention of others is not scaled", ATTENTION, "(query * (query.shape[-1] ** -0.5 if scale is None else scale))", "query", OF_ATTENTION),
+    Mutation("a mask of others is forgotten", ATTENTION, "if attn_mask is not None:", "if False:", OF_ATTENTION),
+    Mutation("others keep their softmax", ATTENTION, "return self.weigh(scores)", "return func(*args, **kwargs)", OF_ATTENTION),
+    Mutation("slopes stay those of the map", ATTENTION, "if _softmax_slopes.get() else weights", "if False else weights", OF_ATTENTION),
+    Mutation("an attention within another counts twice", ATTENTION, "module not in within and", "", OF_ATTENTION),
+    Mutation("a hard top-K cuts in training too", ATTENTION, "self.hard_k is not None and not self.training", "self.hard_k is not None", OF_KSA),
+    Mutation("a hard top-K is not renormalised", ATTENTION, "straight_through(kept / kept.sum(-1, keepdim=True), weights)", "straight_through(kept, weights)", OF_KSA),
+    Mutation("scores are not divided by the root of the width", ATTENTION, "(dim // heads) ** -0.5", "1.0", OF_KSA),
+    Mutation("a ViT has one head", "robench/models/vit.py", "Attention(dim, heads, attention)", "Attention(dim, 1, attention)", OF_KSA),
     Mutation("rspc occludes the highest share", RSPC, "(single > single.quantile(share,", "(single <= single.quantile(1 - share,", OF_RSPC),
     Mutation("rspc occludes with grey", RSPC, "torch.rand_like(inputs)", "torch.full_like(inputs, 0.5)", OF_RSPC),
     Mutation("rspc has the same noise for ever", RSPC, "torch.rand_like(inputs)", "torch.rand(inputs.shape, generator=torch.Generator().manual_seed(0))", OF_RSPC),
@@ -212,7 +225,7 @@ JUDGED = [
     Mutation("forward passes count for every image", CLASSIFIER, "self.forwards.index_add_(0, places, ones)", "self.forwards += self._cost", OF_DRAWS),
     Mutation("an attack on a random model stops at a success", DESCENT, "until_success and not model.random", "until_success", OF_DRAWS),
     Mutation("attention's stability is at 90 % occlusion", "robench/running/diagnostics.py", "OCCLUDED = 0.1", "OCCLUDED = 0.9", "running/test_diagnostics.py"),
-    Mutation("the mass of attention is not of the largest", "robench/running/diagnostics.py", "w.sort(-1, descending=True)", "w.sort(-1)", "running/test_diagnostics.py"),
+    Mutation("the mass of attention is not of the largest", "robench/running/diagnostics.py", "rows[0].sort(-1, descending=True)", "rows[0].sort(-1)", "running/test_diagnostics.py"),
 ]
 
 REPORTED = [
@@ -392,7 +405,7 @@ STEPPED = [
     Mutation("DeepFool's distance is a difference of logits", DEEPFOOL, "distance = gap.detach().abs() / length", "distance = gap.detach().abs()", OF_ITERATES),
     Mutation("DeepFool ignores its overshoot", DEEPFOOL, "(1 + overshoot) * total", "1.02 * total", OF_ITERATES),
     Mutation("a mixed transfer begins with what an oracle has", "attacks/transfer.py", 'if options["mode"] == "mixed" else {"share": None}', 'if False else {"share": None}', OF_ITERATES),
-    Mutation("an oracle has the rounds of a mixed transfer", "attacks/transfer.py", "else 6)}", "else 4)}", OF_ITERATES),
+    Mutation("an oracle has the rounds of a mixed transfer", "attacks/transfer.py", '"oracle": 6', '"oracle": 4', OF_ITERATES),
     Mutation("a transfer attacks the target itself", "attacks/transfer.py", 'asked = {"target": attacked, "model": options["source"]}', 'asked = {"target": attacked, "model": attacked}', OF_ITERATES),
     Mutation("attacks stop at the judge's own margin", LOSSES, "STOP_SHARE = 1e-4", "STOP_SHARE = 1e-5", OF_ITERATES),
     Mutation("a spread has no floor", LOSSES, "torch.maximum(top[:, 0] - top[:, -1], 0.1 * top[:, 0].abs())", "top[:, 0] - top[:, -1]", OF_ITERATES),
@@ -440,8 +453,8 @@ KEPT = [
     Mutation("the judge's margin is absolute", JUDGE, "SUCCESS_SHARE * spread(clean)", "SUCCESS_SHARE * (1 + 0 * spread(clean))", PROMISES),
     Mutation("the spread goes down to classes that are left out", LOSSES, "min(3, logits.shape[1])", "logits.shape[1]", OF_JUDGE),
     Mutation("an image that did not change may be a success", JUDGE, "unmoved = success &", "unmoved = ~success & success &", STATE),
-    Mutation("AutoAttack has a ball of its own", "attacks/autoattack.py", "within = inside(found, inputs[left], norm, eps)", "within = (found - inputs[left]).flatten(1).abs().amax(1) <= eps * (1 + 1e-6)", PROMISES),
-    Mutation("FAB forgets where it was drawn back to", "attacks/fab.py", "keep(point.detach(), rows, hit)", "pass", PROMISES),
+    Mutation("AutoAttack has a ball of its own", "attacks/autoattack.py", "within = inside(found, inputs[left], norm, eps)", "within = (found - inputs[left]).flatten(1).abs().amax(1) <= eps * (1 + 1e-6)", OF_ENDS),
+    Mutation("FAB forgets where it was drawn back to", "attacks/fab.py", "keep(point.detach(), rows, hit)", "pass", "attacks/test_by_hand.py"),
     Mutation("CW in L∞ keeps what it finds last", "attacks/cw_linf.py", "nearest.offer(rows, adversarial, size, fooled)", "nearest.offer(rows, adversarial, -used, fooled)", PROMISES),
     Mutation("c does not go with the logits' scale", "robench/attacking/carlini.py", "USUAL_SPREAD / spread.clamp_min(1e-12)", "USUAL_SPREAD / spread.clamp_min(10.0)", PROMISES),
     Mutation("the model works on the attack's own tensor", CLASSIFIER, "module(inputs.clone())", "module(inputs)", STATE),

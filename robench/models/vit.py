@@ -1,102 +1,15 @@
-"""The Vision Transformer of the papers, small, on timm's, with attention maps that can be exchanged and watched."""
+"""The Vision Transformer of the papers, small, on timm's, with robench's attention."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from robench.errors import UsageError
-from robench.models.standins import straight_through
-
-AttentionMap = Literal["softmax", "linear", "relu", "sparsemax"]
-
-
-def linear_map(scores: Tensor) -> Tensor:
-    """Shift each row's minimum to 0 and divide by the sum: affine up to the normalisation; an even row stays even."""
-    shifted = scores - scores.amin(-1, keepdim=True)
-    return _unit_rows(shifted)
-
-
-def relu_map(scores: Tensor) -> Tensor:
-    """Cut negative scores off and divide by the sum: exact zeros; a row of zeros becomes even."""
-    return _unit_rows(scores.relu())
-
-
-def sparsemax_map(scores: Tensor) -> Tensor:
-    """Euclidean projection of each row onto the simplex (Martins & Astudillo, 2016): piecewise linear, exact zeros."""
-    ordered = scores.sort(-1, descending=True).values
-    count = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
-    excess = ordered.cumsum(-1) - 1
-    support = (ordered * count > excess).sum(-1, keepdim=True)
-    return (scores - excess.gather(-1, support - 1) / support).relu()
-
-
-def _unit_rows(weights: Tensor) -> Tensor:
-    total = weights.sum(-1, keepdim=True)
-    tiny = 1e-6
-    return torch.where(total > tiny, weights / total.clamp_min(tiny), 1 / weights.shape[-1])
-
-
-MAPS = {
-    "softmax": lambda scores: scores.softmax(-1),
-    "linear": linear_map,
-    "relu": relu_map,
-    "sparsemax": sparsemax_map,
-}
-
-
-def keep_largest(weights: Tensor, k: int) -> Tensor:
-    """[w]_K of the KSA paper, eq. (6): the K largest entries of each row, zero elsewhere (weights are not negative).
-
-    Example:
-        >>> keep_largest(torch.tensor([0.1, 0.5, 0.4]), 2)
-        tensor([0.0000, 0.5000, 0.4000])
-    """
-    if k >= weights.shape[-1]:
-        return weights
-    kept = weights.topk(k, dim=-1, sorted=False)
-    return torch.zeros_like(weights).scatter(-1, kept.indices, kept.values)
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention whose row weights come from an exchangeable map.
-
-    Attributes:
-        hard_k: keep only the K largest weights of each row at inference, renormalised. Gradients pass straight through
-            the cut (BPDA; Athalye, Carlini & Wagner, 2018): blocking them would only hide the model from an attack.
-
-    Example:
-        >>> Attention(dim=16, heads=2, attention="linear")(torch.rand(3, 5, 16)).shape
-        torch.Size([3, 5, 16])
-    """
-
-    def __init__(self, dim: int, heads: int, attention: AttentionMap) -> None:
-        super().__init__()
-        self.heads = heads
-        self.scale = (dim // heads) ** -0.5
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-        self.map = MAPS[attention]
-        self.hard_k: int | None = None
-        self.watcher: list[Tensor] | None = None
-
-    def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
-        batch, tokens, dim = x.shape
-        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        queries, keys, values = qkv.unbind(0)  # (batch, heads, tokens, dim / heads)
-        weights = self.map((queries * self.scale) @ keys.transpose(-2, -1))  # (batch, heads, tokens, tokens)
-        if self.watcher is not None:
-            self.watcher.append(weights)
-        if self.hard_k is not None and not self.training:
-            kept = keep_largest(weights, self.hard_k)
-            # Straight through: the gradient is that of the soft weights, so that an attack sees past the cut.
-            weights = straight_through(kept / kept.sum(-1, keepdim=True), weights)
-        mixed: Tensor = self.proj((weights @ values).transpose(1, 2).reshape(batch, tokens, dim))
-        return mixed
+from robench.models.attention import Attention
+from robench.models.maps import AttentionMap
 
 
 class Normalize(nn.Module):
@@ -183,50 +96,3 @@ def build_vit(
         if isinstance(module, nn.Linear):
             module.reset_parameters()
     return nn.Sequential(Normalize(mean, std), vit)
-
-
-def attentions(model: nn.Module) -> list[Attention]:
-    """The attention modules of a model that robench built, first layer first (empty for other models).
-
-    Example:
-        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
-        >>> len(attentions(net))
-        3
-    """
-    return [module for module in model.modules() if isinstance(module, Attention)]
-
-
-@contextmanager
-def watched(layers: Sequence[Attention]) -> Iterator[list[Tensor]]:
-    """Collect the attention weights of every forward pass within: one (N, heads, tokens, tokens) a layer, in order.
-
-    The weights are those before any hard top-K, so that what training made is what is seen.
-
-    Example:
-        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
-        >>> with watched(attentions(net)) as weights:
-        ...     _ = net(torch.rand(2, 1, 8, 8))
-        >>> len(weights), weights[0].shape
-        (3, torch.Size([2, 2, 17, 17]))
-    """
-    seen: list[Tensor] = []
-    before = [layer.watcher for layer in layers]
-    for layer, outer in zip(layers, before, strict=True):
-        layer.watcher = seen if outer is None else _Both(seen, outer)
-    try:
-        yield seen
-    finally:
-        for layer, outer in zip(layers, before, strict=True):
-            layer.watcher = outer
-
-
-class _Both(list[Tensor]):
-    """Passes on what a layer is watched for to two who watch it, one within the other."""
-
-    def __init__(self, inner: list[Tensor], outer: list[Tensor]) -> None:
-        super().__init__()
-        self._two = inner, outer
-
-    def append(self, weights: Tensor, /) -> None:
-        for one in self._two:
-            one.append(weights)

@@ -14,10 +14,10 @@ from robench.attacking.patches import patch_mask
 from robench.data.splits import Split
 from robench.entries.calls import Call
 from robench.hashing import digest
+from robench.models.attention import attentions, watched
 from robench.models.blocks import block_outputs, blocks_of
 from robench.models.size import size_of
 from robench.models.standins import stand_ins
-from robench.models.vit import attentions, watched
 from robench.records.cards import ModelCard
 from robench.running.subject import Subject, clean_logits
 
@@ -44,7 +44,8 @@ def probe_digest(subject: Subject, test: Split) -> str:
 def attention_mass(subject: Subject) -> list[list[float]]:
     """For each attention layer, the share of a row's attention that its 1, 2, … largest weights hold.
 
-    Averaged over rows, heads and the first pinned images; empty for models without robench's attention.
+    Averaged over rows, heads and the first pinned images; empty for models without attention that
+    can be watched.
     """
     layers = attentions(subject.module)
     if not layers:
@@ -53,8 +54,9 @@ def attention_mass(subject: Subject) -> list[list[float]]:
     with watched(layers) as seen:
         forward(subject.module, inputs)
     return [
-        [round(m, 4) for m in w.sort(-1, descending=True).values.cumsum(-1).mean((0, 1, 2)).tolist()]
-        for w in seen[: len(layers)]
+        [round(m, 4) for m in rows[0].sort(-1, descending=True).values.cumsum(-1).flatten(0, -2).mean(0).tolist()]
+        for rows in seen
+        if rows
     ]
 
 
@@ -76,9 +78,9 @@ def occlusion(subject: Subject) -> dict[str, list[float]]:
     for images in (inputs, torch.where(mask, noise, inputs)):
         with watched(layers) as rows, block_outputs(blocks) as features:
             forward(subject.module, images.to(subject.device))
-        seen.append((rows[: len(layers)], features))
-    (rows, features), (occluded_rows, occluded_features) = seen
-    cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(rows, occluded_rows, strict=True)]
+        seen.append(([passes[0] for passes in rows if passes], features))
+    (clean_rows, features), (occluded_rows, occluded_features) = seen
+    cosines = [F.cosine_similarity(a, b, dim=-1).mean() for a, b in zip(clean_rows, occluded_rows, strict=True)]
     distances = [(b - a).norm() / a.norm() for a, b in zip(features, occluded_features, strict=True)]
     return {
         "attention": [round(float(cosine), 4) for cosine in cosines],

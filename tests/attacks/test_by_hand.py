@@ -261,3 +261,14 @@ def test_fab_steps_beyond_the_boundary_by_a_twentieth_and_is_drawn_back_by_a_ten
     assert torch.allclose(length(first, norm)[far], 1.05 * exact[far], rtol=0.01)
     run(f"fab_{norm}", watched, inputs, labels, steps=2)
     assert torch.allclose((watched.seen[-1] - inputs)[far], 0.9 * first[far], atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_fab_keeps_where_it_was_drawn_back_to_if_that_is_still_beyond_the_boundary(norm: str) -> None:
+    """A step that ends at 1.2 times the distance is drawn back to 1.08; from there the next goes to 1.08 − 1.2 · 0.08 < 1."""
+    model, inputs, labels = linear_case(24)
+    slope = model.layer.weight[0] - model.layer.weight[1]
+    exact = margin(model(inputs), labels) / (slope.norm() if norm == "l2" else slope.abs().sum())
+    far = exact > 0.02
+    found = run(f"fab_{norm}", model, inputs, labels, steps=2, eta=1.2, alpha_max=0.0) - inputs
+    assert torch.allclose(length(found, norm)[far], 1.08 * exact[far], rtol=0.01)

@@ -91,6 +91,15 @@ def test_autoattack_gives_each_part_what_is_left() -> None:
     assert model.counts == [3, 3, 2, 2, 1, 1], "a pass with slopes and one that looks, of each part"
 
 
+def test_autoattack_takes_what_is_on_the_edge_of_the_ball_as_float32_has_it() -> None:
+    """The sum of a pixel and 0.003 is rounded to 2e-8 more, 7e-6 of the radius: still inside, as the judge has it."""
+    inputs, eps = torch.linspace(0.5975, 0.5998, 9).view(-1, 1, 1, 1), 0.003
+    assert bool(((inputs + eps) - inputs > eps * (1 + 5e-6)).all())
+    parts = [Call("pgd_linf", {"steps": 1, "step_size": eps, "random_start": False})]
+    found, _ = attacked("autoattack", step(), inputs, eps=eps, parts=parts)
+    assert bool((found > 0.6).all())
+
+
 class Seen(torch.nn.Module):
     """How many images a model is asked about at once."""
 

@@ -11,8 +11,20 @@ import torch
 from torch import Tensor, nn
 from trainings import Watch, batch_of, digits_task, own
 
-from robench import DEFENSES, Call, Progress, Recipe, UsageError, attentions, keep_largest, recipe_of
-from robench.models.vit import MAPS, Attention, watched
+from robench import (
+    DEFENSES,
+    Attention,
+    Call,
+    Progress,
+    Recipe,
+    UsageError,
+    Weighing,
+    attentions,
+    keep_largest,
+    recipe_of,
+    watched,
+)
+from robench.models.maps import MAPS
 
 ROWS = torch.tensor([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3], [0.2, 0.8, 0.0]])
 """With K = 2 the rows keep 0.8, 0.9 and all of their weight."""
@@ -24,17 +36,16 @@ PENALTY = {"paper": 49 / 800 + 7 / 450, "projection": 0.06 + 0.015}
 """Σ ‖s − w‖²: 1/64 + 9/1600 + 1/25 = 49/800 and 1/225 + 1/100 + 1/900 = 7/450; 0.01 + 0.01 + 0.04 and 0.0025 + 0.01 + 0.0025."""
 
 
-class Rows(nn.Module):
+class Rows(Weighing):
     """In place of an attention layer: its weights are the parameter."""
 
     def __init__(self, weights: Tensor) -> None:
-        super().__init__()
+        super().__init__("softmax")
+        self.map = lambda scores: scores
         self.weights = nn.Parameter(weights.clone())
-        self.watcher: list[Tensor] | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if self.watcher is not None:
-            self.watcher.append(self.weights.expand(len(inputs), *self.weights.shape))
+        self.weigh(self.weights.expand(len(inputs), *self.weights.shape))
         return inputs
 
 
@@ -137,7 +148,7 @@ def test_one_around_another_adds_its_penalty() -> None:
     batch, progress = batch_of(torch.zeros(1, 1)), Progress(0, 100, 0)
     found = outer.loss(nn.Sequential(*layers), batch, progress)
     assert found.item() == pytest.approx((penalty(*layers[:1]) + penalty(*layers, k=1)).item())
-    assert [layer.watcher for layer in layers] == [None] * 3
+    assert [layer.watchers for layer in layers] == [[]] * 3
 
 
 def test_one_around_another_trains() -> None:
@@ -161,6 +172,10 @@ WORKED: list[tuple[str, list[float], list[float]]] = [
     ("sparsemax", [1, 0.5, -1], [3 / 4, 1 / 4, 0]),  # minus (1.5 − 1) / 2
     ("sparsemax", [3, 0, 0], [1, 0, 0]),
     ("sparsemax", [0.2, 0.1, 0.3], [1 / 3, 7 / 30, 13 / 30]),  # minus (0.6 − 1) / 3
+    ("entmax", [2, 2, 0], [1 / 2, 1 / 2, 0]),  # halves minus 1 − √½, squared
+    ("entmax", [0, -4, -4], [1, 0, 0]),
+    ("entmax", [1, 1, 1], [1 / 3, 1 / 3, 1 / 3]),
+    ("entmax", [1.4, 1, -9], [0.64, 0.36, 0]),  # halves .2 apart, as .8 and .6 are, whose squares sum to 1
 ]
 """Scores of a row and the weights that a map makes of them."""
 
@@ -184,7 +199,7 @@ def worked(layer: Attention, scores: Tensor) -> Tensor:
     return found.detach()
 
 
-@pytest.mark.parametrize("name", ["softmax", "linear", "relu", "sparsemax"])
+@pytest.mark.parametrize("name", [*MAPS])
 def test_a_layer_has_the_map_of_its_name_and_divides_scores_by_the_root_of_the_width(name: str) -> None:
     cases = [case for case in WORKED if case[0] == name]
     scores = torch.tensor([(cases * 3)[i][1] for i in range(3)])
@@ -206,7 +221,7 @@ def test_heads_have_weights_of_their_own() -> None:
         found = layer(torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]))
     first = torch.tensor([[0.75, 0.25], [0.5, 0.5]])  # exp(ln 3 · 1) : 1, and 1 : 1
     second = torch.tensor([[0.5, 0.5], [0.25, 0.75]])
-    assert torch.allclose(seen[0][0], torch.stack([first, second]), atol=1e-6)
+    assert torch.allclose(seen[0][0][0], torch.stack([first, second]), atol=1e-6)
     assert torch.allclose(found[0], torch.tensor([[0.75, 0.5], [0.5, 0.75]]), atol=1e-6)
     (drawn, *_) = attentions(recipe_of(Call("vit", {"depth": 1}), digits_task()).model)
     assert drawn.heads == 8

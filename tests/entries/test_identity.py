@@ -34,6 +34,7 @@ def simple(thing: Any) -> Any:
     """What of an objective can be compared: its type and its plain attributes, those of the objectives in it as well."""
     inner = {name: simple(value) for name, value in vars(thing).items() if isinstance(value, Objective)}
     plain = {name: value for name, value in vars(thing).items() if isinstance(value, int | float | str | bool)}
+    plain |= {name: [*value] for name, value in vars(thing).items() if name == "numbers"}
     plain |= {name: value.options for name, value in vars(thing).items() if isinstance(value, Adversary)}
     return [type(thing).__name__, inner, plain]
 
@@ -69,20 +70,37 @@ def test_nested_models_have_one_key_each(outer: str) -> None:
     is_of_what_is_built([f"{outer}(model={model})" for model in MODELS])
 
 
-def test_an_option_that_ksa_passes_on_is_the_same_wherever_it_is_given() -> None:
+def test_a_map_of_attention_has_one_name_wherever_it_is_given() -> None:
     is_of_what_is_built(
         [
             f"ksa(model=vit({SMALL}))",
             f"ksa(attention='softmax', model=vit({SMALL}))",
-            f"ksa(model=vit({SMALL}, attention='softmax'))",
+            f"ksa(layers=[1], model=vit({SMALL}, attention='softmax'))",
+            f"ksa(attention='softmax', model=vit({SMALL}, attention='relu'))",
             f"ksa(attention='relu', model=vit({SMALL}, attention='softmax'))",
-            f"ksa(attention='linear', model=vit({SMALL}, attention='linear'))",
+            f"ksa(attention='linear', model=vit({SMALL}))",
+            f"ksa(model=vit({SMALL}, attention='linear'))",
+            f"ksa(attention='linear', layers=[1], model=vit({SMALL}, attention='linear'))",
             f"madry(model=ksa(model=vit({SMALL}, attention='softmax')))",
             f"madry(model=ksa(attention='softmax', model=vit({SMALL})))",
             f"madry(model=ksa(model=vit({SMALL})))",
         ]
     )
-    assert named("ksa(model=vit(attention='softmax'))")[0] == "ksa(attention='softmax')"
+    deep = SMALL.replace("depth=1", "depth=2")
+    is_of_what_is_built(
+        [
+            f"ksa(layers=[1], model=vit({deep}))",
+            f"ksa(layers=[1], attention='softmax', model=vit({deep}))",
+            f"ksa(layers=[1], attention='linear', model=vit({deep}))",
+            f"ksa(layers=[1], model=vit({deep}, attention='linear'))",
+            f"ksa(layers=[1], attention='linear', model=vit({deep}, attention='linear'))",
+            f"ksa(layers=[1], attention='softmax', model=vit({deep}, attention='linear'))",
+            f"ksa(layers=[1, 2], attention='linear', model=vit({deep}))",
+            f"ksa(model=vit({deep}, attention='linear'))",
+        ]
+    )
+    assert named("ksa(model=vit(attention='softmax'), attention=None)")[0] == "ksa"
+    assert named("ksa(model=vit(attention='linear', dim=32))")[0] == "ksa(attention='linear', model=vit(dim=32))"
 
 
 @pytest.mark.parametrize(

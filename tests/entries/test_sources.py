@@ -48,7 +48,9 @@ def written(folder: Path, way: str) -> tuple[Path, Path]:
     imports, inside, helper = WAYS[way]
     file = folder / "mine.py"
     file.write_text(ENTRY.format(imports=imports, inside=inside or "pass"), encoding="utf-8")
-    (folder / "outer_c.py").write_text("from inner_c import net\n", encoding="utf-8")
+    (folder / "outer_c.py").write_text(
+        "import inner_c\ndef net(width):\n    return inner_c.net(width)\n", encoding="utf-8"
+    )
     for package in ("package_d", "package_e"):
         (folder / package).mkdir()
         (folder / package / "__init__.py").write_text("", encoding="utf-8")

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robench import Split
-from robench.models.vit import Attention
+from robench import Attention, Split
 from robench.running.diagnostics import attention_mass, occlusion, probe_digest
 from robench.running.subject import Subject
 

@@ -9,8 +9,7 @@ from cases import linear_case, split_of
 from torch import Tensor, nn
 
 import robench
-from robench import AttackError, Classifier, ModelError, attack, evaluate
-from robench.models.vit import Attention, watched
+from robench import AttackError, Attention, Classifier, ModelError, attack, evaluate, watched
 from robench.reporting.metrics import attack_success_rate, clean_accuracy, distances, robust_accuracy
 from robench.running.judge import judge
 

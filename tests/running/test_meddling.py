@@ -63,24 +63,24 @@ def change_a_number(net: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("spoil", "said"),
     [
-        spoil_weights,
-        spoil_mode,
-        spoil_buffers,
-        spoil_learning,
-        replace_weights,
-        change_precision,
-        replace_a_layer,
-        add_a_layer,
-        hook,
-        replace_forward,
-        change_a_number,
+        (spoil_weights, "weight"),
+        (spoil_mode, "its mode"),
+        (spoil_buffers, "running_mean"),
+        (spoil_learning, "weight"),
+        (replace_weights, "bias"),
+        (change_precision, "running_mean"),
+        (replace_a_layer, "5"),
+        (add_a_layer, "further"),
+        (hook, "a hook"),
+        (replace_forward, "forward"),
+        (change_a_number, "eps"),
     ],
 )
 @pytest.mark.parametrize("alone", [True, False])
 def test_an_attack_that_changes_the_model_is_an_error_and_the_model_is_put_back(
-    alone: bool, spoil: Callable[[nn.Module], None]
+    alone: bool, spoil: Callable[[nn.Module], None], said: str
 ) -> None:
     net = network()
     own, kept = split(net), Kept([net])
@@ -92,7 +92,7 @@ def test_an_attack_that_changes_the_model_is_an_error_and_the_model_is_put_back(
         return (inputs + 0.001).clamp(0, 1)
 
     before = copy.deepcopy(net).eval()(own.inputs(slice(None)))
-    with pytest.raises(AttackError, match="meddler changed the model that it attacks"):
+    with pytest.raises(AttackError, match=rf"meddler changed the model that it attacks \({said}\)"):
         if alone:
             ATTACKS.find(meddler)[0](net, own.inputs(slice(None)), own.targets())
         else:

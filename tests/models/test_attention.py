@@ -1,0 +1,196 @@
+"""Attention of other libraries: watched, given another map, or followed along the slopes of a softmax."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from trainings import batch_of
+
+from robench import (
+    DEFENSES,
+    Attention,
+    Call,
+    Progress,
+    Task,
+    UsageError,
+    attentions,
+    recipe_of,
+    remap,
+    softmax_slopes,
+    timm_library,
+    watched,
+)
+from robench.models.attention import Remapped
+
+TASK = Task((3, 32, 32), 10, 1000, (0.5,) * 3, (0.25,) * 3, epochs=1)
+IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+SMALL = {
+    "vit_tiny_patch16_224": {"img_size": 32, "patch_size": 8, "depth": 2},
+    "swin_tiny_patch4_window7_224": {"img_size": 32, "window_size": 4, "depths": (2, 2)},
+    "rvt_tiny": {"img_size": 32},
+    "fan_tiny_hybrid": {"img_size": 64},
+    "cait_xxs24_224": {"img_size": 32, "depth": 2},
+}
+"""Fused attention, windows with masks, learned masks, channels, class tokens."""
+
+
+def of_timm(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    model: nn.Module = timm_library().create_model(name, num_classes=10, **SMALL[name])
+    return model.eval()
+
+
+@pytest.mark.parametrize(("name", "count"), [("vit_tiny_patch16_224", 2), ("swin_tiny_patch4_window7_224", 4), ("rvt_tiny", 12), ("cait_xxs24_224", 4)])  # fmt: skip
+def test_rows_of_timms_attention_are_seen_and_change_nothing(name: str, count: int) -> None:
+    model = of_timm(name)
+    layers = attentions(model)
+    with torch.no_grad():
+        plain = model(IMAGES)
+        with watched(layers) as seen:
+            again = model(IMAGES)
+    assert [len(passes) for passes in seen] == [1] * count
+    for (rows,) in seen:
+        assert torch.allclose(rows.sum(-1), torch.ones(()), atol=1e-5)
+    assert torch.allclose(plain, again, atol=1e-5)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in layers)
+
+
+def test_two_who_watch_see_the_same_rows() -> None:
+    model = of_timm("vit_tiny_patch16_224")
+    layers = attentions(model)
+    with watched(layers) as outer, watched(layers[1:]) as inner:
+        model(IMAGES)
+    assert [len(outer[0]), len(outer[1]), len(inner[0])] == [1, 1, 1]
+    assert torch.equal(outer[1][0], inner[0][0])
+
+
+def test_what_is_watched_is_left_alone_after_an_error() -> None:
+    model = of_timm("vit_tiny_patch16_224")
+    with watched(attentions(model)), pytest.raises((RuntimeError, AssertionError)):
+        model(torch.rand(2, 3, 9, 9))
+    layer = attentions(model)[0]
+    with watched([layer]) as seen, pytest.raises(RuntimeError):
+        layer(torch.rand(2, 5, 7))
+    rows = torch.rand(2, 3, 3)
+    assert torch.equal(rows.softmax(-1), torch.softmax(rows, -1))
+    assert seen == [[]]
+
+
+class Fused(nn.Module):
+    """torch's own attention of given queries, keys and values."""
+
+    def __init__(self, *parts: Tensor, **options: object) -> None:
+        super().__init__()
+        self.parts, self.options = parts, options
+
+    def forward(self) -> Tensor:
+        return F.scaled_dot_product_attention(*self.parts, **self.options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale": 0.3},
+        {"is_causal": True},
+        {"attn_mask": torch.tensor([[True, True, False], [True, False, True], [False, True, True]])},
+        {"attn_mask": torch.tensor([[0.0, 1.0, 2.0], [0.5, 0.0, -1.0], [0.0, 0.0, -100.0]])},
+    ],
+)
+def test_fused_attention_is_taken_apart_as_torch_documents_it(options: dict[str, object]) -> None:
+    parts = torch.rand(3, 2, 4, 3, 5, generator=torch.Generator().manual_seed(1)).unbind(0)
+    layer = Fused(*parts, **options)
+    assert torch.allclose(Remapped(layer, "softmax")(), layer(), atol=1e-6)
+    assert not torch.allclose(Remapped(layer, "linear")(), layer(), atol=1e-3)
+
+
+def test_a_softmax_that_is_no_row_of_attention_stays() -> None:
+    class Gate(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.softmax(1) if x.dim() > 2 else F.softmax(x, dim=-1)
+
+    for scores in (torch.rand(2, 3), torch.rand(2, 3, 4)):
+        assert torch.equal(Remapped(Gate(), "linear")(scores), Gate()(scores))
+
+
+def test_another_map_is_put_around_the_layer_that_is_meant() -> None:
+    model = of_timm("vit_tiny_patch16_224")
+    plain = model(IMAGES)
+    first, second = attentions(model)
+    made = remap(model, second, "linear")
+    assert attentions(model) == [first, made]
+    with watched([made]) as seen:
+        changed = model(IMAGES)
+    assert (seen[0][0].amin(-1) == 0).all()  # each row's minimum is shifted to 0
+    assert not torch.allclose(plain, changed, atol=1e-4)
+    assert remap(model, made, "softmax") is made
+    assert torch.allclose(model(IMAGES), plain, atol=1e-5)
+
+
+def test_an_attention_within_another_is_a_part_of_it() -> None:
+    outer = nn.Sequential()
+    outer.attn = nn.Sequential()
+    outer.attn.attn = Attention(2, 1, "softmax")
+    outer.further = Attention(2, 1, "softmax")
+    assert attentions(outer) == [outer.attn, outer.further]
+
+
+def test_slopes_of_the_softmax_are_those_of_the_same_scores_under_it() -> None:
+    """Weights w of scores z = (0, ln 2, ln 5): by the linear map 0, ln 2 and ln 5 over ln 10; the softmax's are 1/8, 2/8, 5/8, and the
+    slope of its last one is 5/8 · (−1/8, −2/8, 3/8)."""
+    layer = Attention(3, 1, "linear")
+    scores = torch.tensor([[0, math.log(2), math.log(5)]], requires_grad=True)
+    for within, slopes in ((True, [-5 / 64, -10 / 64, 15 / 64]), (False, None)):
+        if within:
+            with softmax_slopes():
+                weights = layer.weigh(scores)
+        else:
+            weights = layer.weigh(scores)
+        wanted = [0, math.log(2) / math.log(10), math.log(5) / math.log(10)]
+        assert weights[0].tolist() == pytest.approx(wanted, abs=1e-6)
+        (found,) = torch.autograd.grad(weights[0, 2], scores)
+        assert (found[0].tolist() == pytest.approx(slopes, abs=1e-6)) == within
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "rows"),
+    [
+        (Call("timm", {"name": "deit_tiny_patch16_224"}), [2, 12], 5),
+        (Call("augmented", {"model": Call("vit", {"depth": 2})}), [1], 17),
+        (Call("madry", {"model": Call("vit", {"depth": 2}), "steps": 1}), "all", 17),
+        (Call("timm", {"name": "rvt_tiny"}), [3], 17),
+    ],
+)
+@pytest.mark.parametrize("attention", [None, "linear"])
+def test_ksa_is_put_on_any_transformer(model: Call, layers: object, rows: int, attention: str | None) -> None:
+    recipe = recipe_of(Call("ksa", {"model": model, "layers": layers, "attention": attention, "k": 3}), TASK)
+    recipe.model.train()
+    batch = batch_of(IMAGES)
+    objective = recipe.objective
+    loss = objective.loss(recipe.model, batch, Progress(0, 100, 0))
+    loss.backward()  # type: ignore[no-untyped-call]
+    reported = objective.report()
+    numbers = [int(name[5:]) for name in reported if name.startswith("mass_")]
+    assert numbers == ([1, 2] if layers == "all" else layers)
+    assert all(3 / rows < reported[f"mass_{number}"] <= 1 for number in numbers)
+
+
+def test_layers_that_are_not_pulled_keep_their_softmax() -> None:
+    call = Call("ksa", {"attention": "linear", "layers": [2], "model": Call("vit", {"depth": 3})})
+    found = [layer.map for layer in attentions(recipe_of(call, TASK).model)]
+    softmax, linear = (Attention(2, 1, name).map for name in ("softmax", "linear"))  # type: ignore[arg-type]
+    assert found == [softmax, linear, softmax]
+
+
+def test_a_model_without_a_softmax_is_refused() -> None:
+    with pytest.raises(UsageError, match="it has 0 attention layers"):
+        recipe_of("ksa(model=wide_resnet)", TASK)
+    with pytest.raises(UsageError, match="has 5 weights"):
+        recipe_of(
+            "ksa(k=5, model=timm(name='deit_tiny_patch16_224'))", Task((3, 32, 32), 10, 99, (0.5,) * 3, (0.2,) * 3)
+        )
+    assert "ksa" in DEFENSES
