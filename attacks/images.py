@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robench import Classifier, DataError, FilePath, Norm, Split, UsageError, attack
+from robench import Classifier, DataError, FilePath, Norm, Split, UsageError, attack, picture_pixels
 
 SAMPLE = 64
 """So many rows of a file without ids are compared with the clean images, to see whether they are in their order."""
@@ -136,14 +136,7 @@ def _from_file(path: Path, changed: int) -> Given:
     except (OSError, ValueError, EOFError, RuntimeError, KeyError, BadZipFile) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} cannot be read as a file of adversarial images: {said[:200]}") from error
-    if pixels.ndim != 4 or not (pixels.dtype == np.uint8 or np.issubdtype(pixels.dtype, np.floating)):
-        raise DataError(
-            f"{path} holds {pixels.dtype} of shape {tuple(pixels.shape)}; floats in [0, 1] or uint8 of shape (N, C, H, W) were wanted"
-        )
-    if pixels.dtype != np.uint8 and pixels.size and float(np.nanmax(pixels)) > 2:
-        raise DataError(
-            f"{path} holds floats up to {float(np.nanmax(pixels)):.4g}; they must lie in [0, 1]: divide them by 255"
-        )
+    _refuse_other_pixels(pixels, path, count="N, ")
     if ids is not None and len(ids) != len(pixels):
         raise DataError(f"{path} has {len(ids)} ids and {len(pixels)} images; one id for each image was wanted")
     if ids is not None and len(set(ids)) < len(ids):
@@ -192,16 +185,28 @@ def _from_folder(folder: Path, name: str) -> Tensor | None:
     array, picture = folder / f"{name}.npy", folder / f"{name}.png"
     try:
         if array.exists():
-            return _unit(np.load(array, allow_pickle=False))
+            pixels = np.load(array, allow_pickle=False)
+            _refuse_other_pixels(pixels, array)
+            return _unit(pixels)
         if picture.exists():
-            from PIL import Image
-
-            with Image.open(picture) as opened:
-                pixels = np.asarray(opened)
+            pixels = picture_pixels(picture, str(picture))
             return _unit(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
     except (OSError, ValueError) as error:
         raise DataError(f"the image {name} in {folder} cannot be read: {error}") from error
     return None
+
+
+def _refuse_other_pixels(pixels: NDArray[Any], path: Path, count: str = "") -> None:
+    """Raises DataError for what are no floats in [0, 1] or 8-bit values of shape (C, H, W), or (N, C, H, W)."""
+    shaped = pixels.ndim == (4 if count else 3)
+    if not shaped or not (pixels.dtype == np.uint8 or np.issubdtype(pixels.dtype, np.floating)):
+        raise DataError(
+            f"{path} holds {pixels.dtype} of shape {tuple(pixels.shape)}; floats in [0, 1] or uint8 of shape ({count}C, H, W) were wanted"
+        )
+    if pixels.dtype != np.uint8 and pixels.size and float(np.nanmax(pixels)) > 2:
+        raise DataError(
+            f"{path} holds floats up to {float(np.nanmax(pixels)):.4g}; they must lie in [0, 1]: divide them by 255"
+        )
 
 
 def _unit(pixels: NDArray[Any]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robench import Places, Splits, dataset, load_published
+from robench import Places, PositiveShare, Splits, dataset, load_published, trained_on
 
 CLOTHING = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 SHAPE = (1, 28, 28)
@@ -12,13 +12,23 @@ GRID = {"linf": [0.05, 0.1, 0.2, 0.3], "l2": [0.5, 1.0, 1.5, 2.5]}
 
 
 @dataset(paper="LeCun et al. (1998)", epochs=12, crop=2, eps=GRID, variants={"75d660713d947f0b": "as published"})
-def mnist(places: Places) -> Splits:
-    """MNIST: 70,000 handwritten digits, 28 x 28 grey."""
+def mnist(places: Places, *, train_share: PositiveShare = 1.0) -> Splits:
+    """MNIST: 70,000 handwritten digits, 28 x 28 grey.
+
+    Args:
+        train_share: of the training images that are trained on, class-balanced and pinned, to see how accuracy grows with them.
+    """
     names = [str(digit) for digit in range(10)]
-    return load_published(places, "mnist", "MNIST", names, shape=SHAPE, counts=DIGITS)
+    return trained_on(load_published(places, "mnist", "MNIST", names, shape=SHAPE, counts=DIGITS), train_share)
 
 
 @dataset(paper="arXiv:1708.07747", epochs=20, crop=2, flip=True, eps=GRID)
-def fashion_mnist(places: Places) -> Splits:
-    """Fashion-MNIST: 70,000 pictures of clothing in 10 classes, 28 x 28 grey."""
-    return load_published(places, "fashion_mnist", "FashionMNIST", CLOTHING, shape=SHAPE, counts=[1000] * 10)
+def fashion_mnist(places: Places, *, train_share: PositiveShare = 1.0) -> Splits:
+    """Fashion-MNIST: 70,000 pictures of clothing in 10 classes, 28 x 28 grey.
+
+    Args:
+        train_share: of the training images that are trained on, class-balanced and pinned, to see how accuracy grows with them.
+    """
+    return trained_on(
+        load_published(places, "fashion_mnist", "FashionMNIST", CLOTHING, shape=SHAPE, counts=[1000] * 10), train_share
+    )

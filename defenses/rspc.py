@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robench import (
+    Above0,
     Batch,
     Call,
     Normalize,
@@ -33,9 +34,15 @@ from robench import (
 )
 
 Form = Literal["authors", "paper"]
+Choice = Literal["learned", "frozen", "random"]
 VIT = Call("vit")
-LARGEST = 5.0
-"""Norm to which the adversary's gradients are clipped (the authors' code)."""
+LONGEST = 5.0
+"""Norm of the adversary's gradients. The authors clip at it gradients that their mixed precision has scaled up and that are not
+scaled down again, so that all are of this norm; in single precision they are a thousand times shorter, and C stands still."""
+RATE, STEPS = 1e-4, 187_000
+"""The rate of the authors' adversary, and the steps of their training: 300 epochs of 1.28 million images in batches of 2,048."""
+LOOK = 50
+"""Steps from one look at what the adversary does to the next."""
 
 
 class KeepMask(torch.autograd.Function):
@@ -71,10 +78,18 @@ class PatchCorruption(nn.Module):
         self.score = nn.Conv2d(channels, 1, patch, patch, bias=False)
         self.mix = nn.Linear(count, count, bias=False) if form == "authors" else None
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Which pixels stay: 1 or 0, (N, 1, H, W)."""
+    @property
+    def realised(self) -> tuple[int, int]:
+        """How many patches are occluded, of how many: those up to the quantile, which is one more than its share of the others."""
+        count = self.grid[0] * self.grid[1]
+        return int(self.share * (count - 1)) + 1, count
+
+    def forward(self, inputs: Tensor, random: bool = False) -> Tensor:
+        """Which pixels stay: 1 or 0, (N, 1, H, W); by random scores where that is asked for."""
         scores = self.score(inputs)
         scores = scores.flatten(1) if self.mix is None else self.mix(F.gelu(scores).flatten(1))
+        if random:
+            scores = torch.rand_like(scores)
         kept: Tensor = KeepMask.apply(scores, self.share, self.form == "authors")
         return kept.view(-1, 1, *self.grid).repeat_interleave(self.patch, 2).repeat_interleave(self.patch, 3)
 
@@ -85,9 +100,11 @@ class Aligned(WrappedObjective):
     C climbs that distance by the same backward pass: its gradients are turned around before its own optimiser steps.
 
     Args:
+        choice: of the patches: by C as it learns, by C as it was drawn, or by other random scores each time.
+        rate: peak of C's learning rate.
         noise: lowest value and span of the uniform noise, for each channel, for pixels in [0, 1]; C sees images in this
             space.
-        schedule: of the model; in the paper both players have its learning rate.
+        schedule: of the model; in the paper both players' learning rates follow it.
     """
 
     def __init__(
@@ -98,12 +115,15 @@ class Aligned(WrappedObjective):
         weight: float,
         noise: tuple[Sequence[float], Sequence[float]],
         schedule: Schedule,
+        choice: Choice = "learned",
+        rate: float = RATE,
     ) -> None:
         super().__init__(base)
         self.corruption, self.blocks, self.weight = corruption, blocks, weight
-        self.noise, self.schedule = noise, schedule
-        own: dict[str, Any] = {"lr": 1e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}
-        self.optimizer = torch.optim.SGD(corruption.parameters(), **(own if self.authors else {"lr": schedule.lr}))
+        self.noise, self.schedule, self.choice, self.rate = noise, schedule, choice, rate
+        own: dict[str, Any] = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05} if self.authors else {}
+        self.optimizer = torch.optim.SGD(corruption.parameters(), lr=rate, **own)
+        self.first = [part.detach().clone() for part in corruption.parameters()]
         self._seen: dict[str, float] = {}
 
     @property
@@ -113,24 +133,54 @@ class Aligned(WrappedObjective):
     def to(self, device: torch.device) -> None:
         super().to(device)
         self.corruption.to(device)
+        self.first = [part.to(device) for part in self.first]
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         with block_outputs(self.blocks) as clean:
             task_loss, _ = self.loss_and_logits(model, batch, progress)
-        with block_outputs(self.blocks) as occluded:
-            model(self.occluded(batch.inputs))
-        pairs = zip(clean, occluded, strict=True)
-        if self.authors:
-            distance = torch.stack([F.mse_loss(b, a) for a, b in pairs]).sum() / (len(self.blocks) + 1e-4)
-        else:
-            distance = torch.stack([(b - a).flatten(1).norm(dim=1).mean() for a, b in pairs]).mean()
-        self._seen = {"task_loss": task_loss.item(), "alignment": distance.item()}
+        distance = self.distance(model, clean, self.occluded(batch.inputs))
+        self._seen |= {"task_loss": task_loss.item(), "alignment": distance.item()}
+        if progress.step % LOOK == 0 or progress.step == progress.steps - 1:
+            self._seen |= self.look(model, batch.inputs)
         return task_loss + self.weight * distance
 
-    def occluded(self, inputs: Tensor) -> Tensor:
-        """Images with the patches that C chose replaced by uniform noise."""
+    def distance(self, model: nn.Module, clean: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        """Of the blocks' features of these images from those of clean ones."""
+        with block_outputs(self.blocks) as occluded:
+            model(inputs)
+        pairs = zip(clean, occluded, strict=True)
+        if self.authors:
+            return torch.stack([F.mse_loss(b, a) for a, b in pairs]).sum() / (len(self.blocks) + 1e-4)
+        return torch.stack([(b - a).flatten(1).norm(dim=1).mean() for a, b in pairs]).mean()
+
+    @torch.no_grad()
+    def look(self, model: nn.Module, inputs: Tensor) -> dict[str, float]:
+        """How far C has moved, as a share of its first weights' length, and the distance that its patches make over that of random ones.
+
+        The model is asked in eval mode, and random numbers go on as if it had not been.
+        """
+        training = model.training
+        model.eval()
+        with torch.random.fork_rng([inputs.device] if inputs.is_cuda else []):
+            torch.manual_seed(0)
+            with block_outputs(self.blocks) as features:
+                model(inputs)
+            clean = list(features)
+            of = {
+                name: self.distance(model, clean, self.occluded(inputs, random=name == "random"))
+                for name in ("C", "random")
+            }
+        model.train(training)
+        now = torch.cat([part.flatten() for part in self.corruption.parameters()])
+        first = torch.cat([part.flatten() for part in self.first])
+        gain = (of["C"] / of["random"].clamp_min(1e-30)).item()
+        return {"adversary_moved": ((now - first).norm() / first.norm()).item(), "adversary_gain": gain}
+
+    def occluded(self, inputs: Tensor, random: bool | None = None) -> Tensor:
+        """Images with the patches replaced by uniform noise that C chose, or random ones."""
+        random = self.choice == "random" if random is None else random
         low, span = (torch.tensor(part, device=inputs.device).view(-1, 1, 1) for part in self.noise)
-        kept = self.corruption((inputs - low) / span)
+        kept = self.corruption((inputs - low) / span, random)
         found: Tensor = kept * inputs + (1 - kept) * (low + span * torch.rand_like(inputs))
         return found.clamp(0, 1)
 
@@ -140,10 +190,12 @@ class Aligned(WrappedObjective):
             if parameter.grad is not None:
                 parameter.grad = -parameter.grad.nan_to_num(0, 0, 0)
         if self.authors:
-            nn.utils.clip_grad_norm_(self.corruption.parameters(), LARGEST)
+            lengthen(list(self.corruption.parameters()), LONGEST)
         else:
-            self.optimizer.param_groups[0]["lr"] = learning_rate(self.schedule, progress.step)
-        self.optimizer.step()
+            share = learning_rate(self.schedule, progress.step) / self.schedule.lr
+            self.optimizer.param_groups[0]["lr"] = self.rate * share
+        if self.choice == "learned":
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def report(self) -> dict[str, float]:
@@ -168,7 +220,20 @@ class Aligned(WrappedObjective):
         self.base.load_state_dict({n: t for n, t in state.items() if not n.startswith(("corruption.", "momentum."))})
 
 
-@defense(paper="CVPR 2023, pp. 4108-4118")
+def lengthen(parameters: Sequence[nn.Parameter], length: float) -> None:
+    """Bring the gradients of parameters to a norm, together; where all are zero they stay."""
+    slopes = [part.grad for part in parameters if part.grad is not None]
+    if slopes and (norm := torch.stack([slope.norm() for slope in slopes]).norm()) > 0:
+        for slope in slopes:
+            slope.mul_(length / norm)
+
+
+def _canonical(options: dict[str, Any]) -> dict[str, Any]:
+    """Without a rate for a C that does not learn."""
+    return options if options["adversary"] == "learned" else options | {"adversary_lr": None}
+
+
+@defense(paper="CVPR 2023, pp. 4108-4118", canonical=_canonical)
 def rspc(
     task: Task,
     *,
@@ -176,6 +241,8 @@ def rspc(
     form: Form = "authors",
     weight: NotNegative = 0.005,
     share: PositiveShare = 0.1,
+    adversary: Choice = "learned",
+    adversary_lr: Above0 | None = None,
     seed: int = 0,
 ) -> Recipe:
     """RSPC: an adversary occludes the patches that change features most; training aligns features with the clean ones.
@@ -185,10 +252,16 @@ def rspc(
             timm that do not say where their blocks or patches are (levit, volo, maxvit, coat) are refused.
         form: "authors" is what their code does: C scores patches with a convolution, GELU and a linear layer, sees normalised
             images, the noise is uniform in that space (not black to white in pixels), features are compared by mean squared error, C
-            has its own SGD (1e-4, momentum 0.9, decay 0.05, clipped). "paper" is Algorithm 1: a convolution, noise
+            has its own SGD (momentum 0.9, decay 0.05, gradients of norm 5). "paper" is Algorithm 1: a convolution, noise
             uniform in pixels, the norm of the difference, the model's learning rate. The clean features get gradients in both.
         weight: λ of the alignment.
-        share: ρ, of the patches that are occluded.
+        share: ρ, of the patches that are occluded: those whose scores are at most its quantile, one more than the share of the
+            others rounded down (20 of 196, 2 of 16, 1 of 4). A run prints it.
+        adversary: "learned" as in the paper; its controls are "frozen", a C that stays as it was drawn, and "random" patches.
+            The log says how far C has moved (adversary_moved, of its first length) and how much further its patches take
+            features than random ones do (adversary_gain).
+        adversary_lr: of C at its highest; None: 1e-4 as of the authors, for as many steps as they make of 187,000; in the
+            paper's form that of the model.
         seed: of the initial weights, the order of the images, their augmentation and the noise.
     """
     recipe = recipe_of(model, task)
@@ -203,4 +276,8 @@ def rspc(
     own = next((m for m in recipe.model.modules() if isinstance(m, Normalize)), None)
     space = (own.mean.flatten().tolist(), own.std.flatten().tolist()) if own else (task.mean, task.std)
     noise = space if form == "authors" else ([0.0], [1.0])
-    return replace(recipe, objective=Aligned(recipe.objective, corruption, blocks, weight, noise, recipe.schedule))
+    schedule, (occluded, count) = recipe.schedule, corruption.realised
+    rate = adversary_lr or (RATE * STEPS / max(1, schedule.steps) if form == "authors" else schedule.lr)
+    objective = Aligned(recipe.objective, corruption, blocks, weight, noise, schedule, adversary, rate)
+    note = f"{occluded} of {count} patches of {patch} pixels are occluded in training ({occluded / count:.1%})"
+    return replace(recipe, objective=objective, note="; ".join(filter(None, [recipe.note, note])))

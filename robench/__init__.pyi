@@ -101,10 +101,12 @@ from robench.models.standins import straight_through as straight_through
 from robench.models.registered import timm_library as timm_library
 
 # For data sets: images with labels, and where they are found
+from robench.data.pictures import picture_pixels as picture_pixels
 from robench.data.splits import Among as Among
 from robench.data.splits import Split as Split
 from robench.data.splits import Splits as Splits
 from robench.data.splits import hold_out as hold_out
+from robench.data.splits import trained_on as trained_on
 from robench.data.folders import load_folder as load_folder
 from robench.data.published import load_published as load_published
 

@@ -16,7 +16,7 @@ from robench.attacking.stillness import Kept, held_still, native, refuse_unmade
 from robench.console import Reporter, Silent
 from robench.data.loading import load_data
 from robench.data.splits import Split
-from robench.entries.calls import Name
+from robench.entries.calls import Name, plain_value
 from robench.entries.cards import DatasetCard
 from robench.errors import ModelError, UsageError
 from robench.places import Places
@@ -108,6 +108,8 @@ def run(
     """
     settings = Settings(n, seed, device, workers, batch_size, keep_images, precision)
     places = Places.of(data, store, cache)
+    if not _list(attack):
+        raise UsageError("run was given no attack; name at least one, such as 'pgd_linf(eps=8/255)'")
     rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
     measured, refused = run_rows(rows, settings, places, reporter or Silent())
     if refused.errors and not measured:
@@ -168,7 +170,14 @@ def evaluate(
             f"{asked[0].text} needs a data set to train its source on; use robench.run, with the model as a defense"
         )
     refuse_unmade(model, "the model")
-    where = Settings(device=device).torch_device()
+    for name, value in (("classes", classes), ("workers", workers), ("stochastic", stochastic)):
+        wanted = bool if name == "stochastic" else int
+        if not (name == "classes" and value is None) and type(plain_value(value)) is not wanted:
+            raise UsageError(
+                f"{name}={value!r} given to evaluate: {'True or False' if wanted is bool else 'a whole number'} is wanted"
+            )
+    classes = plain_value(classes)
+    where = Settings(seed=seed, device=device, workers=workers).torch_device()
     memory, home = _Memory(), next((p.device for p in model.parameters()), where)
     before = Kept([model])
     try:

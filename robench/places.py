@@ -22,6 +22,8 @@ def home(path: str | Path, what: str) -> Path:
         >>> home("photos", "the data folder")
         PosixPath('photos')
     """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or "\0" in str(path):
+        raise UsageError(f"{what} is {path!r}; the path of a folder or a file is wanted")
     text = os.fspath(path)
     if not text.startswith("~"):
         plain = Path(text)
@@ -73,7 +75,7 @@ class Places:
     ) -> Places:
         """The default places, where nothing else is said."""
         return cls(
-            home(data, "the data folder") if data else default_data(),
-            home(cache, "the cache folder") if cache else default_cache(),
+            default_data() if data is None else home(data, "the data folder"),
+            default_cache() if cache is None else home(cache, "the cache folder"),
             home(store, "the store"),
         )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robench.attacking.draws import Draws
-from robench.attacking.losses import STOP_SHARE, goal_margin
+from robench.attacking.losses import HALF_STOP_SHARE, STOP_SHARE, goal_margin
 from robench.errors import ModelError, ran_out
 
 NO_GRADIENT = "does not require grad"
@@ -204,9 +204,10 @@ class Classifier:
     def stop_margin(self, like: Tensor, rows: Tensor | None = None) -> Tensor:
         """The margin, in logits, above which an attack takes its goal as reached, (n,), of the type of `like`, (n, ...).
 
-        It is a share of the image's own spread of logits, ten times what the judge asks for in its own forward pass.
+        It is a share of the image's own spread of logits, ten times what the judge asks for in its own forward pass; in
+        bfloat16 as much as its rounding may be wrong by, since the judge's pass is in float32.
         """
-        return STOP_SHARE * self.spread(like, rows)
+        return (HALF_STOP_SHARE if self._half else STOP_SHARE) * self.spread(like, rows)
 
     def reached(self, logits: Tensor, labels: Tensor, targets: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Where the goal is reached, safely enough that the judge will agree, bool, (n,).

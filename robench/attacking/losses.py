@@ -12,6 +12,8 @@ SUCCESS_SHARE = 1e-5
 """Success needs a margin above this share of the spread of the image's clean logits, so that last bits do not decide it."""
 STOP_SHARE = 1e-4
 """An attack takes its goal as reached above this share: ten times what the judge asks for in its own forward pass."""
+HALF_STOP_SHARE = 2e-2
+"""The same in bfloat16, whose numbers have steps of 2^-8 of their size: what it just reaches there, float32 may not see."""
 
 
 SURE, SATURATED = 10.0, 15.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from robench.data.decoding import Half, LabelledImage
-from robench.data.pictures import pixels
+from robench.data.pictures import picture_pixels
 from robench.errors import DataError
 
 LABELS = ("label", "fine_label", "labels")
@@ -34,7 +34,7 @@ def parquet_half(files: Sequence[Path], classes: int) -> Half:
             for batch in _batches(opened(file), file):
                 for row in batch:
                     where = f"row {done} of {file}"
-                    yield pixels(_image(row, where), f"the image in {where}"), _label(row, where, classes)
+                    yield picture_pixels(_image(row, where), f"the image in {where}"), _label(row, where, classes)
                     done += 1
 
     return Half(list(files), sum(opened(file).metadata.num_rows for file in files), rows, ["parquet", classes])

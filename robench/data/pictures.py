@@ -30,6 +30,8 @@ SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 WHITE_IS_0, SIGNED = 0, 2
 """Tags of TIFF, and values of the last two."""
+PNG = b"\x89PNG\r\n\x1a\n"
+"""The first bytes of a PNG; the 25th says how many bits a sample has."""
 APPLE = b"\x00\x05\x16\x07"
 """The first bytes of the `._` files that macOS leaves beside others on foreign disks."""
 
@@ -63,6 +65,8 @@ def picture(encoded: bytes | Path, name: str, mode: str | None = None) -> Image:
                     raise DataError(f"{name} holds {frames} pictures; save the one that counts")
                 bits = _grey_bits(opened, name)
                 read = _as_8_bit(ImageOps.exif_transpose(opened), name, bits)
+                if content.startswith(PNG) and content[24] == 16 and opened.mode not in SIXTEEN:
+                    _refuse_dark(read, name)
                 return read if mode is None or read.mode == mode else read.convert(mode)
     except DataError:
         raise
@@ -73,8 +77,24 @@ def picture(encoded: bytes | Path, name: str, mode: str | None = None) -> Image:
         raise DataError(f"{name} is truncated or is not an image ({why}); replace it or take it away") from error
 
 
-def pixels(encoded: bytes | Path, name: str) -> NDArray[np.uint8]:
-    """A picture as (H, W) or (H, W, 3); see `picture`."""
+def picture_pixels(encoded: bytes | Path, name: str) -> NDArray[np.uint8]:
+    """A picture as (H, W) or (H, W, 3), uint8.
+
+    Args:
+        encoded: the bytes of a file, or a file.
+        name: of the picture, for messages.
+
+    Raises:
+        DataError: it is damaged, too large, or of a kind that cannot be read right.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> Image.new("L", (3, 2), 7).save("grey.png")
+        >>> picture_pixels(Path("grey.png"), "grey.png")
+        array([[7, 7, 7],
+               [7, 7, 7]], dtype=uint8)
+    """
     return np.asarray(picture(encoded, name))
 
 
@@ -106,6 +126,14 @@ def _grey_bits(opened: Image, name: str) -> int:
     if opened.mode in SIXTEEN and tags.get(PHOTOMETRIC) == WHITE_IS_0:
         raise DataError(f"{name} has 16 bits of which 0 is white, which is not read; save it as 8-bit grey")
     return max(_all(tags.get(BITS_PER_SAMPLE, 16)))
+
+
+def _refuse_dark(read: Image, name: str) -> None:
+    """Raises DataError for colours of 16 bits, of which Pillow keeps the upper 8, where those are all but 0."""
+    if 0 < int(np.asarray(read).max()) < 16:
+        raise DataError(
+            f"{name} has colours of 16 bits of which only the lower 12 are used: it would be almost black; scale it to 8 bits"
+        )
 
 
 def _all(value: Any) -> tuple[int, ...]:

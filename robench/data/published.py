@@ -22,7 +22,7 @@ from robench.data.classes import numbers_of
 from robench.data.decoding import Half, decoded
 from robench.data.folders import class_folders, pictures_half
 from robench.data.parquet import parquet_half, parquet_names
-from robench.data.pictures import pixels
+from robench.data.pictures import picture_pixels
 from robench.data.splits import Split, Splits, with_validation
 from robench.entries.registry import DATASETS
 from robench.errors import DataError
@@ -236,7 +236,9 @@ def _image_folder(root: Path, wanted: Wanted) -> Candidate | None:
     if not all(half.files for half in found):
         return None
     train, test = (
-        pictures_half(half, numbers_of(list(half.files), wanted.names, str(root)), lambda file: pixels(file, str(file)))
+        pictures_half(
+            half, numbers_of(list(half.files), wanted.names, str(root)), lambda file: picture_pixels(file, str(file))
+        )
         for half in found
     )
     numbered = all(folder.isdecimal() for half in found for folder in half.files)

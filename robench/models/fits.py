@@ -26,7 +26,16 @@ CRITERIA = ("criterion", "loss", "loss_fn", "loss_fct", "loss_func")
 """Modules beside the model whose `weight` or `pos_weight` are the weights of classes in a loss."""
 ATTACKER = "attacker."
 """What MadryLab's robustness saves beside the model: its weights and its normalisation once more."""
-NORMALISERS = (("mean", "std"), ("new_mean", "new_std"), ("mu", "sigma"), ("mu", "std"), ("_mean", "_std"))
+NORMALISERS = (
+    ("mean", "std"),
+    ("new_mean", "new_std"),
+    ("mu", "sigma"),
+    ("mu", "std"),
+    ("_mean", "_std"),
+    ("pixel_mean", "pixel_std"),
+    ("image_mean", "image_std"),
+    ("normalize_mean", "normalize_std"),
+)
 """Ends of the names of a normalisation in front, MadryLab's among them."""
 
 Elements = Stored | Tensor

@@ -12,6 +12,7 @@ from robench.errors import DataError, UsageError
 from robench.hashing import tensor_bytes
 from robench.models.fits import (
     COUNTED,
+    NORMALISERS,
     Contents,
     Elements,
     Fit,
@@ -30,6 +31,7 @@ from robench.places import home
 
 MOST = 50_000
 """Tensors and containers in a file, each counted wherever it stands: more are no weights but a nest of shared containers."""
+NORMALISATIONS = {name for pair in NORMALISERS for name in pair}
 STATES = ({"state", "param_groups"}, {"growth_factor", "backoff_factor"})
 """What the state of an optimizer and of a gradient scaler have."""
 
@@ -77,8 +79,11 @@ def load_weights(model: nn.Module, path: str, name: str, strip: str = "") -> tup
     right = [fit for fit, beside in zip(whole, left, strict=True) if not beside]
     if not right:
         raise UsageError(f"{path!r} {too_much(name, whole[0], left[0], asked=asked)}")
-    chosen = next((fit for fit in right if asked and fit.prefix == cleaned(strip)), right[0])
-    others = [fit.prefix for fit in right if not _same(fit, chosen, path)]
+    named = next((fit for fit in right if asked and fit.prefix == cleaned(strip)), None)
+    chosen = named or max(
+        right, key=lambda fit: len(fit.weights)
+    )  # with the normalisation in front, where there is one
+    others = [fit.prefix for fit in right if not _within(fit, chosen, path)]
     if others and not (asked and chosen.prefix == cleaned(strip)):
         prefixes = sorted({chosen.prefix, *others})
         raise UsageError(
@@ -126,7 +131,7 @@ def _read(path: str) -> Contents:
     )
 
 
-def _flat(root: Any, path: str) -> Iterator[tuple[tuple[str, ...], Stored]]:
+def _flat(root: Any, path: str) -> Iterator[tuple[tuple[str, ...], Elements]]:
     """The tensors of nests with the keys before them; the states of optimizers and gradient scalers are left out.
 
     Raises:
@@ -139,8 +144,9 @@ def _flat(root: Any, path: str) -> Iterator[tuple[tuple[str, ...], Stored]]:
         if id(node) not in holding:
             holding[id(node)] = []  # where it holds itself
             state = any(keys <= {key.removeprefix("_") for key in node} for keys in STATES)
-            items = [] if state else [(k, v) for k, v in node.items() if isinstance(v, Stored | dict)]
-            holding[id(node)] = [(k, v) for k, v in items if isinstance(v, Stored) or inside(v)]
+            items = [] if state else [(k, _numbers(k, v)) for k, v in node.items()]
+            items = [(k, v) for k, v in items if isinstance(v, Stored | Tensor | dict)]
+            holding[id(node)] = [(k, v) for k, v in items if not isinstance(v, dict) or inside(v)]
         return holding[id(node)]
 
     waiting: list[tuple[tuple[str, ...], Any]] = [((), root)]
@@ -153,10 +159,17 @@ def _flat(root: Any, path: str) -> Iterator[tuple[tuple[str, ...], Stored]]:
                 f"{path!r} holds more than {MOST:,} tensors and containers, which weights do not; save the model's alone: "
                 "torch.save(model.state_dict(), path)"
             )
-        if isinstance(node, Stored):
+        if isinstance(node, Stored | Tensor):
             yield keys, node
         elif isinstance(node, dict):
             waiting += [((*keys, key), value) for key, value in reversed(inside(node))]
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """A normalisation that was saved as a list of numbers, of which `read_saved` makes a dict, as a tensor; else the value as it is."""
+    numbers = [*value.values()] if isinstance(value, dict) and [*value] == [str(i) for i in range(len(value))] else []
+    plain = 0 < len(numbers) <= 4 and all(type(number) in (int, float) for number in numbers)
+    return torch.tensor(numbers, dtype=torch.float64) if plain and name in NORMALISATIONS else value
 
 
 def _front(model: nn.Module) -> set[str]:
@@ -165,9 +178,9 @@ def _front(model: nn.Module) -> set[str]:
     return {"0.mean", "0.std"} if begins else set()
 
 
-def _same(one: Fit, other: Fit, path: str) -> bool:
-    """Whether two sets of weights, one of which a wrapper has as well, are equal, bit by bit."""
-    return one.weights.keys() == other.weights.keys() and all(
+def _within(one: Fit, other: Fit, path: str) -> bool:
+    """Whether all weights of a set are those of another, bit by bit: a wrapper has them as well, or they are found two ways."""
+    return one.weights.keys() <= other.weights.keys() and all(
         value is other.weights[name] or _bits(value, path) == _bits(other.weights[name], path)
         for name, value in one.weights.items()
     )
@@ -188,7 +201,10 @@ def _elements(value: Elements, path: str) -> Tensor:
 
 
 def _normaliser(contents: Contents, chosen: Fit, path: str) -> tuple[list[float], list[float]] | None:
-    """That of the file which stands beside the chosen weights; those that the model has itself are in it already."""
+    """That of the file which stands beside the chosen weights; those that the model has itself are in it already.
+
+    A mean above 1 is of pixels from 0 to 255, and is divided by that, as is its deviation.
+    """
     found = contents.tensors
     beside = [
         tuple(_elements(found[name], path).flatten().tolist() for name in (mean, std))
@@ -197,6 +213,10 @@ def _normaliser(contents: Contents, chosen: Fit, path: str) -> tuple[list[float]
     ]
     if not beside:
         return None
+    beside = [
+        (mean, std) if max(mean) <= 1 else tuple([v / 255 for v in part] for part in (mean, std))
+        for mean, std in beside
+    ]
     if any(pair != beside[0] for pair in beside):
         raise UsageError(
             f"{path!r} holds several normalisations of pixels, {' and '.join(map(str, beside))}; say which: mean={beside[0][0]}, std={beside[0][1]}"

@@ -17,16 +17,19 @@ from robench.reporting.tables import Cell
 def no_rank(units: Sequence[Measured]) -> str:
     """Why a defense has no rank whatever attacks it, from all that was measured on it; empty where it may have one.
 
-    A classifier that says one class always, or is right no more often than by chance, is broken on few images because it is
-    right on few.
+    A classifier that says one class always, or is right no more often than by chance (by saying the commonest class, where
+    some are commoner), is broken on few images because it is right on few.
     """
     records = pd.concat([one.records for one in units])
     identity, facts = units[0].unit.identity, units[0].unit.facts
     if records["clean_prediction"].nunique() == 1 and records["label"].nunique() > 1:
         return "no rank: it takes all images for one class"
     classes = len(identity.subset) if identity.subset else facts.classes
-    if not clean_accuracy(records).interval.low > 1 / classes:
-        return f"no rank: its clean accuracy cannot be told from chance, {100 / classes:.3g} %"
+    images = records.drop_duplicates("image")
+    commonest = int(images["label"].value_counts().max())
+    chance = 1 / classes if commonest <= -(-len(images) // classes) else commonest / len(images)
+    if not clean_accuracy(records).interval.low > chance:
+        return f"no rank: its clean accuracy cannot be told from chance, {100 * chance:.3g} %"
     return ""
 
 

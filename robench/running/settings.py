@@ -48,6 +48,8 @@ class Settings:
         for name in ("n", "seed", "workers", "batch_size"):
             object.__setattr__(self, name, plain_value(getattr(self, name)))  # a number of numpy is one
         whole_seed(self.seed)
+        if not isinstance(self.keep_images, bool):
+            raise UsageError(f"keep_images={self.keep_images!r}: True or False is wanted")
         for name, value, usual, most in (
             ("workers", self.workers, None, MOST_WORKERS),
             ("batch_size", self.batch_size, "auto", MOST_IMAGES),

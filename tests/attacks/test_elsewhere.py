@@ -9,10 +9,11 @@ import pytest
 import torch
 from cases import split_of
 from conftest import SMALL, small_run
+from PIL import Image
 from torch import Tensor, nn
 
 import robench
-from robench import ATTACKS, Classifier, DataError, ModelError, UsageError, evaluate, lengths, spread
+from robench import ATTACKS, Classifier, DataError, ModelError, Split, UsageError, evaluate, lengths, spread
 from robench.running.subject import Subject
 
 
@@ -75,6 +76,36 @@ def test_arts_attacks_that_ask_for_answers_alone_need_no_slopes() -> None:
         evaluate(Rounded(), "art('DeepFool', norm='l2')", split_of(20))
     records = evaluate(Rounded(), "art('HopSkipJump', norm='l2', max_iter=1, max_eval=20, init_eval=5)", split_of(20))
     assert len(records) == 20
+
+
+def test_pictures_in_a_folder_are_read_as_pictures(subject: Subject, tmp_path: Path) -> None:
+    """Of palettes the colours count, not their places in the palette."""
+    split = subject.split.select(np.arange(4))
+    pixels = split.pixels(slice(None))
+    folder = tmp_path / "made"
+    folder.mkdir()
+    for name, image in zip(split.image_ids(), pixels, strict=True):
+        Image.fromarray(255 - image[0]).convert("RGB").quantize(64).save(folder / f"{name}.png")
+    with pytest.raises(DataError, match=r"is of shape \(3, 8, 8\); \(1, 8, 8\) was wanted"):
+        evaluate(subject.module, f"images(path='{folder}')", split, classes=10)
+    coloured = Split.of("colours", np.repeat(pixels, 3, 1), split.targets().numpy(), split.image_ids())
+
+    class Grey(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            logits: Tensor = subject.module(inputs[:, :1])
+            return logits
+
+    found = evaluate(Grey(), f"images(path='{folder}')", coloured, classes=10)
+    wanted = np.abs(pixels.astype(int) * 2 - 255).reshape(4, -1).max(1) / 255
+    told = found.set_index("image").loc[coloured.image_ids()]
+    attacked = told["correct"].to_numpy().astype(bool)
+    assert attacked.any()
+    assert np.allclose(told["linf"].to_numpy()[attacked], wanted[attacked], atol=1e-6)
+    for name in split.image_ids():
+        (folder / f"{name}.png").unlink()
+        np.save(folder / f"{name}.npy", pixels[0].astype(np.int64))
+    with pytest.raises(DataError, match="holds int64 of shape"):
+        evaluate(subject.module, f"images(path='{folder}')", split, classes=10)
 
 
 def test_images_that_are_not_there_are_said(tmp_path: Path) -> None:

@@ -82,3 +82,14 @@ def test_a_small_run_on_mnist(tmp_path: Path) -> None:
     assert told[0]["clean_accuracy"]["value"] > 0.5
     robust = [row["robust_accuracy"]["value"] for row in told]
     assert robust == sorted(robust, reverse=True)
+
+
+def test_a_share_of_the_training_images_is_balanced_and_part_of_a_larger_one() -> None:
+    ids: list[set[str]] = []
+    for share in (0.1, 0.3, 1.0):
+        splits = load_data(f"digits(train_share={share})", Places.of()).splits
+        counts = np.bincount(splits.train.targets().numpy(), minlength=10)
+        assert len(splits.train) == round(share * 1294) and (share == 1 or counts.max() - counts.min() <= 1)
+        assert (len(splits.validation), len(splits.test)) == (144, 359)
+        ids.append(set(splits.train.image_ids().tolist()))
+    assert ids[0] < ids[1] < ids[2]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from robench import DataError
-from robench.data.pictures import cropped, picture, pixels
+from robench.data.pictures import cropped, picture, picture_pixels
 
 GREY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
 COLOUR = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=2)
@@ -55,7 +55,7 @@ def opaque(array: np.ndarray[Any, Any], alpha: int = 255) -> np.ndarray[Any, Any
     ids=no_bytes,
 )
 def test_a_picture_is_read_right(content: bytes, wanted: np.ndarray[Any, Any]) -> None:
-    assert (pixels(content, "x.png") == wanted).all()
+    assert (picture_pixels(content, "x.png") == wanted).all()
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
@@ -73,14 +73,14 @@ def test_an_exif_orientation_is_followed(turn: int, tmp_path: Path) -> None:
         7: stored.transpose(Image.Transpose.TRANSVERSE),
         8: stored.transpose(Image.Transpose.ROTATE_90),
     }[turn]
-    assert (pixels(encoded(stored, "png", exif=exif), "x.png") == np.asarray(shown)).all()
+    assert (picture_pixels(encoded(stored, "png", exif=exif), "x.png") == np.asarray(shown)).all()
 
 
 def test_the_first_picture_of_a_phones_mpo_counts() -> None:
     both = encoded(
         Image.fromarray(COLOUR), "mpo", save_all=True, append_images=[Image.fromarray(255 - COLOUR)], quality=100
     )
-    assert abs(pixels(both, "x.jpg").astype(int).mean() - COLOUR.mean()) < 2
+    assert abs(picture_pixels(both, "x.jpg").astype(int).mean() - COLOUR.mean()) < 2
 
 
 def frames(form: str) -> bytes:
@@ -133,12 +133,12 @@ holed[1, 1, 3] = 0
 
 
 def test_12_bits_are_12_and_a_transparent_value_that_no_pixel_has_is_none() -> None:
-    assert (pixels(tiff(12, of_12_bits()), "x.tif") == GREY).all()
-    assert (pixels(tiff(16, (GREY.astype("<u2") * 257).tobytes()), "x.tif") == GREY).all()
-    assert (pixels(tiff(8, (255 - GREY).tobytes(), photometric=0), "x.tif") == GREY).all()
-    assert (pixels(with_transparent_grey(1), "x.png") == GREY).all()
+    assert (picture_pixels(tiff(12, of_12_bits()), "x.tif") == GREY).all()
+    assert (picture_pixels(tiff(16, (GREY.astype("<u2") * 257).tobytes()), "x.tif") == GREY).all()
+    assert (picture_pixels(tiff(8, (255 - GREY).tobytes(), photometric=0), "x.tif") == GREY).all()
+    assert (picture_pixels(with_transparent_grey(1), "x.png") == GREY).all()
     black = encoded(Image.fromarray(np.zeros((4, 6), np.uint16)))
-    assert not pixels(black, "x.png").any()
+    assert not picture_pixels(black, "x.png").any()
 
 
 @pytest.mark.parametrize(
@@ -204,3 +204,22 @@ def test_a_picture_is_resized_on_its_shorter_side_and_cropped_to_the_centre(tmp_
     assert cropped(tmp_path / "x.png", 20).shape == (20, 20, 3)
     Image.fromarray(GREY).save(tmp_path / "grey.png")
     assert cropped(tmp_path / "grey.png", 4).shape == (4, 4, 3)
+
+
+def sixteen(colours: np.ndarray[Any, Any]) -> bytes:
+    """An RGB PNG of 16 bits a sample, (H, W, 3), which Pillow cannot write."""
+    height, width = colours.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in colours)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_colours_of_16_bits_are_their_upper_8_unless_only_the_lower_are_used() -> None:
+    assert (picture_pixels(sixteen(COLOUR.astype(int) * 257), "x.png") == COLOUR).all()
+    assert not picture_pixels(sixteen(np.zeros((2, 2, 3))), "x.png").any()
+    with pytest.raises(DataError, match=r"x.png has colours of 16 bits of which only the lower 12"):
+        picture_pixels(sixteen(COLOUR.astype(int) * 16), "x.png")

@@ -12,7 +12,8 @@ import robench
 from robench import Among, DataError, ModelError, Places
 from robench.console import Silent
 from robench.data.loading import load_data
-from tests.data.test_classes import PLAIN, pictures
+from tests.class_folders import pictures
+from tests.data.test_classes import PLAIN
 
 WNIDS = [
     "n01440764",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import small_run
-from foreign import answers, expected, loaded, network, own_file, under
+from foreign import TASK, answers, expected, loaded, network, own_file, under
 
-from robench import DATASETS, Places, UsageError
+from robench import DATASETS, Places, UsageError, recipe_of
 from robench.data.splits import Split, Splits
 from robench.training.checkpoints import Checkpoint
 
@@ -97,3 +98,38 @@ def test_constants_of_the_test_images_are_part_of_the_identity() -> None:
     assert first.identity["task"][-2:] == [list(first.task.mean), list(first.task.std)]  # type: ignore[index]
     trained = Checkpoint.of(call, splits_of(dark, True), card, cache)
     assert len(trained.identity["task"]) == 5, "as it was"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "call", ["vit(depth=1)", "ksa(model=vit(depth=1))", "noise", "timm(name='resnet18')", "madry_cnn"]
+)
+@pytest.mark.parametrize("prefix", ["", "module.", "state_dict.model."])
+def test_weights_of_robenchs_own_defenses_come_back(call: str, prefix: str) -> None:
+    torch.manual_seed(3)
+    trained = recipe_of(call, replace(TASK, mean=(0.2,), std=(0.1,)))
+    state = trained.model.state_dict()
+    torch.save(under(prefix, state), "w.pt")
+    again = recipe_of(f"checkpoint(path='w.pt', arch={call})", TASK)
+    assert torch.equal(answers(again), answers(trained)), "with the normalisation that is in the file"
+    torch.save({"model": state, "ema": {name: value.clone() for name, value in state.items()}}, "w.pt")
+    assert torch.equal(answers(recipe_of(f"checkpoint(path='w.pt', arch={call})", TASK)), answers(trained))
+    torch.save({"model": state, "ema": {name: value + 1 for name, value in state.items()}}, "w.pt")
+    with pytest.raises(UsageError, match="holds several weights that fit"):
+        recipe_of(f"checkpoint(path='w.pt', arch={call})", TASK)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ({"mean": [0.25]}, {"std": [0.5]}),
+        ({"mean": (0.25,)}, {"std": (0.5,)}),
+        ({"pixel_mean": torch.tensor([0.25])}, {"pixel_std": torch.tensor([0.5])}),
+        ({"pixel_mean": [0.25 * 255]}, {"pixel_std": [0.5 * 255]}),
+        ({"normalize_mean": [0.25]}, {"normalize_std": [0.5]}),
+    ],
+)
+def test_a_normalisation_is_known_however_it_was_saved(mean: dict[str, Any], std: dict[str, Any]) -> None:
+    torch.save({"state_dict": network().state_dict(), **mean, **std}, "w.pt")
+    for arch in ("own", "behind"):
+        assert torch.allclose(answers(loaded("", arch)), expected(0.25, 0.5), atol=1e-6)
+        assert "from w.pt: mean [0.25], std [0.5]" in loaded("", arch).note

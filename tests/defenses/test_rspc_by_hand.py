@@ -83,7 +83,7 @@ def test_the_authors_scores_pass_through_gelu(form: str, covered: int) -> None:
 
 
 @pytest.mark.parametrize("length", [50.0, 3.0])
-def test_the_authors_adversary_climbs_gradients_that_are_clipped_to_a_norm_of_5(length: float) -> None:
+def test_the_authors_adversary_climbs_gradients_of_a_norm_of_5(length: float) -> None:
     """Of SGD (1e-4, Nesterov momentum of 0.9, decay of 0.05) a first step is 1.9e-4 times (slope − 0.05 weight), uphill."""
     model = Blocks()
     objective = aligned("authors", model, Watch())
@@ -92,7 +92,7 @@ def test_the_authors_adversary_climbs_gradients_that_are_clipped_to_a_norm_of_5(
     for part in parts:
         part.grad = torch.full_like(part, slope)
     objective.after_step(model, HALF)
-    climbed = slope * min(1.0, 5 / length)
+    climbed = slope * 5 / length
     for part, was in zip(parts, before, strict=True):
         assert torch.allclose(part.double(), was + 1.9e-4 * (climbed - 0.05 * was), rtol=0, atol=2e-7)
 
@@ -145,7 +145,7 @@ def test_the_adversary_climbs_what_the_model_descends() -> None:
     weight = objective.corruption.score.weight
     slope = weight.grad.item()
     assert slope == pytest.approx(2 * -1.5 * (FIRST * 5e5 + SECOND * 4e5) / 2, rel=1e-3)
-    objective.schedule = Schedule(steps=100, lr=1e-6, warmup=0.1, decay="none")
+    objective.schedule, objective.rate = Schedule(steps=100, lr=0.1, warmup=0.1, decay="none"), 1e-6
     objective.after_step(model, Progress(50, 100, 0))
     assert weight.item() == pytest.approx(1 + 1e-6 * slope, rel=1e-4)
 
@@ -193,3 +193,61 @@ def test_its_defaults_are_those_of_the_authors() -> None:
     assert objective.authors
     kept = objective.corruption(torch.rand(5, 1, 8, 8))
     assert ((1 - kept).flatten(1).sum(1) == 2 * 4).all()
+
+
+def test_frozen_and_random_patches_are_controls_of_the_learned_ones() -> None:
+    """C scores pixels by their value. Frozen it stays; random patches are others in each step, a quarter of each image all the same."""
+    for choice, same in (("frozen", True), ("random", False)):
+        model = Blocks()
+        corruption = own("rspc", "PatchCorruption")((1, 8, 8), 1, 0.25, "paper")
+        corruption.score.weight.data.fill_(1.0)
+        objective = own("rspc", "Aligned")(
+            Watch(), corruption, [*model.blocks], 1.0, BLACK, Schedule(steps=100), choice
+        )
+        images = torch.rand(4, 1, 8, 8) * 0.5 + 0.3
+        first, second = ((objective.occluded(images) - images).abs() > 1e-4 for _ in range(2))
+        assert torch.equal(first, second) == same
+        assert first.flatten(1).sum(1).tolist() == [16] * 4
+        darkest = images.flatten(1) <= images.flatten(1).quantile(0.25, dim=1, keepdim=True)
+        assert torch.equal(first.flatten(1), darkest) == same
+        objective.loss(model, batch_of(images), HALF).backward()
+        objective.after_step(model, HALF)
+        assert corruption.score.weight.item() == 1.0
+        assert objective.report()["adversary_moved"] == 0
+
+
+def test_the_log_says_how_far_the_adversary_moved_and_what_its_patches_do_more_than_random_ones() -> None:
+    """It covers the one pixel that is 0.9 away from the noise; a random one of four is 0.9, 0.1, 0.1 or 0.1 away."""
+    model = Blocks()
+    objective = aligned("paper", model, Watch())
+    objective.corruption.score.weight.data.fill_(-1.0)  # the brightest
+    images = torch.full((4000, 1, 2, 2), 0.2)
+    images[:, 0, 1, 0] = 1.0
+    seen = objective.look(model, images)
+    assert seen["adversary_gain"] == pytest.approx(0.9 / ((0.9 + 3 * 0.1) / 4), rel=0.05)
+    objective.first = [torch.full_like(objective.first[0], -0.5)]
+    assert objective.look(model, images)["adversary_moved"] == pytest.approx(1.0)
+    before = torch.get_rng_state()
+    objective.look(model, images)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("shape", "patch", "share", "counts"), [((3, 224, 224), 16, 0.1, (20, 196)), ((1, 8, 8), 2, 0.1, (2, 16)), ((1, 8, 8), 4, 0.1, (1, 4)), ((1, 8, 8), 2, 0.25, (4, 16))])  # fmt: skip
+def test_the_share_that_is_occluded_is_said_as_it_is(
+    shape: Any, patch: int, share: float, counts: tuple[int, int]
+) -> None:
+    corruption = own("rspc", "PatchCorruption")(shape, patch, share, "paper")
+    kept = corruption(torch.rand(2, *shape))
+    assert corruption.realised == counts
+    assert round(float((1 - kept[0].detach()).mean()) * counts[1]) == counts[0]
+    recipe = recipe_of("rspc", digits_task())
+    assert recipe.note == "2 of 16 patches of 2 pixels are occluded in training (12.5%)"
+
+
+def test_the_adversarys_rate_is_the_authors_for_as_many_steps() -> None:
+    """1e-4 for 187,000 steps."""
+    recipe = recipe_of("rspc", digits_task())
+    assert recipe.objective.rate * recipe.schedule.steps == pytest.approx(18.7)  # type: ignore[attr-defined]
+    assert recipe_of("rspc(adversary_lr=0.5)", digits_task()).objective.rate == 0.5  # type: ignore[attr-defined]
+    paper = recipe_of("rspc(form='paper')", digits_task())
+    assert paper.objective.rate == paper.schedule.lr  # type: ignore[attr-defined]

@@ -34,6 +34,8 @@ INNER = {"name": "inner", "options": {}, "card": [], "source": {"inner.py": "1"}
         (BEFORE, replace(BEFORE, engine=2), ["robench's engine (1, now 2)"]),
         (BEFORE, replace(BEFORE, data="other"), ["the test images or their labels"]),
         (BEFORE, replace(BEFORE, weights="b"), ["the weights"]),
+        (BEFORE, replace(BEFORE, seed=7), ["the attack's seed"]),
+        (BEFORE, replace(BEFORE, precision="bfloat16"), ["the precision"]),
         (BEFORE, replace(BEFORE, subset=[1, 2]), ["the classes that are evaluated"]),
         (
             BEFORE,

@@ -152,6 +152,24 @@ def test_a_classifier_at_chance_has_no_rank() -> None:
     assert json.loads(render(result, "json"))["cells"][0]["no_rank"]
 
 
+def test_chance_is_the_share_of_the_commonest_class_where_one_is_commoner() -> None:
+    """18 cats and 2 dogs: one that says cat to all but a dog is right on 19 of 20, and no better than saying cat."""
+    labels = [0] * 18 + [1] * 2
+    guess = [0] * 18 + [1, 0]
+    right = [a == b for a, b in zip(labels, guess, strict=True)]
+    wrong = [not hit for hit in right]
+    rows = {
+        "label": labels,
+        "correct": right,
+        "clean_prediction": guess,
+        "prediction": guess,
+        "fooled": wrong,
+        "success": wrong,
+    }
+    result = Result([cell("cat", 0, 20, rows=rows)])
+    assert "cat · no rank: its clean accuracy cannot be told from chance, 90 %" in render(result, "text")
+
+
 def test_robust_accuracy_decides_the_marks_of_success_rates() -> None:
     """poor is right on half of the images, of which few are broken: a low ASR that is no merit."""
     right = [i % 6 < 3 for i in range(60)]

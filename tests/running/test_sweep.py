@@ -1,0 +1,79 @@
+"""A sweep trains all choices, looks at them on the validation split, and chooses the best that meets what was asked for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from robench import UsageError
+from robench.cli import app
+from robench.console import Silent
+from robench.places import Places
+from robench.running.rows import Row, rows_of
+from robench.running.settings import Settings
+from robench.running.sweep import Constraint, Tried, sweep
+
+SMALL = "vit(depth=2, epochs=2)"
+CALL = f"ksa(mu=[1.0, 100000.0], model={SMALL})"
+
+
+def rows(*defenses: str) -> list[Row]:
+    return rows_of([*defenses], [], ["digits"], Settings(), Places.of())
+
+
+def tried(metric: str, *constraints: str) -> list[Tried]:
+    wanted = [Constraint.of(text) for text in constraints]
+    return sweep(rows(CALL, SMALL), metric, wanted, Settings(workers=1), Silent())
+
+
+def test_the_best_that_meets_the_constraints_is_chosen() -> None:
+    """A penalty of 1/2 pulls the attention into its four largest weights, one of 5e-7 leaves it as it is."""
+    free = tried("clean")
+    assert [one.figures["clean"] for one in free] == sorted((one.figures["clean"] for one in free), reverse=True)
+    assert [one.chosen for one in free] == [True, False, False]
+    mass = {one.defense: one.figures.get("mass") for one in free}
+    sparse, dense = f"ksa(mu=1, model={SMALL})", f"ksa(mu=100000, model={SMALL})"
+    assert mass[SMALL] is None and mass[sparse] is not None and mass[dense] is not None
+    assert mass[sparse] > 0.8 > mass[dense]
+    held = tried("clean", "mass>=0.8")
+    assert [(one.defense, one.met, one.chosen) for one in held][0] == (sparse, True, True)
+    assert {one.defense for one in held[1:]} == {dense, SMALL} and not any(one.met for one in held[1:])
+    assert next(one.defense for one in tried("mass")) == sparse
+    assert all(one.n == 144 for one in free)
+
+
+def test_nothing_is_chosen_where_nothing_meets_them() -> None:
+    assert not any(one.chosen or one.met for one in tried("clean", "mass>=0.999999"))
+    assert [one.chosen for one in tried("clean", "mass<=1", "clean>=0.0", "loss<=100")].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "constraints", "said"),
+    [("claen", (), "did you mean 'clean'"), ("clean", ("mas>=1",), "none of these defenses has the figure 'mas'")],
+)
+def test_a_figure_that_there_is_not_is_said(metric: str, constraints: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        tried(metric, *constraints)
+
+
+@pytest.mark.parametrize("text", ["mass", "mass>0.8", "mass>=", "mass>=much", ">=1", "mass==1", ""])
+def test_what_is_no_comparison_is_said(text: str) -> None:
+    with pytest.raises(UsageError, match="is no comparison with a number"):
+        Constraint.of(text)
+
+
+def test_the_command_prints_all_that_was_tried_and_fails_where_nothing_will_do() -> None:
+    runner = CliRunner()
+    asked = ["sweep", CALL, SMALL, "--dataset", "digits", "--workers", "1", "-q"]
+    done = runner.invoke(app, [*asked, "--constraint", "mass>=0.8"])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0].split() == ["clean", "mass", "Defense", "Data", "set"]
+    assert "* ksa(mu=1, model=" in lines[1] and "On validation images (144 of digits)" in done.output
+    told = json.loads(runner.invoke(app, [*asked, "--json"]).output)
+    assert len(told) == 3 and told[0]["chosen"]
+    none = runner.invoke(app, [*asked, "--constraint", "mass>=0.999999"])
+    assert none.exit_code == 2 and "nothing that was tried meets mass>=0.999999" in none.output
+    assert lines[1].split("*")[1].split("  ")[0].strip() in none.output, "what was tried is shown all the same"
