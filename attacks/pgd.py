@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
-from robench import Above0, Bounds, Classifier, Positive, Radius, Share, UsageError, attack, descend, l2, rowwise
+from robench import (
+    LOSSES,
+    Above0,
+    Bounds,
+    Classifier,
+    Positive,
+    Radius,
+    Share,
+    UsageError,
+    attack,
+    descend,
+    l2,
+    picked,
+    rowwise,
+)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -24,7 +38,12 @@ def _check(options: dict[str, Any]) -> None:
     goal="budget",
     complete=True,
     monotone=True,
-    presets={"art": {"steps": 100, "step_size": 0.1, "random_start": False}, "quick": {"steps": 10}},
+    presets={
+        "art": {"steps": 100, "step_size": 0.1, "random_start": False},
+        "quick": {"steps": 10},
+        "lecture7": {"steps": 7, "step_size": 2 / 255},
+        "lecture20": {"steps": 20, "step_size": 1 / 255},
+    },
     check=_check,
 )
 def pgd_linf(
@@ -40,6 +59,7 @@ def pgd_linf(
     random_start: bool = True,
     until_success: bool = True,
     slack: Annotated[int, Bounds(0)] = 0,
+    loss: Literal["ce", "mse"] = "ce",
 ) -> Tensor:
     """Projected gradient descent in the L∞ ball.
 
@@ -53,6 +73,7 @@ def pgd_linf(
         until_success: leave an image alone once it is fooled. Success is the same or higher than with all the steps
             (which may walk out of the wrong class again), the perturbation and the number of passes are smaller.
         slack: further steps on an image once it is fooled (τ of PGD-K-τ; Zhang et al., 2020, Algorithm 1).
+        loss: as of `fgsm`.
     """
     size = step_size or 2.5 * eps / steps
 
@@ -72,6 +93,7 @@ def pgd_linf(
         restarts=restarts,
         until_success=until_success,
         slack=slack,
+        loss=lambda logits, rows: LOSSES[loss](logits, labels[rows], picked(targets, rows)),
     )
 
 

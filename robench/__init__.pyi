@@ -41,7 +41,9 @@ from robench.entries.white_box import white_box_attack as white_box_attack
 from robench.attacking.classifier import Classifier as Classifier
 from robench.attacking.draws import Draws as Draws
 from robench.attacking.stillness import held_still as held_still
+from robench.attacking.losses import LOSSES as LOSSES
 from robench.attacking.losses import cross_entropy as cross_entropy
+from robench.attacking.losses import squared_error as squared_error
 from robench.attacking.losses import dlr as dlr
 from robench.attacking.losses import goal_margin as goal_margin
 from robench.attacking.losses import picked as picked

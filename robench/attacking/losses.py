@@ -90,6 +90,24 @@ def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Ten
     return -F.cross_entropy(logits, targets, reduction="none")
 
 
+def squared_error(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """Mean squared distance of the probabilities from the label's, or minus that from the target's, (N,).
+
+    Its slope vanishes where the model is sure, right or wrong, as that of the cross-entropy does not.
+
+    Example:
+        >>> squared_error(torch.zeros(1, 2), torch.tensor([0]), None)
+        tensor([0.2500])
+    """
+    wanted = F.one_hot(labels if targets is None else targets, logits.shape[1]).to(logits)
+    distance = (logits.softmax(1) - wanted).square().mean(1)
+    return distance if targets is None else -distance
+
+
+LOSSES = {"ce": cross_entropy, "mse": squared_error}
+"""What fgsm and pgd climb, by the names of their option `loss`."""
+
+
 def dlr(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """Difference of logits ratio (Croce & Hein, 2020, equations 6 and 7): a margin that the logits' scale cannot hide.
 

@@ -272,3 +272,26 @@ def test_fab_keeps_where_it_was_drawn_back_to_if_that_is_still_beyond_the_bounda
     far = exact > 0.02
     found = run(f"fab_{norm}", model, inputs, labels, steps=2, eta=1.2, alpha_max=0.0) - inputs
     assert torch.allclose(length(found, norm)[far], 1.08 * exact[far], rtol=0.01)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd_linf"])
+def test_the_loss_that_is_climbed_is_the_one_that_is_named(name: str) -> None:
+    """Of probabilities p = (.5, .3, .2) and the label 0 the cross-entropy's slope in the logits is p − y = (−.5, .3, .2), that of the
+    squared error two thirds of p (p − y − p·(p − y)) = (−.19, .126, .064). A pixel that adds (1, 0, 2.7) raises the one by
+    .04 and lowers the other by .017."""
+    layer = nn.Linear(1, 3)
+    layer.weight.data = torch.tensor([[1.0], [0.0], [2.7]])
+    layer.bias.data = torch.tensor([0.5, 0.3, 0.2]).log() - 0.5 * layer.weight.data[:, 0]
+    model = Classifier(nn.Sequential(nn.Flatten(), layer).requires_grad_(False), 3, ["a"])
+    options = {"steps": 1, "step_size": 0.1, "random_start": False} if name == "pgd_linf" else {}
+    for loss, moved in (("ce", 0.6), ("mse", 0.4)):
+        found = ATTACKS[name].function(
+            model, torch.full((1, 1, 1, 1), 0.5), torch.tensor([0]), eps=0.1, loss=loss, **options
+        )
+        assert found.item() == pytest.approx(moved, abs=1e-6)
+
+
+def test_the_lectures_budgets_have_names() -> None:
+    for preset, steps, size in (("lecture7", 7, 2 / 255), ("lecture20", 20, 1 / 255)):
+        given = ATTACKS["pgd_linf"].resolve({"eps": 8 / 255, "preset": preset})
+        assert (given["steps"], given["step_size"]) == (steps, size)

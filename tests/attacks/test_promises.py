@@ -35,7 +35,9 @@ KEEPERS = {"pgd_linf", "mim", "apgd_l2", "autoattack", "square_linf", "cw_l2", "
 SEARCHES = [
     name
     for name in ATTACKS
-    if ATTACKS[name].card.goal != "natural" and not ATTACKS[name].sources and name not in ("art", "images")
+    if ATTACKS[name].card.goal != "natural"
+    and not ATTACKS[name].sources
+    and name not in ("art", "images", "through_softmax")
 ]
 
 

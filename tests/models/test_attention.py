@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainings import batch_of
 
 from robench import (
+    ATTACKS,
     DEFENSES,
     Attention,
     Call,
@@ -18,6 +19,7 @@ from robench import (
     Task,
     UsageError,
     attentions,
+    build_vit,
     recipe_of,
     remap,
     softmax_slopes,
@@ -194,3 +196,32 @@ def test_a_model_without_a_softmax_is_refused() -> None:
             "ksa(k=5, model=timm(name='deit_tiny_patch16_224'))", Task((3, 32, 32), 10, 99, (0.5,) * 3, (0.2,) * 3)
         )
     assert "ksa" in DEFENSES
+
+
+def test_an_attack_through_the_softmax_follows_its_slopes_and_is_judged_by_the_answers() -> None:
+    """Where the linear map shifts a row's smallest score to 0 its own slope there is another; without it nothing changes."""
+    torch.manual_seed(0)
+    inputs, labels = torch.rand(6, 1, 8, 8), torch.arange(6)
+    for attention, same in (("softmax", True), ("linear", False)):
+        net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=2, heads=2, mlp=32, attention=attention)  # type: ignore[arg-type]
+        for layer in attentions(net):
+            layer.qkv.weight.data *= 6.0  # so that attention matters
+        plain = ATTACKS["pgd_linf"](net, inputs, labels, eps=0.1, steps=3)
+        through = ATTACKS["through_softmax"](net, inputs, labels, eps=0.1, attack="pgd_linf(steps=3)")
+        assert torch.equal(plain, through) == same
+        assert float((through - inputs).abs().max()) <= 0.1 + 1e-6
+        nearest = ATTACKS["through_softmax"](net, inputs, labels, norm="l2", attack="cw_l2(preset='quick', steps=5)")
+        assert nearest.shape == inputs.shape
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("through_softmax(eps=0.1, attack=pgd_l2)", "give norm='l2'"),
+        ("through_softmax(eps=0.1, attack=square_linf)", "white-box"),
+        ("through_softmax", "eps=None given to pgd_linf"),
+    ],
+)
+def test_what_cannot_be_attacked_through_the_softmax_is_said(call: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        ATTACKS.find(call)
