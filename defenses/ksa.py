@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from robench import (
     DEFENSES,
+    MAPS,
     Above0,
     AttentionMap,
     Batch,
@@ -18,13 +19,13 @@ from robench import (
     Call,
     Layers,
     Objective,
+    Passes,
     Positive,
     Progress,
     Recipe,
     Task,
     UsageError,
     Weighing,
-    Wrapped,
     WrappedObjective,
     attentions,
     defense,
@@ -99,18 +100,10 @@ def mass(weights: Tensor, k: int) -> float:
 
 
 def _canonical(options: dict[str, Any]) -> dict[str, Any]:
-    """A vit's own map by one name, where its layers are all pulled; "all" where they are all named."""
-    model, layers, attention = options["model"], options["layers"], options["attention"]
-    if model.name != "vit":
-        return options
-    built = DEFENSES["vit"].resolve(model.options)
-    layers = "all" if layers == [*range(1, built["depth"] + 1)] else layers
-    attention = None if attention == built["attention"] else attention
-    if layers == "all" and "attention" in model.options:
-        attention = attention or built["attention"]
-        attention = None if attention == DEFENSES["vit"].options["attention"].default else attention
-        model = Call("vit", {name: value for name, value in model.options.items() if name != "attention"})
-    return options | {"model": model, "layers": layers, "attention": attention}
+    """With "all" where all layers of a vit are named."""
+    model, layers = options["model"], options["layers"]
+    named = model.name == "vit" and layers == [*range(1, DEFENSES["vit"].resolve(model.options)["depth"] + 1)]
+    return options | {"layers": "all" if named else layers}
 
 
 @defense(paper="Amini & Ghaemmaghami, ICASSP 2022", canonical=_canonical)
@@ -123,10 +116,11 @@ def ksa(
     mu_decay: Annotated[float, Bounds(0, 1, open_low=True)] = 0.6,
     outer: Positive = 10,
     inner: Positive | None = None,
-    attention: AttentionMap | None = None,
+    attention: AttentionMap = "entmax",
+    elsewhere: AttentionMap = "softmax",
     target: Target = "paper",
     hard_top_k: bool = False,
-    model: Wrapped = VIT,
+    model: Annotated[Call, Passes("attention")] = VIT,
     seed: int = 0,
 ) -> Recipe:
     """K-sparse attention: a penalty pulls every row of attention towards its K largest weights.
@@ -137,9 +131,11 @@ def ksa(
         mu, mu_decay: the penalty's μ, and what it is multiplied with after each outer loop.
         outer, inner: N₁ loops of N₂ minibatches each (the epochs follow from them); with inner=None they share the
             minibatches that `model` would be trained with, so that both cost the same.
-        attention: what takes the softmax's place in the layers that are pulled; None: nothing. "linear", as in the paper,
-            shifts a row's minimum to 0 and divides by the sum: the penalty then leaves most layers dense and costs
-            accuracy (docs/measurements/ksa-sparsity.md). For all layers of a vit, pulled or not: model=vit(attention="linear").
+        attention: what takes the softmax's place in the layers that are pulled; if `model` is a vit that is given one, that.
+            "linear", as in the paper, shifts a row's minimum to 0 and divides by the sum: rows cannot sharpen, so that the
+            penalty leaves most layers dense and costs accuracy; "entmax" is the map with which it does its work
+            (docs/measurements/ksa-sparsity.md).
+        elsewhere: the map of the layers that are not pulled.
         target: "paper" divides the K largest by their sum; "projection" is the exact projection.
         hard_top_k: also cut all but the K largest weights at inference. This is another defense than the paper's;
             attacks see through the cut, straight through to the soft weights.
@@ -163,15 +159,37 @@ def ksa(
         raise UsageError(
             f"ksa(k={k}) leaves nothing out: a row of attention in {model} has {shortest} weights; choose k below that"
         )
-    pulled = [found[layer] for layer in chosen]
-    if attention is not None:
-        pulled = [remap(recipe.model, layer, attention) for layer in pulled]
+    if elsewhere != "softmax" and len(chosen) == len(found):
+        raise UsageError(
+            f"ksa(elsewhere='{elsewhere}') is of layers that are not pulled, and all are; leave it out, or name some layers"
+        )
+    pulled = [mapped(recipe.model, found[layer], attention, model) for layer in chosen]
+    if elsewhere != "softmax":
+        for layer in set(range(len(found))) - {*chosen}:
+            mapped(recipe.model, found[layer], elsewhere, model)
     if hard_top_k:
         pulled = [cut(recipe.model, layer, k) for layer in pulled]
     inner = inner or max(1, recipe.schedule.steps // outer)
     numbers = [layer + 1 for layer in chosen]
     objective = KSparse(recipe.objective, pulled, k, mu, mu_decay, inner, outer, target, numbers)
-    return replace(recipe, schedule=replace(recipe.schedule, steps=inner * outer), objective=objective)
+    note = "the map of its attention is the paper's" if attention == "linear" else ""
+    schedule = replace(recipe.schedule, steps=inner * outer)
+    return replace(recipe, schedule=schedule, objective=objective, note="; ".join(filter(None, [recipe.note, note])))
+
+
+def mapped(model: nn.Module, layer: nn.Module, attention: AttentionMap, call: Call) -> nn.Module:
+    """The layer, or one around it, with this map.
+
+    Raises:
+        UsageError: it was given another one, which would be void.
+    """
+    softmax = MAPS["softmax"]
+    before = layer.map if isinstance(layer, Weighing) else softmax
+    if before not in (softmax, MAPS[attention]):
+        raise UsageError(
+            f"ksa gives the layers of {call} a map of its own, which one of them has already; give it to ksa: attention=…"
+        )
+    return layer if before is MAPS[attention] else remap(model, layer, attention)
 
 
 def cut(model: nn.Module, layer: nn.Module, k: int) -> nn.Module:

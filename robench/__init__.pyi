@@ -85,6 +85,7 @@ from robench.training.building import recipe_of as recipe_of
 from robench.training.recipe import steps_per_epoch as steps_per_epoch
 from robench.training.adversary import Adversary as Adversary
 from robench.models.attention import Attention as Attention
+from robench.models.maps import MAPS as MAPS
 from robench.models.maps import AttentionMap as AttentionMap
 from robench.models.vit import Normalize as Normalize
 from robench.models.attention import Weighing as Weighing

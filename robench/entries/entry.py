@@ -184,6 +184,7 @@ class AttackEntry(Entry):
             adversarial = robench.ATTACKS["pgd_linf"](net, images, labels, eps=8 / 255)
         """
         from robench.attacking.alone import attack_alone
+        from robench.models.blocks import with_own_patch
 
         for name in self.sources:
             if isinstance(options.get(name), str | Call | None):
@@ -193,5 +194,5 @@ class AttackEntry(Entry):
         held = {name: value for name, value in options.items() if name in [*self.sources, "targets"]}
         tensors = {name: value for name, value in held.items() if not isinstance(value, str | None)}
         written = options | {name: None if name == "targets" else _Held(name) for name in tensors}
-        resolved = self.resolve(written) | tensors
+        resolved = with_own_patch(self.resolve(written) | tensors, model, "the model")
         return attack_alone(self.function, resolved, model, inputs, labels, name=self.name, seed=whole_seed(seed))

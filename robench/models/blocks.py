@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from robench.errors import ModelError
+
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:
     """Transformer blocks in their order: what has attention in every `blocks` list, as timm names it (empty for other models).
@@ -46,6 +48,30 @@ def patch_of(model: nn.Module) -> int | None:
             if side:
                 return side
     return None
+
+
+def with_own_patch(options: dict[str, Any], model: nn.Module, name: str) -> dict[str, Any]:
+    """Options in which patch="model" is the side of the model's own patches; others as they are.
+
+    Args:
+        name: of the model, for messages.
+
+    Raises:
+        ModelError: it has none.
+
+    Example:
+        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=4, dim=16, depth=1, heads=2, mlp=32)
+        >>> with_own_patch({"patch": "model", "share": 0.1}, net, "a ViT")
+        {'patch': 4, 'share': 0.1}
+    """
+    if options.get("patch") != "model":
+        return options
+    side = patch_of(model)
+    if side is None:
+        raise ModelError(
+            f"{name} cuts images into no patches that robench knows of; give their side in pixels: patch=8"
+        )
+    return {**options, "patch": side}
 
 
 def _side(embed: Any) -> int | None:

@@ -63,6 +63,7 @@ MAPS = {
     "sparsemax": sparsemax_map,
     "entmax": entmax_map,
 }
+"""From their names."""
 
 
 def keep_largest(weights: Tensor, k: int) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.evidence import in_full, on_board
-from robench.reporting.groups import Group
+from robench.reporting.groups import Group, Threat
 from robench.reporting.metrics import attack_success_rate, attacked_images, on_the_boundary
 from robench.reporting.ties import FEWEST
 
@@ -46,7 +46,7 @@ def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images
     for threat in group.threats:
         if share := threat.first.unit.facts.share:
             lines.append(
-                f"{threat.label} touches {100 * share[1]:.3g} % of the patches of each image ({100 * share[0]:.3g} % were asked for). "
+                f"{threat.label} touches {_touched(group, threat)} of the patches of each image ({100 * share[0]:.3g} % were asked for). "
                 "True class: its mean confidence there, in %, over the correctly classified images."
             )
     for one in group.units:
@@ -87,6 +87,15 @@ def _about(card: ModelCard, label: str) -> list[str]:
 def _half_width(one: Measured) -> float:
     share = attack_success_rate(one.records)
     return 0.0 if not share.total else max(share.interval.high - share.value, share.value - share.interval.low)
+
+
+def _touched(group: Group, threat: Threat) -> str:
+    """The share of the patches that a threat touches, for each row where they differ, as those of the models' own grids do."""
+    found = {label: group.find(model, threat) for model, label in group.defenses.items()}
+    shares = {label: one.unit.facts.share[1] for label, one in found.items() if one and one.unit.facts.share}
+    if len({*shares.values()}) <= 1:
+        return f"{100 * next(iter(shares.values())):.3g} %"
+    return ", ".join(f"{100 * share:.3g} % ({label})" for label, share in shares.items())
 
 
 def _about_unit(group: Group, one: Measured) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from robench.data.splits import Split
 from robench.entries.calls import Call, Json, Name
@@ -14,6 +15,7 @@ from robench.entries.cards import AttackCard, DatasetCard, Goal, Knowledge, Norm
 from robench.entries.entry import AttackEntry
 from robench.entries.registry import ATTACKS
 from robench.errors import UsageError
+from robench.models.blocks import with_own_patch
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ class Condition:
     def given(self, models: dict[str, Any]) -> Condition:
         """The condition as the attack is run: with models in place of the defenses that its options name."""
         return replace(self, call=Call(self.call.name, {**self.call.options, **models}))
+
+    def on(self, model: nn.Module, name: str) -> Condition:
+        """The condition as this model is attacked: in its own patches, where those are asked for.
+
+        Raises:
+            ModelError: it has none.
+        """
+        return replace(self, call=Call(self.call.name, with_own_patch(self.call.options, model, name)))
 
     def images_given(self, split: Split, positions: NDArray[np.int64] | None) -> NDArray[np.bool_] | None:
         """Which images the attack has adversarial ones of, (N,), where it brings them along; None: it makes its own.

@@ -130,8 +130,8 @@ class Measurement:
         data, condition = self.row.data, self.condition
         share = None
         if condition.card.confined:
-            wanted = condition.call.options["share"]
-            share = (wanted, realised_share(data.split.shape, condition.call.options["patch"], wanted))
+            options = condition.on(self.subject.module, self.row.name).call.options
+            share = (options["share"], realised_share(data.split.shape, options["patch"], options["share"]))
         return Facts(
             norm=condition.norm,
             goal=condition.goal,

@@ -40,6 +40,7 @@ def attack_shard(
         still: the model's state, which the attack must leave as it is; None: this is not looked at.
     """
     started = time.thread_time() if subject.device.type == "cpu" else time.perf_counter()
+    condition = condition.on(subject.module, subject.name)
     split, rule, device = subject.split, condition.targets, subject.device
     labels, ids, clean = split.targets()[places], split.image_ids()[places].tolist(), subject.clean[places]
     per_image = None

@@ -74,13 +74,13 @@ def test_a_map_of_attention_has_one_name_wherever_it_is_given() -> None:
     is_of_what_is_built(
         [
             f"ksa(model=vit({SMALL}))",
+            f"ksa(attention='entmax', model=vit({SMALL}))",
+            f"ksa(layers=[1], model=vit({SMALL}, attention='entmax'))",
             f"ksa(attention='softmax', model=vit({SMALL}))",
-            f"ksa(layers=[1], model=vit({SMALL}, attention='softmax'))",
-            f"ksa(attention='softmax', model=vit({SMALL}, attention='relu'))",
+            f"ksa(model=vit({SMALL}, attention='softmax'))",
             f"ksa(attention='relu', model=vit({SMALL}, attention='softmax'))",
             f"ksa(attention='linear', model=vit({SMALL}))",
             f"ksa(model=vit({SMALL}, attention='linear'))",
-            f"ksa(attention='linear', layers=[1], model=vit({SMALL}, attention='linear'))",
             f"madry(model=ksa(model=vit({SMALL}, attention='softmax')))",
             f"madry(model=ksa(attention='softmax', model=vit({SMALL})))",
             f"madry(model=ksa(model=vit({SMALL})))",
@@ -90,17 +90,24 @@ def test_a_map_of_attention_has_one_name_wherever_it_is_given() -> None:
     is_of_what_is_built(
         [
             f"ksa(layers=[1], model=vit({deep}))",
-            f"ksa(layers=[1], attention='softmax', model=vit({deep}))",
             f"ksa(layers=[1], attention='linear', model=vit({deep}))",
             f"ksa(layers=[1], model=vit({deep}, attention='linear'))",
-            f"ksa(layers=[1], attention='linear', model=vit({deep}, attention='linear'))",
-            f"ksa(layers=[1], attention='softmax', model=vit({deep}, attention='linear'))",
+            f"ksa(layers=[1], attention='linear', elsewhere='linear', model=vit({deep}))",
+            f"ksa(layers=[1], attention='linear', elsewhere='softmax', model=vit({deep}))",
             f"ksa(layers=[1, 2], attention='linear', model=vit({deep}))",
             f"ksa(model=vit({deep}, attention='linear'))",
         ]
     )
-    assert named("ksa(model=vit(attention='softmax'), attention=None)")[0] == "ksa"
+    assert named("ksa(model=vit(attention='softmax'))")[0] == "ksa(attention='softmax')"
     assert named("ksa(model=vit(attention='linear', dim=32))")[0] == "ksa(attention='linear', model=vit(dim=32))"
+
+
+def test_a_map_that_would_be_void_is_refused() -> None:
+    with pytest.raises(UsageError, match="elsewhere='linear'.* all are"):
+        recipe_of(f"ksa(elsewhere='linear', model=vit({SMALL}))", TASK)
+    with pytest.raises(UsageError, match="give it to ksa"):
+        recipe_of(f"ksa(model=madry(model=vit({SMALL}, attention='linear')))", TASK)
+    assert recipe_of(f"ksa(attention='linear', model=madry(model=vit({SMALL}, attention='linear')))", TASK)
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ def test_slopes_of_the_softmax_are_those_of_the_same_scores_under_it() -> None:
         (Call("timm", {"name": "rvt_tiny"}), [3], 17),
     ],
 )
-@pytest.mark.parametrize("attention", [None, "linear"])
-def test_ksa_is_put_on_any_transformer(model: Call, layers: object, rows: int, attention: str | None) -> None:
+@pytest.mark.parametrize("attention", ["softmax", "entmax", "linear"])
+def test_ksa_is_put_on_any_transformer(model: Call, layers: object, rows: int, attention: str) -> None:
     recipe = recipe_of(Call("ksa", {"model": model, "layers": layers, "attention": attention, "k": 3}), TASK)
     recipe.model.train()
     batch = batch_of(IMAGES)

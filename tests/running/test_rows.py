@@ -138,3 +138,26 @@ def test_code_that_came_back_is_what_is_shown() -> None:
     shown, notes = stored(Path("results"))
     assert [one.unit.identity.weights for one in shown.measured] == [weights[2]]
     assert len(notes) == 1
+
+
+def test_patches_may_be_those_of_the_rows_own_model_and_the_share_is_said_of_each() -> None:
+    """A twentieth of 16 patches is one, of 4 also: 6.25 and 25 %; of the common grid of 64 it is three, 4.69 %."""
+    noises = ["patch_noise(share=0.05, patch='model')", "patch_noise(share=0.05)"]
+    result, _ = small_run(
+        defense=[SMALL, SMALL.replace("depth=2", "depth=2, patch=4")], attack=noises, keep_images=True
+    )
+    assert not result.refused
+    text = result.table()
+    assert "touches 6.25 % (vit(depth=2, epochs=12)), 25 % (vit(patch=4, depth=2, epochs=12)) of the patches" in text
+    assert "touches 4.69 % of the patches" in text
+    most = [int(one.unit.read()["l0"].max()) for one in result.measured]
+    assert most == [4, 3, 16, 3], "pixels: a patch of 2 by 2, three of one, a patch of 4 by 4, three of one"
+
+
+def test_a_model_without_patches_has_none_of_its_own() -> None:
+    result, _ = small_run(
+        defense=[SMALL, "madry_cnn(epochs=1)"], attack=["patch_noise(patch='model')", "fgsm(eps=0.1)"], n=12
+    )
+    (refused,) = result.refused
+    assert "cuts images into no patches" in refused.reason
+    assert len(result.measured) == 3

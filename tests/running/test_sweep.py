@@ -7,13 +7,14 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from robench import UsageError
+from robench import Call, UsageError
 from robench.cli import app
 from robench.console import Silent
 from robench.places import Places
 from robench.running.rows import Row, rows_of
 from robench.running.settings import Settings
-from robench.running.sweep import Constraint, Tried, sweep
+from robench.running.subject import Subject
+from robench.running.sweep import Constraint, Tried, mass_of, sweep
 
 SMALL = "vit(depth=2, epochs=2)"
 CALL = f"ksa(mu=[1.0, 100000.0], model={SMALL})"
@@ -77,3 +78,31 @@ def test_the_command_prints_all_that_was_tried_and_fails_where_nothing_will_do()
     none = runner.invoke(app, [*asked, "--constraint", "mass>=0.999999"])
     assert none.exit_code == 2 and "nothing that was tried meets mass>=0.999999" in none.output
     assert lines[1].split("*")[1].split("  ")[0].strip() in none.output, "what was tried is shown all the same"
+
+
+def test_the_mass_is_that_of_the_densest_layer_that_is_pulled(
+    monkeypatch: pytest.MonkeyPatch, subject: Subject
+) -> None:
+    """Of two largest weights: .5 in the first layer, .9 in the second."""
+    monkeypatch.setattr("robench.running.sweep.attention_mass", lambda _: [[0.2, 0.5, 1.0], [0.4, 0.9, 1.0]])
+    for options, wanted in (
+        ({"k": 2}, 0.5),
+        ({"k": 2, "layers": [2]}, 0.9),
+        ({"k": 1, "layers": "all"}, 0.2),
+        ({}, None),
+    ):
+        assert mass_of(subject, Call("ksa", options)) == wanted
+
+
+def test_by_default_attention_is_sparse_in_every_layer() -> None:
+    """85 % of it in the four largest of 17 weights, also at toy size."""
+    (tried,) = sweep(rows("ksa(model=vit(depth=2, epochs=20))"), "mass", [], Settings(workers=1), Silent())
+    assert tried.figures["mass"] >= 0.85
+
+
+@pytest.mark.slow
+def test_under_the_papers_map_it_stays_dense() -> None:
+    (tried,) = sweep(
+        rows("ksa(attention='linear', model=vit(depth=2, epochs=20))"), "mass", [], Settings(workers=1), Silent()
+    )
+    assert tried.figures["mass"] < 0.7
