@@ -185,6 +185,16 @@ def test_a_map_takes_scores_to_weights(name: str, scores: list[float], weights: 
     assert MAPS[name](torch.tensor([scores])).tolist()[0] == pytest.approx(weights, abs=1e-6)
 
 
+def test_a_row_of_the_linear_map_cannot_sharpen() -> None:
+    """It is the same for any multiple of the scores, and after min-max scaling; those of the other maps sharpen."""
+    scores = torch.randn(5, 9, generator=torch.Generator().manual_seed(0))
+    low, high = scores.amin(-1, keepdim=True), scores.amax(-1, keepdim=True)
+    for other in (100 * scores, (scores - low) / (high - low), scores + 3):
+        assert torch.allclose(MAPS["linear"](other), MAPS["linear"](scores), atol=1e-6)
+    for name in ("softmax", "sparsemax", "entmax"):
+        assert bool((MAPS[name](0.6 * scores).amax(-1) > MAPS[name](0.2 * scores).amax(-1)).all())
+
+
 def worked(layer: Attention, scores: Tensor) -> Tensor:
     """What a layer of width 3 and one head returns for one-hot tokens, its queries such that these are the scores.
 
