@@ -17,6 +17,7 @@ from robench import (
     Positive,
     Progress,
     Recipe,
+    Share,
     Task,
     UsageError,
     Wrapped,
@@ -33,14 +34,18 @@ TAUS, TURNS = [0, 1, 2], [50 / 120, 90 / 120]
 class Friendly(WrappedObjective):
     """Another objective on images of PGD-K-τ: a step further τ times once an image is misclassified, at most K steps."""
 
-    def __init__(self, base: Objective, adversary: Adversary, taus: list[int], turns: list[float]) -> None:
+    def __init__(
+        self, base: Objective, adversary: Adversary, taus: list[int], turns: list[float], ramp: float = 0.0
+    ) -> None:
         super().__init__(base)
-        self.adversary, self.taus, self.turns = adversary, taus, turns
+        self.adversary, self.taus, self.turns, self.ramp = adversary, taus, turns, ramp
         self._tau = taus[0]
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         self._tau = self.taus[sum(progress.step >= turn * progress.steps for turn in self.turns)]
-        found = self.adversary(model, batch, progress, slack=self._tau)
+        grown = progress.grown(self.ramp)
+        reach = {name: grown * self.adversary.options[name] for name in ("eps", "step_size")}
+        found = self.adversary(model, batch, progress, slack=self._tau, **reach)
         return self.base.loss(model, batch._replace(inputs=found), progress)
 
     def report(self) -> dict[str, float]:
@@ -62,6 +67,7 @@ def fat(
     step_size: Above0 | None = None,
     taus: list[Annotated[int, Bounds(0)]] = TAUS,
     turns: list[Annotated[float, Bounds(0, 1)]] = TURNS,
+    ramp: Share = 0.3,
     seed: int = 0,
 ) -> Recipe:
     """Friendly adversarial training: PGD-K-τ stops τ steps after an image is misclassified; τ grows with the training.
@@ -72,11 +78,12 @@ def fat(
         steps, step_size: K and the size of a step; None: eps / 4 (the authors: 0.007 for 0.031). Their noise of 0.001 in each
             step is left out.
         taus, turns: values of τ, and after which shares of the training the next one comes.
+        ramp: share of the training in which eps and step_size grow to their full size, as in `madry`; the authors have none.
         seed: of the initial weights, the order of the images and their augmentation.
     """
     if len(taus) != len(turns) + 1 or sorted(turns) != turns:
         raise UsageError(f"fat(taus={taus}, turns={turns}): give growing turns, one fewer than taus")
     recipe = recipe_of(model, task)
     attack = {"eps": eps, "steps": steps, "step_size": step_size or eps / 4, "until_success": True}
-    objective = Friendly(recipe.objective, Adversary(Call("pgd_linf", attack), task.classes), taus, turns)
+    objective = Friendly(recipe.objective, Adversary(Call("pgd_linf", attack), task.classes), taus, turns, ramp)
     return replace(recipe, objective=objective, selection=Call("pgd_linf", {"eps": eps, "steps": 10}))

@@ -54,7 +54,7 @@ class Adversarial(WrappedObjective):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         natural = len(batch.inputs) - round(self.share * len(batch.inputs))
-        grown = min(1.0, (progress.step + 1) / max(1.0, self.ramp * progress.steps))
+        grown = progress.grown(self.ramp)
         reach = {name: grown * self.adversary.options[name] for name in ("eps", "step_size")}
         found = self.adversary(model, batch.part(slice(natural, None)), progress, **reach)
         mixed = torch.cat([batch.inputs[:natural], found])

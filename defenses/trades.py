@@ -19,6 +19,7 @@ from robench import (
     Positive,
     Progress,
     Recipe,
+    Share,
     Task,
     Wrapped,
     WrappedObjective,
@@ -36,9 +37,12 @@ NEAR = 0.001
 class Trades(WrappedObjective):
     """Another objective on clean images, plus β times the divergence of the answers at the worst point of the ball."""
 
-    def __init__(self, base: Objective, classes: int, eps: float, steps: int, step_size: float, beta: float) -> None:
+    def __init__(
+        self, base: Objective, classes: int, eps: float, steps: int, step_size: float, beta: float, ramp: float = 0.0
+    ) -> None:
         super().__init__(base)
         self.classes, self.eps, self.steps, self.step_size, self.beta = classes, eps, steps, step_size, beta
+        self.ramp = ramp
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         worst = self._worst(model, batch, progress)
@@ -47,7 +51,7 @@ class Trades(WrappedObjective):
         return loss + self.beta * divergence
 
     def _worst(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
-        inputs = batch.inputs
+        inputs, grown = batch.inputs, progress.grown(self.ramp)
         with held_still(model):
             near = Classifier(model, self.classes, batch.names(), seed=progress.draws)
             answers = F.log_softmax(model(inputs), 1).detach()
@@ -56,12 +60,12 @@ class Trades(WrappedObjective):
                 inputs,
                 batch.labels,
                 None,
-                eps=self.eps,
+                eps=grown * self.eps,
                 norm="linf",
                 steps=self.steps,
                 until_success=False,
                 start=lambda restart, rows: NEAR * near.draws.normal("start", restart, rows, inputs.shape[1:]),
-                step=lambda gradient, _, __: self.step_size * gradient.sign(),
+                step=lambda gradient, _, __: grown * self.step_size * gradient.sign(),
                 loss=lambda logits, rows: divergences(F.log_softmax(logits, 1), answers[rows]),
             ).detach()
 
@@ -85,6 +89,7 @@ def trades(
     steps: Positive = 10,
     step_size: Above0 | None = None,
     beta: NotNegative = 6.0,
+    ramp: Share = 0.0,
     seed: int = 0,
 ) -> Recipe:
     """TRADES: cross-entropy on clean images plus β times the KL divergence to the worst image of an L∞ ball.
@@ -94,8 +99,10 @@ def trades(
         eps: radius of the ball, for pixels in [0, 1].
         steps, step_size: of the inner maximisation; None: eps / 4.
         beta: the weight of robustness, 1/λ of the paper: 1 to 6.
+        ramp: share of the training in which eps and step_size grow to their full size, as in `madry`; the clean term makes it
+            needless here.
         seed: of the initial weights, the order of the images and their augmentation.
     """
     recipe = recipe_of(model, task)
-    objective = Trades(recipe.objective, task.classes, eps, steps, step_size or eps / 4, beta)
+    objective = Trades(recipe.objective, task.classes, eps, steps, step_size or eps / 4, beta, ramp)
     return replace(recipe, objective=objective, selection=Call("pgd_linf", {"eps": eps, "steps": 10}))

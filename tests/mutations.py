@@ -106,7 +106,7 @@ OBJECTIVES = [
     Mutation("half_half attacks none", MADRY, "found = self.adversary(model, batch.part(slice(natural, None)), progress, **reach)", "found = batch.inputs[natural:]", OF_ADVERSARIES),
     Mutation("madry attacks half", MADRY, "share=1.0, ramp=ramp", "share=0.5, ramp=ramp", OF_ADVERSARIES),
     Mutation("no random start in training", MADRY, '"step_size": step_size or eps / 4}', '"step_size": step_size or eps / 4, "random_start": False}', OF_ADVERSARIES),
-    Mutation("madry's ramp is gone", MADRY, "max(1.0, self.ramp * progress.steps)", "1.0", OF_ADVERSARIES),
+    Mutation("the radius of a training does not grow", "robench/training/recipe.py", "max(1.0, ramp * self.steps)", "1.0", OF_ADVERSARIES),
     Mutation("madry's epoch is not chosen", MADRY, 'selection=Call(f"pgd_{norm}"', 'selection=None and Call(f"pgd_{norm}"', OF_ADVERSARIES),
     Mutation("the adversary sees the model in training mode", "robench/training/adversary.py", "with held_still(model):\n            classifier = Classifier", "if True:\n            classifier = Classifier", OF_ADVERSARIES),
     Mutation("the adversary draws the same in every step", "robench/training/adversary.py", "seed=progress.draws)", "seed=0)", OF_ADVERSARIES),

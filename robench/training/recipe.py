@@ -63,6 +63,15 @@ class Progress(NamedTuple):
         """A seed for the random numbers of this step."""
         return self.seed * 1_000_003 + self.step
 
+    def grown(self, ramp: float) -> float:
+        """The share of its full size that something has which grows evenly in the first share `ramp` of a training.
+
+        Example:
+            >>> Progress(step=4, steps=100, epoch=0).grown(0.5), Progress(step=4, steps=100, epoch=0).grown(0.0)
+            (0.1, 1.0)
+        """
+        return min(1.0, (self.step + 1) / max(1.0, ramp * self.steps))
+
 
 class Batch(NamedTuple):
     """A training batch.

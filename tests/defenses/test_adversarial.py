@@ -126,6 +126,18 @@ def test_the_radius_grows_in_the_first_third_of_the_training(step: int, reach: f
     assert float(changes("madry", 0, eps=0.3, ramp=0.0).abs().amax()) == pytest.approx(0.3, rel=1e-4)
 
 
+@pytest.mark.parametrize(("step", "reach"), [(0, 0.01), (14, 0.15), (29, 0.3), (99, 0.3)])
+def test_so_does_that_of_friendly_training_and_of_trades_where_it_is_asked_to(step: int, reach: float) -> None:
+    found = changes("fat", step, eps=0.3).abs()
+    assert reach * 0.9 < float(found.amax()) <= reach * (1 + 1e-4)
+    assert float(changes("fat", 0, eps=0.3, ramp=0.0).abs().amax()) > 0.25
+    grey = torch.full((16, 1, 8, 8), 0.5)
+    for options, wanted in (({"ramp": 0.3}, reach), ({}, 0.3)):
+        recipe = DEFENSES["trades"].function(digits_task(), eps=0.3, **options)
+        worst = recipe.objective._worst(recipe.model, batch_of(grey), Progress(step, 100, 0))
+        assert float((worst - grey).abs().amax()) == pytest.approx(wanted, rel=1e-3)
+
+
 def test_madry_attacks_all_of_a_batch_and_half_half_its_second_half() -> None:
     assert (changes("madry", 99).abs().amax(1) > 0.01).all()
     sizes = changes("half_half", 99).abs().amax(1)
@@ -161,7 +173,7 @@ def test_the_epoch_is_chosen_by_ten_steps_of_pgd_at_the_radius_of_the_training(d
 def test_friendly_training_goes_tau_steps_beyond_the_boundary(share: float, tau: int) -> None:
     """Steps of 0.0005 along the slope of a linear model; τ grows at 50 and 90 of 120 epochs."""
     model, given, slope = at_distance(torch.linspace(0.02, 0.04, 16))
-    objective = DEFENSES["fat"].function(SQUARES, eps=0.05, steps=200, step_size=0.0005).objective
+    objective = DEFENSES["fat"].function(SQUARES, eps=0.05, steps=200, step_size=0.0005, ramp=0.0).objective
     objective.base = watch = Watch()
     objective.adversary.options["random_start"] = False
     objective.loss(model, given, Progress(round(100 * share), 100, 0))
