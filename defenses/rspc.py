@@ -268,7 +268,7 @@ def rspc(
     blocks, patch = blocks_of(recipe.model), patch_of(recipe.model)
     if not blocks or patch is None:
         raise UsageError(
-            f"rspc needs a model with transformer blocks and a patch embedding; {model} has none: try vit or timm"
+            f"rspc needs a model with transformer blocks and a patch embedding, of whole pixels of the data; {model} has none: try vit or timm"
         )
     if task.shape[1] % patch or task.shape[2] % patch:
         raise UsageError(f"rspc: patches of {patch} pixels do not divide images of {task.shape[1]} x {task.shape[2]}")

@@ -92,6 +92,7 @@ from robench.models.attention import Weighing as Weighing
 from robench.models.attention import attentions as attentions
 from robench.models.attention import remap as remap
 from robench.models.attention import softmax_slopes as softmax_slopes
+from robench.models.vit import Upscale as Upscale
 from robench.models.vit import build_vit as build_vit
 from robench.models.maps import keep_largest as keep_largest
 from robench.models.vit import suitable_patch as suitable_patch

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from robench.errors import ModelError
+from robench.models.vit import Upscale
 
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:
@@ -37,16 +38,19 @@ def _flat(modules: nn.Module) -> Iterator[nn.Module]:
 def patch_of(model: nn.Module) -> int | None:
     """Side in pixels of the patches that a model cuts images into; None where it has no patch embedding.
 
+    Behind an `Upscale` they are pixels of the data; None where a side is no whole number of them.
+
     Example:
         >>> patch_of(build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=1, heads=2, mlp=32))
         2
     """
+    factor = next((float(module.factor) for module in model.modules() if isinstance(module, Upscale)), 1.0)
     for module in model.modules():
         for name in ("patch_embed", "patch_embeds", "pixel_embed"):
             embed = getattr(module, name, None)
             side = _side(embed[0] if isinstance(embed, nn.ModuleList) else embed)
             if side:
-                return side
+                return round(side / factor) if side % factor == 0 else None
     return None
 
 

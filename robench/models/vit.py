@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robench.errors import UsageError
@@ -30,6 +31,26 @@ class Normalize(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         normalised: Tensor = (inputs - self.mean) / self.std
         return normalised
+
+
+class Upscale(nn.Module):
+    """Images made larger, as a layer, so that attacks stay in the pixels of the data.
+
+    Attributes:
+        factor: new pixels for each of the data's, along a side.
+
+    Example:
+        >>> Upscale((8, 8), 32)(torch.rand(2, 3, 8, 8)).shape
+        torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(self, before: tuple[int, int], after: int) -> None:
+        super().__init__()
+        self.after = after
+        self.factor = after / before[0]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.interpolate(inputs, (self.after, self.after), mode="bilinear", align_corners=False)
 
 
 def suitable_patch(shape: tuple[int, int, int]) -> int:

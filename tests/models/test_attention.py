@@ -20,6 +20,7 @@ from robench import (
     UsageError,
     attentions,
     build_vit,
+    patch_of,
     recipe_of,
     remap,
     softmax_slopes,
@@ -225,3 +226,28 @@ def test_an_attack_through_the_softmax_follows_its_slopes_and_is_judged_by_the_a
 def test_what_cannot_be_attacked_through_the_softmax_is_said(call: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         ATTACKS.find(call)
+
+
+def test_images_are_made_larger_inside_the_model() -> None:
+    """Of 32 pixels 64 are made for a model whose patches of 16 are 8 of the data's; 224 is no multiple of them."""
+    recipe = recipe_of("timm(name='deit_tiny_patch16_224', upscale=64)", TASK)
+    assert recipe.model.eval()(IMAGES).shape == (2, 10)
+    inner = recipe.model[-1]  # type: ignore[index]
+    seen: list[Tensor] = []
+    inner.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    flat = torch.full((1, 3, 32, 32), 0.75)
+    recipe.model(flat)
+    assert seen[0].shape == (1, 3, 64, 64) and torch.allclose(seen[0], seen[0][:, :, :1, :1])
+    assert patch_of(recipe.model) == 8
+    assert patch_of(recipe_of("timm(name='deit_tiny_patch16_224', upscale=224)", TASK).model) is None
+    assert (
+        "4 of 16 patches of 8 pixels"
+        in recipe_of("rspc(share=0.25, model=timm(name='deit_tiny_patch16_224', upscale=64))", TASK).note
+    )
+    for call, said in (
+        ("timm(name='resnet18', upscale=32)", "makes square images larger"),
+        ("timm(name='deit_tiny_patch16_224', upscale=40)", "do not divide images of 40 x 40"),
+        ("rspc(model=timm(name='deit_tiny_patch16_224', upscale=224))", "patch embedding"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            recipe_of(call, TASK)
