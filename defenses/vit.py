@@ -10,6 +10,7 @@ from robench import (
     Bounds,
     Depth,
     NotNegative,
+    Positions,
     Positive,
     Recipe,
     Schedule,
@@ -31,6 +32,7 @@ def vit(
     heads: Width = 8,
     mlp: Width = 128,
     attention: AttentionMap = "softmax",
+    positions: Positions = "learned",
     epochs: Positive | None = None,
     batch_size: Positive = 128,
     lr: Above0 = 3e-3,
@@ -46,6 +48,7 @@ def vit(
         mlp: width of the hidden layer of each block's perceptron.
         attention: map from scores to weights; "linear", "relu", "sparsemax" and "entmax" are readings of the KSA paper's
             "linear function", as controls without its penalty.
+        positions: of the tokens: "learned", or "sinusoidal", which are not trained.
         epochs: None: as many as suit the data set (`robench show DATASET`).
         seed: of the initial weights, the order of the images and their augmentation.
     """
@@ -60,5 +63,6 @@ def vit(
         heads=heads,
         mlp=mlp,
         attention=attention,
+        positions=positions,
     )
     return Recipe(model, Schedule.of(task, epochs, batch_size, lr, weight_decay=weight_decay, warmup=warmup))

@@ -92,6 +92,7 @@ from robench.models.attention import Weighing as Weighing
 from robench.models.attention import attentions as attentions
 from robench.models.attention import remap as remap
 from robench.models.attention import softmax_slopes as softmax_slopes
+from robench.models.vit import Positions as Positions
 from robench.models.vit import Upscale as Upscale
 from robench.models.vit import build_vit as build_vit
 from robench.models.maps import keep_largest as keep_largest
@@ -105,12 +106,13 @@ from robench.models.standins import straight_through as straight_through
 from robench.models.registered import timm_library as timm_library
 
 # For data sets: images with labels, and where they are found
+from robench.data.derived import padded as padded
+from robench.data.derived import trained_on as trained_on
 from robench.data.pictures import picture_pixels as picture_pixels
 from robench.data.splits import Among as Among
 from robench.data.splits import Split as Split
 from robench.data.splits import Splits as Splits
 from robench.data.splits import hold_out as hold_out
-from robench.data.splits import trained_on as trained_on
 from robench.data.folders import load_folder as load_folder
 from robench.data.published import load_published as load_published
 

@@ -495,7 +495,7 @@ KEPT = [
     Mutation("chance is one in the classes", "robench/reporting/evidence.py", "else commonest / len(images)", "else 1 / classes", "reporting/test_evidence.py"),
     Mutation("a palette's places are its colours", "attacks/images.py", "pixels = picture_pixels(picture, str(picture))", "pixels = np.asarray(__import__('PIL.Image').Image.open(picture))", "attacks/test_elsewhere.py"),
     Mutation("the words of another seed are those of another precision", "robench/records/changes.py", """the attack's seed""", "the precision", "records/test_changes.py"),
-    Mutation("a share of the training images is the first of them", "robench/data/splits.py", "np.sort(order[: max(1, round(share * len(order)))])", "np.arange(max(1, round(share * len(order))))", "data/test_data.py"),
+    Mutation("a share of the training images is the first of them", "robench/data/derived.py", "np.sort(order[: max(1, round(share * len(order)))])", "np.arange(max(1, round(share * len(order))))", "data/test_data.py"),
     Mutation("ART sees logits of any scale", "attacks/art.py", "self._factor * logits", "logits", "attacks/test_elsewhere.py"),
     Mutation("ART's nearest queries are kept of single images alone", "attacks/art.py", "self._remember(points[start:]", "len(self.inputs) == 1 and self._remember(points[start:]", "attacks/test_elsewhere.py"),
     Mutation("weights are not put back", STILL, "tensor.data = copy.clone()", "pass", STATE),

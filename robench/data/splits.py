@@ -256,19 +256,6 @@ def hold_out(split: Split, share: float, name: str) -> tuple[Split, Split]:
     return split.select(np.sort(order[size:])), split.select(order[:size], name)
 
 
-def trained_on(splits: Splits, share: float) -> Splits:
-    """The same data set with a class-balanced, pinned share of its training images; larger shares hold smaller ones.
-
-    Example:
-        >>> len(trained_on(DATASETS["digits"].function(Places.of()), 0.5).train)
-        647
-    """
-    if share == 1:
-        return splits
-    order = splits.train.pinned_order()
-    return replace(splits, train=splits.train.select(np.sort(order[: max(1, round(share * len(order)))])))
-
-
 def with_validation(train: Split, test: Split) -> tuple[Split, Split, Split]:
     """Training, validation and test images of a data set that is published with a training and a test half."""
     rest, held = hold_out(train, VALIDATION_SHARE, "validation")

@@ -93,3 +93,17 @@ def test_a_share_of_the_training_images_is_balanced_and_part_of_a_larger_one() -
         assert (len(splits.validation), len(splits.test)) == (144, 359)
         ids.append(set(splits.train.image_ids().tolist()))
     assert ids[0] < ids[1] < ids[2]
+
+
+def test_a_margin_is_black_and_even() -> None:
+    splits = load_data("digits", Places.of()).splits
+    larger = robench.padded(splits, 12)
+    before, now = splits.test.pixels(slice(None)), larger.test.pixels(slice(None))
+    assert now.shape == (359, 1, 12, 12) and (now[:, :, 2:10, 2:10] == before).all()
+    assert now.sum(dtype=np.int64) == before.sum(dtype=np.int64)
+    assert (larger.test.targets() == splits.test.targets()).all()
+    larger.train.verify()
+    for side in (7, 11):
+        with pytest.raises(robench.UsageError, match=f"size={side}"):
+            robench.padded(splits, side)
+    assert robench.padded(splits, 8).test is splits.test

@@ -11,7 +11,7 @@ import torch
 from conftest import small_run
 from safetensors.torch import save_file
 
-from robench import DataError, Places, Task, UsageError, recipe_of
+from robench import DataError, Places, Task, UsageError, build_vit, recipe_of
 from robench.data.loading import load_data
 from robench.models.size import size_of, weightless
 from robench.training.checkpoints import Checkpoint
@@ -178,3 +178,13 @@ def test_weights_from_elsewhere_go_behind_the_normalisation() -> None:
     inputs, (mean, std) = torch.rand(2, 3, 32, 32), (made.pretrained_cfg[key] for key in ("mean", "std"))
     normal = (inputs - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
     assert torch.allclose(recipe.model.eval()(inputs), made(normal), atol=1e-5)
+
+
+def test_sinusoidal_positions_are_the_table_of_vaswani_and_are_not_trained() -> None:
+    """Of width 4 the second token has sin 1, cos 1, sin 0.01, cos 0.01."""
+    net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=4, dim=4, depth=1, heads=2, mlp=4, positions="sinusoidal")
+    table = net[1].pos_embed
+    assert table.shape == (1, 5, 4) and not table.requires_grad
+    assert table[0, 0].tolist() == [0, 1, 0, 1]
+    assert table[0, 1].tolist() == pytest.approx([0.841471, 0.540302, 0.01, 0.99995], abs=1e-5)
+    assert build_vit((1, 8, 8), 10, [0.5], [0.2], patch=4, dim=4, depth=1, heads=2, mlp=4)[1].pos_embed.requires_grad
