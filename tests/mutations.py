@@ -492,7 +492,7 @@ KEPT = [
     Mutation("of weights found two ways those without normalisation are taken", "robench/models/weights.py", "named or max(", "named or min(", "defenses/test_checkpoint.py"),
     Mutation("normalisations in lists are not seen", "robench/models/weights.py", "if plain and name in NORMALISATIONS", "if False", "defenses/test_checkpoint.py"),
     Mutation("a mean of grey levels is one of shares", "robench/models/weights.py", "if max(mean) <= 1", "if True", "defenses/test_checkpoint.py"),
-    Mutation("chance is one in the classes", "robench/reporting/evidence.py", "else commonest / len(images)", "else 1 / classes", "reporting/test_evidence.py"),
+    Mutation("chance is one in the classes", "robench/reporting/evidence.py", "if uneven else 1 / classes", "if False else 1 / classes", "reporting/test_evidence.py"),
     Mutation("a palette's places are its colours", "attacks/images.py", "pixels = picture_pixels(picture, str(picture))", "pixels = np.asarray(__import__('PIL.Image').Image.open(picture))", "attacks/test_elsewhere.py"),
     Mutation("the words of another seed are those of another precision", "robench/records/changes.py", """the attack's seed""", "the precision", "records/test_changes.py"),
     Mutation("a share of the training images is the first of them", "robench/data/derived.py", "np.sort(order[: max(1, round(share * len(order)))])", "np.arange(max(1, round(share * len(order))))", "data/test_data.py"),

@@ -34,7 +34,7 @@ def sparsemax_map(scores: Tensor) -> Tensor:
 
 
 def entmax_map(scores: Tensor) -> Tensor:
-    """1.5-entmax of each row, [z/2 − τ]₊² (Peters, Niculae & Martins, 2019): between softmax and sparsemax, exact zeros."""
+    """1.5-entmax of each row, max(0, z/2 − τ)² (Peters, Niculae & Martins, 2019): between softmax and sparsemax, exact zeros."""
     halves = (scores - scores.amax(-1, keepdim=True)) / 2
     ordered, count = _ordered(halves)
     mean = ordered.cumsum(-1) / count

@@ -26,8 +26,9 @@ def no_rank(units: Sequence[Measured]) -> str:
         return "no rank: it takes all images for one class"
     classes = len(identity.subset) if identity.subset else facts.classes
     images = records.drop_duplicates("image")
-    commonest = int(images["label"].value_counts().max())
-    chance = 1 / classes if commonest <= -(-len(images) // classes) else commonest / len(images)
+    counts = images["label"].value_counts()
+    uneven = len(counts) > 1 and counts.max() > -(-len(images) // classes)
+    chance = float(counts.max()) / len(images) if uneven else 1 / classes
     if not clean_accuracy(records).interval.low > chance:
         return f"no rank: its clean accuracy cannot be told from chance, {100 * chance:.3g} %"
     return ""

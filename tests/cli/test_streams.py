@@ -234,7 +234,7 @@ def test_a_signal_in_a_run_is_one_line_and_what_was_done_stays(
 
 def test_the_second_signal_ends_at_once() -> None:
     code = (
-        "import signal\nfrom robench.cli.stopping import heed_signals\nheed_signals()\n"
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom robench.cli.stopping import heed_signals\nheed_signals()\n"
         "try:\n    signal.raise_signal(signal.SIGTERM)\nfinally:\n    signal.raise_signal(signal.SIGINT)\n    print('late')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

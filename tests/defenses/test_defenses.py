@@ -41,7 +41,9 @@ def test_the_clean_pass_is_made_once(defense: str, passes: int) -> None:
     options = call.options | ({"teacher": Linear(torch.ones(10, 64), torch.zeros(10))} if "teacher" in defense else {})
     recipe = DEFENSES[call.name].function(digits_task(), **options, model=Call("vit", {"depth": 1}))
     model = Counted(recipe.model)
-    recipe.objective.loss(model, Batch(torch.rand(8, 1, 8, 8), torch.arange(8), torch.arange(8)), HALF)
+    recipe.objective.loss(
+        model, Batch(torch.rand(8, 1, 8, 8), torch.arange(8), torch.arange(8)), HALF._replace(step=HALF.step + 1)
+    )
     assert model.images == 8 * passes
 
 
