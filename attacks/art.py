@@ -182,7 +182,7 @@ class _Asked(nn.Module):
 
     def _remember(self, points: Tensor, won: Tensor) -> None:
         """Keep what is nearer than what there is; point i is compared with image i, whichever image ART meant."""
-        rows = torch.arange(len(points))
+        rows = torch.arange(len(points), device=points.device)
         self._nearest.offer(rows, points, lengths(points - self.inputs[rows])[self.norm], won)
 
     @torch.no_grad()

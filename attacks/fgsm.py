@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
-from robench import LOSSES, Classifier, Radius, attack
+from robench import LOSSES, Classifier, Loss, Radius, attack
 
 
 @attack(paper="arXiv:1412.6572", norm="linf", goal="budget")
@@ -18,7 +16,7 @@ def fgsm(
     eps: Radius,
     targets: Tensor | None = None,
     random_start: bool = False,
-    loss: Literal["ce", "mse"] = "ce",
+    loss: Loss = "ce",
 ) -> Tensor:
     """Fast gradient sign method: one step of size eps along the sign of the loss gradient.
 

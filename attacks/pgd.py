@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from robench import (
     Above0,
     Bounds,
     Classifier,
+    Loss,
     Positive,
     Radius,
     Share,
@@ -59,7 +60,7 @@ def pgd_linf(
     random_start: bool = True,
     until_success: bool = True,
     slack: Annotated[int, Bounds(0)] = 0,
-    loss: Literal["ce", "mse"] = "ce",
+    loss: Loss = "ce",
 ) -> Tensor:
     """Projected gradient descent in the L∞ ball.
 

@@ -28,6 +28,8 @@ def _check(options: dict[str, Any]) -> None:
         raise UsageError(
             f"through_softmax judges in {options['norm']}, but {entry.name} attacks in {entry.card.norm}: give norm='{entry.card.norm}'"
         )
+    if options["eps"] is None and "eps" in entry.options and entry.options["eps"].required:
+        raise UsageError(f"through_softmax(attack={entry.name}) needs eps, the radius that it attacks at: eps=8/255")
     if options["targets"] is not None and "targets" not in entry.options:
         raise UsageError(f"{entry.name} cannot be targeted; leave targets out")
 

@@ -19,6 +19,7 @@ from robench import (
     UsageError,
     attack,
     spread,
+    untold,
     white_box_attack,
 )
 
@@ -59,7 +60,7 @@ def _check(options: dict[str, Any]) -> None:
 
 def _canonical(options: dict[str, Any]) -> dict[str, Any]:
     """Without as many rounds as None stands for."""
-    return options | {"rounds": None if options["rounds"] == ROUNDS[options["mode"]] else options["rounds"]}
+    return untold(options, rounds=ROUNDS[options["mode"]])
 
 
 @attack(

@@ -36,6 +36,5 @@ def fashion_mnist(places: Places, *, train_share: PositiveShare = 1.0, size: Sid
         train_share: of the training images that are trained on, class-balanced and pinned, to see how accuracy grows with them.
         size: of the images' sides; 32: in the middle of a black margin, so that patches of 8 pixels divide them.
     """
-    return trained_on(
-        load_published(places, "fashion_mnist", "FashionMNIST", CLOTHING, shape=SHAPE, counts=[1000] * 10), train_share
-    )
+    splits = load_published(places, "fashion_mnist", "FashionMNIST", CLOTHING, shape=SHAPE, counts=[1000] * 10)
+    return padded(trained_on(splits, train_share), size)

@@ -24,6 +24,7 @@ from robench import (
     WrappedObjective,
     defense,
     recipe_of,
+    untold,
 )
 
 VIT = Call("vit")
@@ -43,9 +44,7 @@ class Friendly(WrappedObjective):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         self._tau = self.taus[sum(progress.step >= turn * progress.steps for turn in self.turns)]
-        grown = progress.grown(self.ramp)
-        reach = {name: grown * self.adversary.options[name] for name in ("eps", "step_size")}
-        found = self.adversary(model, batch, progress, slack=self._tau, **reach)
+        found = self.adversary(model, batch, progress, ramp=self.ramp, slack=self._tau)
         return self.base.loss(model, batch._replace(inputs=found), progress)
 
     def report(self) -> dict[str, float]:
@@ -54,7 +53,7 @@ class Friendly(WrappedObjective):
 
 def _canonical(options: dict[str, Any]) -> dict[str, Any]:
     """Without a step that is what None stands for."""
-    return options | {"step_size": None if options["step_size"] == options["eps"] / 4 else options["step_size"]}
+    return untold(options, step_size=options["eps"] / 4)
 
 
 @defense(paper="arXiv:2002.11242", canonical=_canonical)

@@ -25,6 +25,7 @@ from robench import (
     WrappedObjective,
     defense,
     recipe_of,
+    untold,
 )
 
 Ball = Literal["linf", "l2", "l1"]
@@ -36,8 +37,7 @@ EPS = 8 / 255
 def _canonical(options: dict[str, Any]) -> dict[str, Any]:
     """Without a radius and a step that are what None stands for."""
     eps = EPS if options["eps"] is None else options["eps"]
-    told = {"eps": None if options["norm"] == "linf" and eps == EPS else options["eps"]}
-    return options | told | {"step_size": None if options["step_size"] == eps / 4 else options["step_size"]}
+    return untold(options, step_size=eps / 4, **({"eps": EPS} if options["norm"] == "linf" else {}))
 
 
 class Adversarial(WrappedObjective):
@@ -54,9 +54,7 @@ class Adversarial(WrappedObjective):
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Tensor:
         natural = len(batch.inputs) - round(self.share * len(batch.inputs))
-        grown = progress.grown(self.ramp)
-        reach = {name: grown * self.adversary.options[name] for name in ("eps", "step_size")}
-        found = self.adversary(model, batch.part(slice(natural, None)), progress, **reach)
+        found = self.adversary(model, batch.part(slice(natural, None)), progress, ramp=self.ramp)
         mixed = torch.cat([batch.inputs[:natural], found])
         return self.base.loss(model, batch._replace(inputs=mixed), progress)
 

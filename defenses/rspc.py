@@ -38,7 +38,7 @@ Choice = Literal["learned", "frozen", "random"]
 VIT = Call("vit")
 LONGEST = 5.0
 """Norm of the adversary's gradients. The authors clip at it gradients that their mixed precision has scaled up and that are not
-scaled down again, so that all are of this norm; in single precision they are a thousand times shorter, and C stands still."""
+scaled down again, so that most probably all are of this norm; in single precision they are far shorter, and C stands still."""
 RATE, STEPS = 1e-4, 187_000
 """The rate of the authors' adversary, and the steps of their training: 300 epochs of 1.28 million images in batches of 2,048."""
 LOOK = 50
@@ -82,7 +82,8 @@ class PatchCorruption(nn.Module):
     def realised(self) -> tuple[int, int]:
         """How many patches are occluded, of how many: those up to the quantile, which is one more than its share of the others."""
         count = self.grid[0] * self.grid[1]
-        return int(self.share * (count - 1)) + 1, count
+        kept = KeepMask.apply(torch.arange(float(count))[None], self.share, False)
+        return count - int(kept.sum()), count
 
     def forward(self, inputs: Tensor, random: bool = False) -> Tensor:
         """Which pixels stay: 1 or 0, (N, 1, H, W); by random scores where that is asked for."""
@@ -228,12 +229,7 @@ def lengthen(parameters: Sequence[nn.Parameter], length: float) -> None:
             slope.mul_(length / norm)
 
 
-def _canonical(options: dict[str, Any]) -> dict[str, Any]:
-    """Without a rate for a C that does not learn."""
-    return options if options["adversary"] == "learned" else options | {"adversary_lr": None}
-
-
-@defense(paper="CVPR 2023, pp. 4108-4118", canonical=_canonical)
+@defense(paper="CVPR 2023, pp. 4108-4118")
 def rspc(
     task: Task,
     *,
@@ -264,6 +260,8 @@ def rspc(
             paper's form that of the model.
         seed: of the initial weights, the order of the images, their augmentation and the noise.
     """
+    if adversary != "learned" and adversary_lr is not None:
+        raise UsageError(f"rspc(adversary='{adversary}') learns nothing; leave adversary_lr out")
     recipe = recipe_of(model, task)
     blocks, patch = blocks_of(recipe.model), patch_of(recipe.model)
     if not blocks or patch is None:

@@ -27,6 +27,7 @@ from robench import (
     descend,
     held_still,
     recipe_of,
+    untold,
 )
 
 VIT = Call("vit")
@@ -77,7 +78,7 @@ def divergences(there: Tensor, here: Tensor) -> Tensor:
 
 def _canonical(options: dict[str, Any]) -> dict[str, Any]:
     """Without a step that is what None stands for."""
-    return options | {"step_size": None if options["step_size"] == options["eps"] / 4 else options["step_size"]}
+    return untold(options, step_size=options["eps"] / 4)
 
 
 @defense(paper="arXiv:1901.08573", canonical=_canonical)

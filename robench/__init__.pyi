@@ -15,6 +15,7 @@ from robench.entries.registry import ATTACKS as ATTACKS
 from robench.entries.registry import DATASETS as DATASETS
 from robench.entries.registry import DEFENSES as DEFENSES
 from robench.entries.cards import attack as attack
+from robench.entries.cards import untold as untold
 from robench.entries.cards import dataset as dataset
 from robench.entries.cards import defense as defense
 from robench.entries.calls import Call as Call
@@ -42,6 +43,7 @@ from robench.attacking.classifier import Classifier as Classifier
 from robench.attacking.draws import Draws as Draws
 from robench.attacking.stillness import held_still as held_still
 from robench.attacking.losses import LOSSES as LOSSES
+from robench.attacking.losses import Loss as Loss
 from robench.attacking.losses import cross_entropy as cross_entropy
 from robench.attacking.losses import squared_error as squared_error
 from robench.attacking.losses import dlr as dlr

@@ -170,14 +170,12 @@ def evaluate(
             f"{asked[0].text} needs a data set to train its source on; use robench.run, with the model as a defense"
         )
     refuse_unmade(model, "the model")
-    for name, value in (("classes", classes), ("workers", workers), ("stochastic", stochastic)):
-        wanted = bool if name == "stochastic" else int
-        if not (name == "classes" and value is None) and type(plain_value(value)) is not wanted:
-            raise UsageError(
-                f"{name}={value!r} given to evaluate: {'True or False' if wanted is bool else 'a whole number'} is wanted"
-            )
-    classes = plain_value(classes)
-    where = Settings(seed=seed, device=device, workers=workers).torch_device()
+    if not isinstance(stochastic, bool):
+        raise UsageError(f"stochastic={stochastic!r} given to evaluate: True or False is wanted")
+    classes, settings = plain_value(classes), Settings(seed=seed, device=device, workers=workers)
+    if classes is not None and not isinstance(classes, int):
+        raise UsageError(f"classes={classes!r} given to evaluate: a whole number is wanted")
+    where = settings.torch_device()
     memory, home = _Memory(), next((p.device for p in model.parameters()), where)
     before = Kept([model])
     try:
@@ -192,10 +190,10 @@ def evaluate(
                 Keeping.of(memory, subject, asked[0], keep),
                 subject,
                 asked[0],
-                seed,
+                settings.seed,
                 np.arange(len(split)),
                 keep,
-                workers=workers,
+                workers=settings.worker_count(where),
                 batch=best_batch(subject)[0],
                 done=lambda _: None,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -104,6 +105,7 @@ def squared_error(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Ten
     return distance if targets is None else -distance
 
 
+Loss = Literal["ce", "mse"]
 LOSSES = {"ce": cross_entropy, "mse": squared_error}
 """What fgsm and pgd climb, by the names of their option `loss`."""
 

@@ -42,4 +42,4 @@ class Nearest:
         sizes, had = sizes.to(self.sizes), self._sure[rows]
         better = reached & ((sure & ~had) | ((sure == had) & (sizes < self.sizes[rows])))
         self.images[rows[better]], self.sizes[rows[better]] = images[better], sizes[better]
-        self._sure[rows] |= sure
+        self._sure[rows] |= reached & sure

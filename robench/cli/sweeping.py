@@ -54,19 +54,20 @@ def sweep(
     with clean_exit():
         from robench.running.rows import rows_of
         from robench.running.settings import Settings
-        from robench.running.sweep import Constraint
+        from robench.running.sweep import Constraint, refuse_lacking
         from robench.running.sweep import sweep as tried_of
 
         wanted = [Constraint.of(text) for text in constraint or []]
         settings, places = Settings(device=device.value, workers=workers), Places.of(data)
-        found = []
+        names, found = [metric, *(one.name for one in wanted)], []
         for name in dataset:
             rows = rows_of([*defense], [], [name], settings, places)
             found += tried_of(rows, metric, wanted, settings, reporter(quiet=quiet))
         if as_json:
             print(json.dumps([asdict(one) for one in found], indent=1))
         else:
-            print("\n".join(lines(found, [metric, *(one.name for one in wanted)])))
+            print("\n".join(lines(found, names)))
+        refuse_lacking(found, names)
         if wanted and not all(any(t.met for t in found if t.dataset == one.dataset) for one in found):
             raise UsageError(
                 f"nothing that was tried meets {' and '.join(constraint or [])}; try further values, or ask for less"

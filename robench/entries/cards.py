@@ -102,6 +102,16 @@ class DatasetCard:
 Card = AttackCard | DefenseCard | DatasetCard
 
 
+def untold(options: dict[str, Any], **meant: Any) -> dict[str, Any]:
+    """Options in which one that says what its None stands for is None; for `canonical`.
+
+    Example:
+        >>> untold({"eps": 0.1, "step_size": 0.025}, step_size=0.025)
+        {'eps': 0.1, 'step_size': None}
+    """
+    return options | {name: None for name, value in meant.items() if options[name] == value}
+
+
 def check_units(name: str, card: Card, options: dict[str, Any]) -> None:
     """Raises UsageError for a distance in L∞ that no two images have: one in grey levels, most likely."""
     if (options.get("norm") or getattr(card, "norm", None)) != "linf":

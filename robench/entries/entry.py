@@ -90,7 +90,7 @@ class Entry:
         if isinstance(entry, AttackEntry) and option.passes is not None:
             self._check_part(entry, call)
         given = entry._expanded(call.options)
-        passed = {n: outer[n] for n in ("eps",) if option.passes and n in outer and n in entry.options}
+        passed = {n: outer[n] for n in ("eps",) if option.passes and outer.get(n) is not None and n in entry.options}
         partial = isinstance(entry, AttackEntry) and not passed
         resolved = {n: v for n, v in entry.resolve(given | passed, partial=partial).items() if n not in passed}
         told = {n: v for n, v in resolved.items() if not entry.default(n, v)}

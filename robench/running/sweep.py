@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from robench.console import Reporter
 from robench.entries.calls import Call
@@ -17,6 +18,8 @@ from robench.running.subject import Subject
 from robench.training.checkpoints import Trained
 from robench.training.recipe import layer_indices
 
+OWN = ("clean", "mass")
+"""Figures that are no numbers of a training's log."""
 CONSTRAINT = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
 
@@ -72,11 +75,14 @@ def sweep(
 ) -> list[Tried]:
     """Train all rows, look at them on the validation split, and rank them: first what meets the constraints, the best first.
 
-    What is trained is in the cache, so that a sweep that is stopped goes on from where it was.
+    What is trained is in the cache, so that a sweep that is stopped goes on from where it was. A row without the metric is last.
 
     Raises:
-        UsageError: no row has the metric, or a figure that a constraint names; or there is no validation split.
+        UsageError: a figure is misspelt, or there is no validation split.
     """
+    for name in (metric, *(one.name for one in constraints)):
+        if name not in OWN and (near := get_close_matches(name, OWN, cutoff=0.75)):
+            raise UsageError(f"no figure is named {name!r}; did you mean {near[0]!r}?")
     found = []
     for row in rows:
         if row.refused:
@@ -86,15 +92,19 @@ def sweep(
         figures = figures_of(row, obtain(row, settings, reporter), settings)
         met = all(one.met(figures) for one in constraints)
         found.append(Tried(row.name, row.data.name, len(row.data.splits.validation), figures, met))
+    ranked = sorted(found, key=lambda one: (not one.met, -one.figures.get(metric, float("-inf"))))
+    best = ranked[0].met and metric in ranked[0].figures
+    return [replace(one, chosen=best and one is ranked[0]) for one in ranked]
+
+
+def refuse_lacking(found: Sequence[Tried], names: Sequence[str]) -> None:
+    """Raises UsageError for a figure that nothing that was tried has; which there are is known when it is trained."""
     known = {name for tried in found for name in tried.figures}
-    for name in (metric, *(one.name for one in constraints)):
+    for name in names:
         if name not in known:
             raise UsageError(
                 f"none of these defenses has the figure {name!r}{did_you_mean(name, known)}; there are {', '.join(sorted(known))}"
             )
-    ranked = sorted(found, key=lambda one: (not one.met, -one.figures.get(metric, float("-inf"))))
-    best = ranked[0].met and metric in ranked[0].figures
-    return [replace(one, chosen=best and one is ranked[0]) for one in ranked]
 
 
 def figures_of(row: Row, trained: Trained, settings: Settings) -> dict[str, float]:
@@ -121,4 +131,4 @@ def mass_of(subject: Subject, call: Call) -> float | None:
     if not isinstance(k, int):
         return None
     found = attention_mass(subject)
-    return min((found[i][k - 1] for i in layer_indices(layers, len(found))), default=None)
+    return min((found[i][min(k, len(found[i])) - 1] for i in layer_indices(layers, len(found))), default=None)

@@ -47,12 +47,19 @@ class Adversary:
         self.classes = classes
         self._backwards = self._images = 0
 
-    def __call__(self, model: nn.Module, batch: Batch, progress: Progress, **changed: Any) -> Tensor:
+    def __call__(
+        self, model: nn.Module, batch: Batch, progress: Progress, *, ramp: float = 0.0, **changed: Any
+    ) -> Tensor:
         """Adversarial images, (N, C, H, W); its random numbers are of the training's seed, the step and the image.
 
         Args:
+            ramp: share of the training in which eps and step_size grow to their full size.
             changed: options that differ from those of the attack's call.
         """
+        grown = progress.grown(ramp)
+        changed |= {
+            name: grown * self.options[name] for name in ("eps", "step_size") if grown < 1 and name in self.options
+        }
         with held_still(model):
             classifier = Classifier(model, self.classes, batch.names(), seed=progress.draws)
             found: Tensor = self.entry.function(classifier, batch.inputs, batch.labels, **{**self.options, **changed})

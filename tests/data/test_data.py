@@ -107,3 +107,19 @@ def test_a_margin_is_black_and_even() -> None:
         with pytest.raises(robench.UsageError, match=f"size={side}"):
             robench.padded(splits, side)
     assert robench.padded(splits, 8).test is splits.test
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_mnist_and_its_sister_take_both_options(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 28, 28), dtype=np.uint8)
+    parts = [
+        robench.Split.of(part, images[i : i + 10], np.arange(10))
+        for i, part in ((0, "train"), (20, "validation"), (30, "test"))
+    ]
+    splits = robench.Splits(*parts, 10)
+    function = robench.DATASETS[name].function
+    monkeypatch.setitem(function.__globals__, "load_published", lambda *_, **__: splits)
+    assert function(Places.of()).test.shape == (1, 28, 28)
+    changed = function(Places.of(), train_share=0.5, size=32)
+    assert changed.test.shape == changed.train.shape == changed.validation.shape == (1, 32, 32)
+    assert (len(changed.train), len(changed.test)) == (5, 10)

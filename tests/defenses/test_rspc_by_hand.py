@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from trainings import HALF, Watch, batch_of, digits_task, own
 
-from robench import Call, Objective, Progress, Schedule, recipe_of
+from robench import Call, Objective, Progress, Schedule, UsageError, recipe_of
 
 PIXELS = torch.tensor([[[[0.6, 0.7], [0.8, 0.9]]], [[[0.9, 0.5], [0.7, 0.8]]]])
 """Patches of one pixel. Where C scores a pixel by its value, the lowest of each image (0.6, 0.5) is the quarter occluded."""
@@ -249,5 +249,7 @@ def test_the_adversarys_rate_is_the_authors_for_as_many_steps() -> None:
     recipe = recipe_of("rspc", digits_task())
     assert recipe.objective.rate * recipe.schedule.steps == pytest.approx(18.7)  # type: ignore[attr-defined]
     assert recipe_of("rspc(adversary_lr=0.5)", digits_task()).objective.rate == 0.5  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="learns nothing; leave adversary_lr out"):
+        recipe_of("rspc(adversary='frozen', adversary_lr=0.5)", digits_task())
     paper = recipe_of("rspc(form='paper')", digits_task())
     assert paper.objective.rate == paper.schedule.lr  # type: ignore[attr-defined]

@@ -220,7 +220,7 @@ def test_an_attack_through_the_softmax_follows_its_slopes_and_is_judged_by_the_a
     [
         ("through_softmax(eps=0.1, attack=pgd_l2)", "give norm='l2'"),
         ("through_softmax(eps=0.1, attack=square_linf)", "white-box"),
-        ("through_softmax", "eps=None given to pgd_linf"),
+        ("through_softmax", "attack=pgd_linf.* needs eps"),
     ],
 )
 def test_what_cannot_be_attacked_through_the_softmax_is_said(call: str, said: str) -> None:

@@ -70,6 +70,14 @@ def test_the_mass_of_the_largest_weights_is_of_one_then_two_then_all() -> None:
     assert layer == pytest.approx([0.5 + i / 30 for i in range(16)], abs=1e-4)
 
 
+def test_the_mass_is_a_mean_over_images_however_they_are_batched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 12 images, in batches of 5, 5 and 2."""
+    part = subject(Even(2.0), grey(side=4))
+    whole = attention_mass(part)
+    monkeypatch.setattr("robench.running.diagnostics.ATTENTION_BATCH", 5)
+    assert attention_mass(part) == [pytest.approx(layer, abs=2e-4) for layer in whole]
+
+
 def test_even_attention_does_not_turn_and_features_move_by_what_is_covered() -> None:
     found = occlusion(subject(Even(0.0), grey(side=4)))
     assert found["attention"] == [1.0]

@@ -190,7 +190,7 @@ def test_passes_in_bfloat16_do_not_weaken_an_attack_that_ends_on_the_boundary(at
     ("options", "said"),
     [
         ({"workers": 0}, "workers=0"),
-        ({"workers": 1.5}, "workers=1.5 given to evaluate: a whole number"),
+        ({"workers": 1.5}, "workers=1.5: a whole number"),
         ({"seed": 1.5}, "seed=1.5"),
         ({"seed": 2**70}, "seed="),
         ({"stochastic": "no"}, "stochastic='no' given to evaluate: True or False"),

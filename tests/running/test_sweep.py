@@ -42,7 +42,8 @@ def test_the_best_that_meets_the_constraints_is_chosen() -> None:
     assert [(one.defense, one.met, one.chosen) for one in held][0] == (sparse, True, True)
     assert {one.defense for one in held[1:]} == {dense, SMALL} and not any(one.met for one in held[1:])
     assert next(one.defense for one in tried("mass")) == sparse
-    assert all(one.n == 144 for one in free)
+    for one in free:
+        assert one.n == 144 and one.figures["clean"] == one.figures["validation_accuracy"], "no test image is looked at"
 
 
 def test_nothing_is_chosen_where_nothing_meets_them() -> None:
@@ -51,12 +52,22 @@ def test_nothing_is_chosen_where_nothing_meets_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "constraints", "said"),
-    [("claen", (), "did you mean 'clean'"), ("clean", ("mas>=1",), "none of these defenses has the figure 'mas'")],
+    ("metric", "constraints", "said"), [("claen", (), "'clean'"), ("clean", ("mas>=1",), "'mass'")]
 )
-def test_a_figure_that_there_is_not_is_said(metric: str, constraints: tuple[str, ...], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_misspelt_figure_is_told_before_anything_trains(
+    metric: str, constraints: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robench.running.sweep.obtain", lambda *_: pytest.fail("it trains"))
+    with pytest.raises(UsageError, match=f"did you mean {said}"):
         tried(metric, *constraints)
+
+
+def test_a_figure_that_nothing_has_is_told_beside_what_was_tried() -> None:
+    asked = ["sweep", CALL, SMALL, "--dataset", "digits", "--workers", "1", "-q", "--metric", "tau"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 2
+    assert "none of these defenses has the figure 'tau'" in done.output and "penalty" in done.output
+    assert "ksa(mu=1, model=" in done.output
 
 
 @pytest.mark.parametrize("text", ["mass", "mass>0.8", "mass>=", "mass>=much", ">=1", "mass==1", ""])
