@@ -227,9 +227,11 @@ def test_the_log_says_how_far_the_adversary_moved_and_what_its_patches_do_more_t
     assert seen["adversary_gain"] == pytest.approx(0.9 / ((0.9 + 3 * 0.1) / 4), rel=0.05)
     objective.first = [torch.full_like(objective.first[0], -0.5)]
     assert objective.look(model, images)["adversary_moved"] == pytest.approx(1.0)
-    before = torch.get_rng_state()
+    before, modes = torch.get_rng_state(), list[bool]()
+    model.train().register_forward_pre_hook(lambda module, _: modes.append(module.training))
     objective.look(model, images)
     assert torch.equal(torch.get_rng_state(), before)
+    assert modes == [False] * 3 and model.training, "statistics of batches are those of the training alone"
 
 
 @pytest.mark.parametrize(("shape", "patch", "share", "counts"), [((3, 224, 224), 16, 0.1, (20, 196)), ((1, 8, 8), 2, 0.1, (2, 16)), ((1, 8, 8), 4, 0.1, (1, 4)), ((1, 8, 8), 2, 0.25, (4, 16))])  # fmt: skip

@@ -182,6 +182,12 @@ def test_ksa_is_put_on_any_transformer(model: Call, layers: object, rows: int, a
     assert all(3 / rows < reported[f"mass_{number}"] <= 1 for number in numbers)
 
 
+def test_looking_for_attention_leaves_a_models_statistics_alone() -> None:
+    recipe = recipe_of("ksa(k=3, model=timm(name='rvt_tiny'))", TASK)
+    counts = [count for name, count in recipe.model.named_buffers() if name.endswith("num_batches_tracked")]
+    assert counts and not any(counts) and recipe.model.training
+
+
 def test_layers_that_are_not_pulled_keep_their_softmax() -> None:
     call = Call("ksa", {"attention": "linear", "layers": [2], "model": Call("vit", {"depth": 3})})
     found = [layer.map for layer in attentions(recipe_of(call, TASK).model)]
