@@ -56,7 +56,7 @@ def _canonical(options: dict[str, Any]) -> dict[str, Any]:
     return untold(options, step_size=options["eps"] / 4)
 
 
-@defense(paper="arXiv:2002.11242", canonical=_canonical)
+@defense(paper="arXiv:2002.11242", canonical=_canonical, ball=lambda options: ("linf", options["eps"]))
 def fat(
     task: Task,
     *,

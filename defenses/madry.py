@@ -13,6 +13,7 @@ from robench import (
     Adversary,
     Batch,
     Call,
+    Norm,
     Objective,
     Positive,
     Progress,
@@ -38,6 +39,10 @@ def _canonical(options: dict[str, Any]) -> dict[str, Any]:
     """Without a radius and a step that are what None stands for."""
     eps = EPS if options["eps"] is None else options["eps"]
     return untold(options, step_size=eps / 4, **({"eps": EPS} if options["norm"] == "linf" else {}))
+
+
+def _ball(options: dict[str, Any]) -> tuple[Norm, float]:
+    return options["norm"], EPS if options["eps"] is None else options["eps"]
 
 
 class Adversarial(WrappedObjective):
@@ -82,7 +87,7 @@ def against_pgd(
     return replace(recipe, objective=objective, selection=Call(f"pgd_{norm}", {"eps": eps, "steps": 10}))
 
 
-@defense(paper="arXiv:1706.06083", canonical=_canonical)
+@defense(paper="arXiv:1706.06083", canonical=_canonical, ball=_ball)
 def madry(
     task: Task,
     *,
@@ -109,7 +114,7 @@ def madry(
     return against_pgd(task, model, norm, eps, steps, step_size, share=1.0, ramp=ramp)
 
 
-@defense(paper="arXiv:1805.12152", canonical=_canonical)
+@defense(paper="arXiv:1805.12152", canonical=_canonical, ball=_ball)
 def half_half(
     task: Task,
     *,

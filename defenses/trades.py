@@ -81,7 +81,7 @@ def _canonical(options: dict[str, Any]) -> dict[str, Any]:
     return untold(options, step_size=options["eps"] / 4)
 
 
-@defense(paper="arXiv:1901.08573", canonical=_canonical)
+@defense(paper="arXiv:1901.08573", canonical=_canonical, ball=lambda options: ("linf", options["eps"]))
 def trades(
     task: Task,
     *,

@@ -93,6 +93,7 @@ from robench.models.vit import Normalize as Normalize
 from robench.models.attention import Weighing as Weighing
 from robench.models.attention import attentions as attentions
 from robench.models.attention import remap as remap
+from robench.models.attention import attention_scores as attention_scores
 from robench.models.attention import softmax_slopes as softmax_slopes
 from robench.models.vit import Positions as Positions
 from robench.models.vit import Upscale as Upscale

@@ -80,6 +80,7 @@ def run(
     batch_size: int | Literal["auto"] = "auto",
     keep_images: bool = False,
     precision: Precision = "float32",
+    diagonal: bool = False,
     data: str | Path | None = None,
     store: str | Path = "results",
     cache: str | Path | None = None,
@@ -93,6 +94,7 @@ def run(
         seed: of the attacks. A defense's own `seed` option is that of its training.
         workers: threads that attack, one core each; None: as many as there are cores.
         precision: of the attacks' passes; what they find is judged in float32 all the same.
+        diagonal: attack what was trained in a ball at that radius alone (trained at ε, attacked at ε).
         data, store, cache: folders; see `Places`.
         reporter: where progress is shown; None: nowhere.
 
@@ -106,7 +108,7 @@ def run(
         result = robench.run("ksa(k=4)", ["pgd_linf(eps=0.1)", "cw_l2"], "digits", n=100)
         print(result.table())
     """
-    settings = Settings(n, seed, device, workers, batch_size, keep_images, precision)
+    settings = Settings(n, seed, device, workers, batch_size, keep_images, precision, diagonal)
     places = Places.of(data, store, cache)
     if not _list(attack):
         raise UsageError("run was given no attack; name at least one, such as 'pgd_linf(eps=8/255)'")

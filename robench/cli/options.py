@@ -63,6 +63,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 KeepImagesOption = Annotated[
     bool, typer.Option(help="Keep all adversarial images in the records (those of the first 8 images always are).")
 ]
+DiagonalOption = Annotated[
+    bool,
+    typer.Option(
+        "--diagonal",
+        help="Attack what was trained in a ball, such as madry(eps=8/255), at that radius alone; the other defenses everywhere.",
+    ),
+]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors: no progress, no estimates.")
 ]

@@ -23,7 +23,13 @@ class Format(StrEnum):
     html = "html"
 
 
-@app.command(epilog=example("robench report", "robench report --format markdown --out table.md"))
+@app.command(
+    epilog=example(
+        "robench report",
+        "robench report --format markdown --out table.md",
+        "robench report --format text --base vit --sizes",
+    )
+)
 def report(
     store: StoreOption = "results",
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
@@ -37,13 +43,21 @@ def report(
     everything: Annotated[
         bool, typer.Option("--all", help="Also what was measured with code that has changed since.")
     ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="DEFENSE", help="The row that the others' differences to are shown, in brackets: vit."),
+    ] = None,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Show parameters and multiply-accumulates beside accuracy.")
+    ] = False,
 ) -> None:
     """Render what is in the store."""
     with clean_exit():
         from robench.reporting.pages import render, stored, write_report
 
         root = home(store, "the store")
-        result, notes = stored(root, dataset or [], everything=everything)
+        found, notes = stored(root, dataset or [], everything=everything)
+        result = found.against(base, sizes=sizes)
         if form in (Format.csv, Format.latex):  # which have no place for them
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if out is None and form is not Format.html:

@@ -21,6 +21,7 @@ from robench.cli.options import (
     DefenseOption,
     Device,
     DeviceOption,
+    DiagonalOption,
     JsonOption,
     KeepImagesOption,
     NOption,
@@ -48,13 +49,14 @@ def _settings(
     batch_size: str,
     keep_images: bool = False,
     precision: Precision = Precision.float32,
+    diagonal: bool = False,
 ) -> Settings:
     from robench.running.settings import Settings
 
     if batch_size != "auto" and not (batch_size.isdecimal() and int(batch_size) > 0):
         raise UsageError(f"--batch-size {batch_size!r} is neither a whole number of at least 1 nor auto")
     size: int | Literal["auto"] = "auto" if batch_size == "auto" else int(batch_size)
-    return Settings(n, seed, device.value, workers, size, keep_images, precision.value)
+    return Settings(n, seed, device.value, workers, size, keep_images, precision.value, diagonal)
 
 
 @app.command(
@@ -74,6 +76,7 @@ def run(
     batch_size: BatchSizeOption = "auto",
     keep_images: KeepImagesOption = False,
     precision: PrecisionOption = Precision.float32,
+    diagonal: DiagonalOption = False,
     data: DataOption = None,
     store: StoreOption = "results",
     as_json: JsonOption = False,
@@ -85,7 +88,20 @@ def run(
     """Train, attack, judge; print the table and write the HTML report."""
     if dry_run:
         plan(
-            defense, attack, dataset, n, seed, device, workers, batch_size, keep_images, precision, data, store, as_json
+            defense,
+            attack,
+            dataset,
+            n,
+            seed,
+            device,
+            workers,
+            batch_size,
+            keep_images,
+            precision,
+            diagonal,
+            data,
+            store,
+            as_json,
         )
         return
     with clean_exit():
@@ -95,7 +111,7 @@ def run(
         from robench.running.harness import run_rows
         from robench.running.rows import rows_of
 
-        settings = _settings(n, seed, device, workers, batch_size, keep_images, precision)
+        settings = _settings(n, seed, device, workers, batch_size, keep_images, precision, diagonal)
         places, told = Places.of(data, store), reporter(quiet=quiet)
         rows = rows_of([*defense], [*attack], [*dataset], settings, places)
         if n is None and not quiet:
@@ -145,6 +161,7 @@ def plan(
     batch_size: BatchSizeOption = "auto",
     keep_images: KeepImagesOption = False,
     precision: PrecisionOption = Precision.float32,
+    diagonal: DiagonalOption = False,
     data: DataOption = None,
     store: StoreOption = "results",
     as_json: JsonOption = False,
@@ -154,7 +171,7 @@ def plan(
         from robench.running.plan import plan_rows
         from robench.running.rows import rows_of
 
-        settings = _settings(n, seed, device, workers, batch_size, keep_images, precision)
+        settings = _settings(n, seed, device, workers, batch_size, keep_images, precision, diagonal)
         places = Places.of(data, store)
         rows = rows_of([*defense], [*attack], [*dataset], settings, places)
         trainings, units = plan_rows(rows, settings, places)

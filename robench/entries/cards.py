@@ -65,12 +65,14 @@ class DefenseCard:
         differentiable: False where white-box attacks follow slopes that stand in for its own: the table says so. The use of
             `straight_through` is noticed without that.
         canonical: options → those by which the same model is always known: one that says what is so anyway becomes its default.
+        ball: options → (norm, radius) of the ball that it is trained in; None: it is trained in none.
     """
 
     paper: str = ""
     stochastic: bool = False
     differentiable: bool = True
     canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    ball: Callable[[dict[str, Any]], tuple[Norm, float]] | None = None
 
     def judged(self) -> list[Any]:
         """What of the card can change a number."""
@@ -176,8 +178,9 @@ def defense(
     stochastic: bool = False,
     differentiable: bool = True,
     canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ball: Callable[[dict[str, Any]], tuple[Norm, float]] | None = None,
 ) -> Callable[[Function], Function]:
-    """Make a function a defense: `(task, *, options) -> Recipe`.
+    """Make a function a defense: `(task, *, options) -> Recipe`. The arguments are those of `DefenseCard`.
 
     Example:
         >>> @defense(paper="mine")
@@ -187,7 +190,7 @@ def defense(
         ...     model = nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, task.classes))
         ...     return Recipe(model, Schedule(steps=200, lr=0.02))
     """
-    return _marker(DefenseCard(paper, stochastic, differentiable, canonical))
+    return _marker(DefenseCard(paper, stochastic, differentiable, canonical, ball))
 
 
 def dataset(**facts: Any) -> Callable[[Function], Function]:

@@ -16,6 +16,7 @@ from robench.models.maps import MAPS, AttentionMap, keep_largest
 from robench.models.standins import straight_through
 
 _softmax_slopes: ContextVar[bool] = ContextVar("softmax_slopes", default=False)
+_heard: ContextVar[list[Tensor] | None] = ContextVar("attention_scores", default=None)
 
 
 class Weighing(nn.Module):
@@ -40,6 +41,7 @@ class Weighing(nn.Module):
 
     def weigh(self, scores: Tensor) -> Tensor:
         """Weights of scores, (..., row). Those that are watched are of before any cut: what training made."""
+        _hear(scores)
         weights = self.map(scores)
         for seen in self.watchers:
             seen.append(weights)
@@ -211,6 +213,41 @@ def _watching(layer: nn.Module, rows: list[Tensor]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _hear(scores: Tensor) -> None:
+    """Add scores to those that `attention_scores` collects; a map that is itself a softmax says the same ones again."""
+    heard = _heard.get()
+    if heard is not None and not (heard and heard[-1] is scores):
+        heard.append(scores)
+
+
+def _heard_softmax(scores: Tensor) -> Tensor:
+    _hear(scores)
+    return scores.softmax(-1)
+
+
+@contextmanager
+def attention_scores() -> Iterator[list[Tensor]]:
+    """Within, in this thread, collect the scores that rows of attention are made from, of every layer of every forward pass.
+
+    They are (N, heads, queries, keys), or (windows, …), and have slopes. A softmax over the last of three or more dimensions
+    counts as attention, in whichever library's model.
+
+    Example:
+        >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)
+        >>> with attention_scores() as scores:
+        ...     _ = net(torch.rand(2, 1, 8, 8))
+        >>> len(scores), scores[0].shape
+        (3, torch.Size([2, 2, 17, 17]))
+    """
+    collected: list[Tensor] = []
+    before = _heard.set(collected)
+    try:
+        with _Intercepted(_heard_softmax):
+            yield collected
+    finally:
+        _heard.reset(before)
 
 
 @contextmanager

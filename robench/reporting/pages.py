@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -131,7 +131,7 @@ def _html(result: Result, notes: Sequence[str]) -> str:
     )
     environment.globals |= {"percent": _percent, "number": _number}
     lost = list[str]()
-    sections = [_section(environment, group, result.cards, lost) for group in result.groups()]
+    sections = [_section(environment, group, result, lost) for group in result.groups()]
     models = [model for card in result.cards.values() if (model := _attempt(_model, card, lost, str(card.defense)))]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     template = environment.get_template("report.html.j2")
@@ -144,7 +144,7 @@ def _html(result: Result, notes: Sequence[str]) -> str:
     )
 
 
-def _section(environment: Environment, group: Group, cards: Mapping[str, ModelCard], lost: list[str]) -> str:
+def _section(environment: Environment, group: Group, result: Result, lost: list[str]) -> str:
     """What the page says of a group. What of it cannot be made is one line in `lost`, and the rest stands."""
     figures = []
     for norm in ("linf", "l2", "l1", "l0"):
@@ -163,7 +163,7 @@ def _section(environment: Environment, group: Group, cards: Mapping[str, ModelCa
         f"{cell['defense']} under {cell['attack']} has no numbers: {cell['error']}" for cell in cells if "error" in cell
     ]
     parts = {
-        "tables": tables_of(group, cards),
+        "tables": tables_of(group, result.cards, result.layout),
         "figures": [svg for svg in figures if svg],
         "pictures": [row for row in pictures if row],
         "cells": [cell for cell in cells if "error" not in cell],

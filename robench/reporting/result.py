@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from robench.entries.calls import Json
+from robench.errors import UsageError, did_you_mean
 from robench.records.cards import ModelCard
 from robench.records.refusals import Refusal
 from robench.records.store import Measured, Store
@@ -30,7 +31,7 @@ from robench.reporting.metrics import (
     success_rate_uint8,
     target_rates,
 )
-from robench.reporting.robustness import robustness_table
+from robench.reporting.robustness import PLAIN, Layout, robustness_table
 from robench.reporting.seeds import over_seeds, training_of
 from robench.reporting.tables import Table
 
@@ -44,6 +45,7 @@ class Result:
     Attributes:
         cards: of the models, by their names.
         refused: rows and cells that could not be measured, each with its reason.
+        layout: what the tables show besides.
 
     Example:
         result = robench.run("vit", ["fgsm(eps=0.1)", "cw_l2"], "digits", n=100)
@@ -54,6 +56,7 @@ class Result:
     measured: list[Measured]
     cards: Mapping[str, ModelCard] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
+    layout: Layout = PLAIN
 
     @classmethod
     def of(cls, measured: list[Measured], store: Store, refused: Sequence[Refusal] = ()) -> Result:
@@ -83,7 +86,27 @@ class Result:
 
     def tables(self) -> list[Table]:
         """A table a data set in the style of the papers, averages over training seeds, norms on images broken in both rows."""
-        return [table for group in self.groups() for table in tables_of(group, self.cards)]
+        return [table for group in self.groups() for table in tables_of(group, self.cards, self.layout)]
+
+    def against(self, base: str | None, *, sizes: bool = False) -> Result:
+        """The same, its tables with each row's differences to a base row, or with the models' sizes.
+
+        Args:
+            base: label of the row, as the table has it.
+            sizes: show parameters and multiply-accumulates beside accuracy.
+
+        Raises:
+            UsageError: there is no such row.
+
+        Example:
+            print(robench.run(["vit", "ksa"], "cw_l2", "digits").against("vit", sizes=True).table())
+        """
+        labels = [label for group in self.groups() for label in group.defenses.values()]
+        if base is not None and base not in labels:
+            raise UsageError(
+                f"the rows of the tables are {', '.join(labels)}; none is {base!r}{did_you_mean(base, labels)}"
+            )
+        return replace(self, layout=Layout(base, sizes))
 
     def table(self) -> str:
         """All tables as text."""
@@ -129,9 +152,9 @@ class Result:
         return [{**asdict(c), "defense": str(c.defense), "dataset": str(c.dataset)} for c in self.cards.values()]
 
 
-def tables_of(group: Group, cards: Mapping[str, ModelCard]) -> list[Table]:
+def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLAIN) -> list[Table]:
     """The tables of one group. One that cannot be made says so in its place."""
-    robustness = _made(f"Robustness on {group.name}", lambda: robustness_table(group, cards))
+    robustness = _made(f"Robustness on {group.name}", lambda: robustness_table(group, cards, layout))
     others = [_made("Norms on images broken in both rows", lambda: norms_on_common(group))]
     if robustness and robustness.rows:
         units = [group.of(model)[0].unit for model in group.defenses]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,28 @@ log = logging.getLogger(__name__)
 Made = tuple[Cell, pd.DataFrame | None]
 """A cell, and the terms of its merit for each image."""
 BROKEN = Cell("broken")
+_SIZES: dict[str, Callable[[ModelCard], float]] = {
+    "Parameters (M)": lambda card: card.parameters / 1e6,
+    "MACs (M)": lambda card: card.macs / 1e6,
+}
+"""Columns from a model's card; multiply-accumulates of one image, which papers print as FLOPs."""
 NORM_NAMES = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "L∞"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a table shows besides.
+
+    Attributes:
+        base: label of the row that the others' differences to are shown, in brackets; None: none are.
+        sizes: the models' parameters and multiply-accumulates, beside their accuracy.
+    """
+
+    base: str | None = None
+    sizes: bool = False
+
+
+PLAIN = Layout()
 
 
 def share_column(group: str, name: str, higher_is_better: bool) -> Column:
@@ -50,7 +71,7 @@ def norm_column(group: str, norm: str) -> Column:
     return Column(group, NORM_NAMES[norm], True, digits={"l1": 2, "linf": 4}.get(norm, 3))
 
 
-def robustness_table(group: Group, cards: Mapping[str, ModelCard]) -> Table:
+def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLAIN) -> Table:
     """A table in the style of the KSA paper's Table 1: rows defenses, columns attacks.
 
     Robust accuracy decides the marks of columns of success rates, so that being right on few images is no merit.
@@ -84,6 +105,9 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard]) -> Table:
 
     column = share_column("", "Clean", True)
     add(column, [pd.concat([one.records for one in own]) for own in units.values()], partial(_clean, column))
+    for name, size in _SIZES.items() if layout.sizes else ():
+        column = Column("", name, None, digits=2)
+        add(column, [cards.get(model) for model in group.defenses], partial(_size, column, size))
     for threat in group.threats:
         found = [group.find(model, threat) for model in group.defenses]
         facts = threat.first.unit.facts
@@ -100,12 +124,13 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard]) -> Table:
                 add(column, found, partial(_norm, column, norm), threat.key)
     for norm, eps in _thresholds(group):
         threats = bearing(group, norm, eps)
+        rows = [[one for one in (group.find(model, t) for t in threats) if one] for model in group.defenses]
+        wanted = {one.unit.identity.threat for own in rows for one in own if in_full(one)}
         board = [one for one in group.units if on_board(one) and one.unit.facts.norm == norm]
-        if len({group.threat(one).label for one in board}) > 1:
-            rows = [[one for one in (group.find(model, t) for t in threats) if one] for model in group.defenses]
-            wanted = {one.unit.identity.threat for own in rows for one in own if in_full(one)}
-            column = share_column("Worst case, robust accuracy", f"{NORM_NAMES[norm]} {written_float(eps)}", True)
-            add(column, [own or None for own in rows], partial(_worst, column, norm, eps, wanted))
+        several = len({group.threat(one).label for one in board}) > 1
+        name = "Worst case, robust accuracy" if several else "Robust accuracy"
+        column = share_column(name, f"{NORM_NAMES[norm]} {written_float(eps)}", True)
+        add(column, [own or None for own in rows], partial(_worst, column, norm, eps, wanted))
     broken, failures = _failures(group)
     for cells, key in zip(filled, keys, strict=True):
         for row, model in enumerate(group.defenses):
@@ -113,9 +138,28 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard]) -> Table:
                 cells[row] = replace(BROKEN, note=broken[model, key])
     shown, said = told_apart([[column[place] for column in filled] for place in range(len(group.defenses))])
     remarks = [" · ".join(filter(None, pair)) for pair in zip(said, reasons.values(), strict=True)]
-    table_rows = list(zip(group.defenses.values(), shown, strict=True))
+    labels = list(group.defenses.values())
+    if layout.base in labels:
+        shown = _against(shown, shown[labels.index(layout.base)], columns)
+    table_rows = list(zip(labels, shown, strict=True))
     caption = caption_of(group, cards, different_images=any(said)) if group.units else []
+    if layout.base in labels:
+        caption.append(
+            f"In brackets with a sign: the difference to {layout.base}, in the column's own unit; no test of it."
+        )
     return Table(f"Robustness on {group.name}", columns, table_rows, [*caption, *odd], remarks, failures)
+
+
+def _against(rows: Sequence[Sequence[Cell]], base: Sequence[Cell], columns: Sequence[Column]) -> list[list[Cell]]:
+    """The rows of a table, with each cell's difference to the base row's, where both are of the same images and in full."""
+
+    def against(cell: Cell, other: Cell, column: Column) -> Cell:
+        known = not (math.isnan(cell.value) or math.isnan(other.value) or cell.at_most or other.at_most)
+        if cell is other or not known or cell.images != other.images or column.higher_is_better is None:
+            return cell
+        return replace(cell, text=f"{cell.text} ({column.shown(cell.value - other.value, '+')})")
+
+    return [[against(*each) for each in zip(cells, base, columns, strict=True)] for cells in rows]
 
 
 def _failures(group: Group) -> tuple[dict[tuple[str, str], str], list[Failure]]:
@@ -144,6 +188,10 @@ def _clean(column: Column, records: pd.DataFrame) -> Made:
     images = records.drop_duplicates("image")
     right = images["correct"].astype(float).to_numpy()
     return column.cell(*_ends(clean_accuracy(records))), _terms(images["image"], right, 1.0)
+
+
+def _size(column: Column, size: Callable[[ModelCard], float], card: ModelCard) -> Made:
+    return column.cell(size(card)), None
 
 
 def _success(column: Column, one: Measured) -> Made:

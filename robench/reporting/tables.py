@@ -17,17 +17,22 @@ CSV_COLUMNS = ["defense", "group", "metric", "value", "low", "high", "best", "n"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: which group it stands in, its name, whether more is better for the defender, how its numbers are printed."""
+    """A column: which group it stands in, its name, whether more is better for the defender (None: neither is), how its numbers
+    are printed."""
 
     group: str
     name: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     digits: int = 1
     percent: bool = False
 
     @property
     def header(self) -> str:
-        return f"{self.name} {'↑' if self.higher_is_better else '↓'}"
+        return self.name if self.higher_is_better is None else f"{self.name} {'↑' if self.higher_is_better else '↓'}"
+
+    def shown(self, number: float, sign: str = "") -> str:
+        """A number of this column, without what it is of; sign: "+" to have one before it in any case."""
+        return f"{number * (100 if self.percent else 1):{sign}.{self.digits}f}"
 
     def cell(
         self, value: float, interval: Interval | None = None, spread: float | None = None, *, at_most: bool = False
@@ -39,7 +44,7 @@ class Column:
         """
         if math.isnan(value):
             return Cell("–")
-        shown = [f"{number * (100 if self.percent else 1):.{self.digits}f}" for number in (value, spread or 0.0)]
+        shown = [self.shown(number) for number in (value, spread or 0.0)]
         text = shown[0] if spread is None else " ± ".join(shown)
         merit = value if self.higher_is_better else -value
         return Cell(

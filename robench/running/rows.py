@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from robench.attacking.patches import realised_share
 from robench.data.loading import Data, load_data
-from robench.entries.calls import Call, Name
+from robench.entries.calls import Call, Name, written_float
+from robench.entries.cards import Norm
 from robench.entries.registry import DATASETS, DEFENSES
 from robench.errors import ModelError, UsageError
 from robench.hashing import ENGINE
@@ -173,11 +175,44 @@ def rows_of(
         for condition in asked:
             condition.images_given(data.split, positions_of(data))
         own = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
-        found += [Row(checkpoint, data, asked, _refused(checkpoint)) for checkpoint in own]
+        for checkpoint in own:
+            met = on_diagonal(asked, checkpoint.call) if settings.diagonal else asked
+            found.append(Row(checkpoint, data, met, _refused(checkpoint)))
         for condition in asked:
             for source in found[-1].sources(condition).values():
                 _refused(source.checkpoint)  # its cells are broken when their turn comes
     return found
+
+
+def on_diagonal(asked: Sequence[Condition], defense: Call) -> list[Condition]:
+    """Those conditions that are at the radius of the ball that the defense is trained in, and those without a radius; all of
+    them for a defense that is trained in none.
+
+    Raises:
+        UsageError: none is left.
+    """
+    ball = ball_of(defense)
+    if ball is None:
+        return [*asked]
+    norm, eps = ball
+    met = [one for one in asked if one.eps is None or (one.norm == norm and math.isclose(one.eps, eps, rel_tol=1e-6))]
+    if asked and not met:
+        radii = ", ".join(dict.fromkeys(f"{one.norm} {written_float(one.eps)}" for one in asked if one.eps is not None))
+        raise UsageError(
+            f"{defense.name} is trained in {norm} {written_float(eps)}, and --diagonal attacks it there alone, but the attacks "
+            f"are at {radii}: add eps={written_float(eps)} to one in {norm}, or leave --diagonal out"
+        )
+    return met
+
+
+def ball_of(defense: Call) -> tuple[Norm, float] | None:
+    """(norm, radius) of the ball that a defense is trained in, or the model that it trains; None: it is trained in none."""
+    entry, call = DEFENSES.find(defense)
+    if entry.card.ball:
+        ball: tuple[Norm, float] = entry.card.ball(call.options)
+        return ball
+    model = call.options.get("model")
+    return ball_of(model) if isinstance(model, Call) else None
 
 
 def _refused(checkpoint: Checkpoint) -> ModelError | None:

@@ -29,6 +29,7 @@ class Settings:
         batch_size: "auto" measures it. It changes no result.
         keep_images: keep the adversarial pixels of all images.
         precision: of the attacks' passes.
+        diagonal: attack what was trained in a ball at that radius alone.
     """
 
     n: int | None = None
@@ -38,6 +39,7 @@ class Settings:
     batch_size: int | Literal["auto"] = "auto"
     keep_images: bool = False
     precision: Precision = "float32"
+    diagonal: bool = False
 
     def __post_init__(self) -> None:
         """Check what Python callers may give.
@@ -48,8 +50,9 @@ class Settings:
         for name in ("n", "seed", "workers", "batch_size"):
             object.__setattr__(self, name, plain_value(getattr(self, name)))  # a number of numpy is one
         whole_seed(self.seed)
-        if not isinstance(self.keep_images, bool):
-            raise UsageError(f"keep_images={self.keep_images!r}: True or False is wanted")
+        for name, switch in (("keep_images", self.keep_images), ("diagonal", self.diagonal)):
+            if not isinstance(switch, bool):
+                raise UsageError(f"{name}={switch!r}: True or False is wanted")
         for name, value, usual, most in (
             ("workers", self.workers, None, MOST_WORKERS),
             ("batch_size", self.batch_size, "auto", MOST_IMAGES),

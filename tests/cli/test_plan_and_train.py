@@ -67,6 +67,15 @@ def test_a_plan_says_what_is_trained_and_attacked_and_what_it_costs() -> None:
     assert cli("run", *words, "--dry-run").stdout.startswith("vit(")
 
 
+def test_on_the_diagonal_the_other_radii_are_left_out() -> None:
+    call = "madry(eps=0.1, steps=1, model=vit(depth=1, epochs=1))"
+    asked = ["--defense", call, "--attack", "fgsm(eps=[0.05, 0.1])", "--dataset", "digits", "--n", "20"]
+    said = [cli("plan", *asked, *flag).stdout for flag in ([], ["--diagonal"])]
+    said.append(cli("run", *asked, "--diagonal", "--dry-run").stdout)
+    assert ["fgsm(eps=0.05)" in text for text in said] == [True, False, False]
+    assert all("fgsm(eps=0.1)" in text for text in said)
+
+
 def test_a_training_says_what_its_model_scores_and_where_it_is() -> None:
     done = cli("train", "--defense", TINY, "--dataset", "digits")
     assert done.exit_code == 0, done.output

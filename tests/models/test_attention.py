@@ -183,7 +183,7 @@ def test_ksa_is_put_on_any_transformer(model: Call, layers: object, rows: int, a
 
 
 def test_looking_for_attention_leaves_a_models_statistics_alone() -> None:
-    recipe = recipe_of("ksa(k=3, model=timm(name='rvt_tiny'))", TASK)
+    recipe = recipe_of("ksa(k=3, model=timm(name='rvt_tiny', upscale=64))", TASK)
     counts = [count for name, count in recipe.model.named_buffers() if name.endswith("num_batches_tracked")]
     assert counts and not any(counts) and recipe.model.training
 

@@ -119,7 +119,7 @@ def test_an_odd_name_is_shown_in_every_format_and_reads_back_as_the_same_call(ta
     result = Result([Measured(unit, one.records)])
     assert parse(str(call)) == call
     (row,) = [line for line in render(result, "markdown").splitlines() if line.startswith("| own(")]
-    assert len(re.findall(r"(?<!\\)\|", row)) == 4
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5
     assert "\x1b" not in render(result, "text")
     assert "\u202e" not in render(result, "text")
     label = next(csv.reader(io.StringIO(render(result, "csv").split("\n", 1)[1])))[0]

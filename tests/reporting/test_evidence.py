@@ -83,14 +83,17 @@ def test_as_many_images_that_are_others_are_not_taken_for_the_same() -> None:
 def test_rows_are_compared_on_their_common_images_only() -> None:
     """b is broken less often on all of its images, and as often on those that both have: the first 40."""
     a, b = cell("a", 20, 40), cell("b", 20, 400)
-    assert marks(Result([a, b])) == {"a": ["Clean", "fgsm ASR 0.1"], "b": ["Clean", "fgsm ASR 0.1"]}
+    assert marks(Result([a, b])) == {
+        "a": ["Clean", "fgsm ASR 0.1", "Robust accuracy L∞ 0.1"],
+        "b": ["Clean", "fgsm ASR 0.1", "Robust accuracy L∞ 0.1"],
+    }
     assert marks(Result([cell("a", 20, 400), b]))["a"], "one set of images"
     assert marks(Result([cell("a", 0, 40), b]))["b"] == ["Clean"], "worse on the common images"
 
 
 def test_a_row_with_too_few_common_images_is_not_compared_and_takes_no_mark_away() -> None:
     found = marks(Result([cell("tiny", 0, 9), cell("a", 10), cell("b", 40)]))
-    assert found == {"tiny": [], "a": ["Clean", "fgsm ASR 0.1"], "b": ["Clean"]}
+    assert found == {"tiny": [], "a": ["Clean", "fgsm ASR 0.1", "Robust accuracy L∞ 0.1"], "b": ["Clean"]}
     assert "compared with none, and not marked" in render(Result([cell("tiny", 0, 9), cell("a", 10)]), "text")
 
 
@@ -147,7 +150,7 @@ def test_a_classifier_at_chance_has_no_rank() -> None:
     guess = [i % 3 if right[i] else (i + 1) % 3 for i in range(90)]
     rows = {"correct": right, "clean_prediction": guess, "prediction": guess, "fooled": wrong, "success": wrong}
     result = Result([cell("chance", 0, 90, rows=rows), cell("a", 80, 90), cell("b", 85, 90)])
-    assert marks(result)["chance"] == [] and marks(result)["a"] == ["Clean", "fgsm ASR 0.1"]
+    assert marks(result)["chance"] == [] and marks(result)["a"] == ["Clean", "fgsm ASR 0.1", "Robust accuracy L∞ 0.1"]
     assert "chance · no rank: its clean accuracy cannot be told from chance, 33.3 %" in render(result, "text")
     assert json.loads(render(result, "json"))["cells"][0]["no_rank"]
 
@@ -179,7 +182,7 @@ def test_robust_accuracy_decides_the_marks_of_success_rates() -> None:
     poor, good = cell("poor", 0, rows=rows), cell("good", 10)
     values = {label: cells[1].value for label, cells in Result([poor, good]).tables()[0].rows}
     assert values["poor"] < values["good"]
-    assert marks(Result([poor, good])) == {"poor": [], "good": ["Clean", "fgsm ASR 0.1"]}
+    assert marks(Result([poor, good])) == {"poor": [], "good": ["Clean", "fgsm ASR 0.1", "Robust accuracy L∞ 0.1"]}
 
 
 def test_bfloat16_stands_beside_a_call_that_reads_back() -> None:

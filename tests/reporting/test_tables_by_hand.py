@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from measured import card, records, unit
 
+from robench.errors import UsageError
 from robench.records.store import Measured
 from robench.reporting.metrics import (
     attack_success_rate,
@@ -66,7 +67,7 @@ def test_norms_of_a_minimal_attack_are_means_over_its_successes() -> None:
 
 def test_an_attack_with_a_radius_has_no_norms() -> None:
     (table,) = Result([cell_of([True, False])]).tables()
-    assert [column.name for column in table.columns] == ["Clean", "ASR 0.1"]
+    assert [column.name for column in table.columns] == ["Clean", "ASR 0.1", "L∞ 0.1"]
 
 
 def many(share: float, count: int = 200) -> list[bool]:
@@ -94,6 +95,63 @@ def test_what_cannot_be_told_from_the_best_is_marked_with_it() -> None:
     far = cell_of(many(0.9), defense="far", weights="far")
     table = Result([*close, far]).tables()[0]
     assert {label: cells[1].best for label, cells in table.rows} == {"vit": True, "ksa": True, "far": False}
+
+
+def test_robust_accuracy_stands_beside_one_attack_too() -> None:
+    """Of four images one is misclassified before, one fooled: two are left. Several attacks make a worst case of it."""
+    one = cell_of([True, False, False, True], {"correct": [True, True, True, False]})
+    row = shown(Result([one]).tables()[0])["vit"]
+    assert row["Robust accuracy L∞ 0.1"] == "50.0"
+    minimal = cell_of([True, False], {"linf": 0.05, "eps": None}, attack="cw_linf", goal="minimal", eps=None)
+    assert [column.group for column in Result([minimal]).tables()[0].columns][-1] == "cw_linf", "it has no radius"
+
+
+def test_differences_to_a_base_row_stand_in_brackets() -> None:
+    """60 of 200 and 120 of 200 are broken: +30.0 points; all are right before any attack. Norms keep their own digits."""
+    rows = [cell_of(many(share), defense=name, weights=name) for name, share in (("vit", 0.3), ("ksa", 0.6))]
+    sizes = {"eps": None, "l1": 2.0, "l2": 1.0, "linf": 0.25}
+    rows += [
+        cell_of(many(0.5), sizes | {"linf": linf}, defense=name, weights=name, **MINIMAL)
+        for name, linf in (("vit", 0.25), ("ksa", 0.2))
+    ]
+    found = shown(Result(rows).against("vit").tables()[0])
+    bare = {name: text.rstrip("*") for name, text in found["ksa"].items()}
+    assert bare["Clean"] == "100.0 (+0.0)"
+    assert bare["fgsm ASR 0.1"] == "60.0 (+30.0)"
+    assert bare["cw_l2 L∞"] == "0.2000 (-0.0500)"
+    assert bare["Robust accuracy L∞ 0.1"] == "40.0 (-30.0)"
+    assert not any("(" in text for text in found["vit"].values())
+    assert any("the difference to vit" in line for line in Result(rows).against("vit").tables()[0].caption)
+
+
+def test_what_is_not_of_the_same_images_or_not_in_full_has_no_difference() -> None:
+    base = cell_of([True, False, False, False], defense="vit", weights="v")
+    fewer = cell_of([True, False], defense="ksa", weights="k")
+    less = cell_of([True, False, False, False], defense="rspc", weights="r")
+    more = cell_of([True, True, False, False], defense="vit", weights="v", attack="mim(eps=0.1)")
+    table = Result([base, more, fewer, less]).against("vit").tables()[0]
+    cells = {label.partition(" ")[0]: row for label, row in shown(table).items()}
+    assert "(+" not in cells["ksa"]["Clean"]
+    assert cells["rspc"]["fgsm ASR 0.1"].startswith("25.0 (+0.0)")
+    assert "≤" in cells["rspc"]["Worst case, robust accuracy L∞ 0.1"]
+    assert "(+" not in cells["rspc"]["Worst case, robust accuracy L∞ 0.1"]
+
+
+def test_a_base_that_is_no_row_is_told() -> None:
+    with pytest.raises(UsageError, match=r"the rows of the tables are vit; none is 'vti'.*did you mean 'vit'"):
+        Result([cell_of([True, False])]).against("vti")
+
+
+def test_sizes_stand_beside_accuracy() -> None:
+    one = cell_of([True, False])
+    sized = card(model=one.unit.identity.model, parameters=2_500_000, macs=12_340_000)
+    result = Result([one], {one.unit.identity.model: sized})
+    table = result.against(None, sizes=True).tables()[0]
+    assert [column.header for column in table.columns][:3] == ["Clean ↑", "Parameters (M)", "MACs (M)"]
+    assert [cell.text for cell in table.rows[0][1]][1:3] == ["2.50", "12.34"]
+    assert [column.name for column in result.tables()[0].columns][:2] == ["Clean", "ASR 0.1"]
+    without = Result([one]).against(None, sizes=True).tables()[0]
+    assert [cell.text for cell in without.rows[0][1]][1:3] == ["–", "–"]
 
 
 def terms(values: list[float], below: list[float] | None = None) -> pd.DataFrame:

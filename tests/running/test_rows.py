@@ -7,10 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import PGD, SMALL, small_run
 
+import robench
+from robench import UsageError
 from robench.records.store import Store
 from robench.reporting.pages import render, stored
+from robench.running.rows import rows_of
+from robench.running.settings import Settings
 
 DEFENSE = '''from torch import nn
 import robench
@@ -34,7 +39,7 @@ def test_two_versions_of_a_file_never_share_a_row_and_the_older_is_counted() -> 
     (table, *_) = shown.tables()
     assert [label for label, _ in table.rows] == ["./mine.py"]
     assert table.rows[0][1][0].value == rates["200"]
-    assert len(table.columns) == 2, "PGD was run on the older version alone"
+    assert len(table.columns) == 3, "PGD was run on the older version alone"
     assert [note.partition(",")[0] for note in notes] == ["2 older cells of 1 older model"]
     everything, notes = stored(Path("results"), everything=True)
     assert len(everything.tables()[0].rows) == 2
@@ -161,3 +166,42 @@ def test_a_model_without_patches_has_none_of_its_own() -> None:
     (refused,) = result.refused
     assert "cuts images into no patches" in refused.reason
     assert len(result.measured) == 3
+
+
+def rows_on_diagonal(defense: str, *attacks: str) -> list[list[str]]:
+    """The conditions of each row, as texts."""
+    places = robench.Places.of(None, "results")
+    rows = rows_of([defense], [*attacks], ["digits"], Settings(n=20, diagonal=True), places)
+    return [[condition.text for condition in row.conditions] for row in rows]
+
+
+LINF = "pgd_linf(eps=[2/255, 4/255, 8/255])"
+
+
+def test_on_the_diagonal_each_model_is_attacked_at_the_radius_it_was_trained_at() -> None:
+    found = rows_on_diagonal("madry(eps=[2/255, 4/255], model=vit(epochs=1))", LINF, "cw_linf")
+    assert found == [["pgd_linf(eps=2/255)", "cw_linf"], ["pgd_linf(eps=4/255)", "cw_linf"]]
+    plain = rows_on_diagonal("vit(epochs=1)", LINF)
+    assert plain == [["pgd_linf(eps=2/255)", "pgd_linf(eps=4/255)", "pgd_linf(eps=8/255)"]]
+
+
+@pytest.mark.parametrize(
+    ("defense", "kept"),
+    [
+        ("madry", ["pgd_linf(eps=8/255)"]),  # its default
+        ("fat(eps=4/255)", ["pgd_linf(eps=4/255)"]),
+        ("trades(eps=4/255)", ["pgd_linf(eps=4/255)"]),
+        ("half_half(norm='l2', eps=0.5)", ["pgd_l2(eps=0.5)"]),
+        ("madry(norm='l2', eps=8/255)", ["pgd_l2(eps=8/255)"]),  # not in the other norm
+        ("rspc(model=madry(eps=2/255))", ["pgd_linf(eps=2/255)"]),  # what it is made of
+    ],
+)
+def test_the_ball_is_that_of_the_training(defense: str, kept: list[str]) -> None:
+    assert rows_on_diagonal(defense, LINF, "pgd_l2(eps=[8/255, 0.5])") == [kept]
+
+
+def test_a_radius_that_no_attack_has_is_told_before_any_work() -> None:
+    with pytest.raises(UsageError, match=r"madry is trained in linf 0.1, .* attacks are at linf 2/255.* add eps=0.1"):
+        rows_on_diagonal("madry(eps=0.1)", LINF)
+    with pytest.raises(UsageError, match="diagonal='yes': True or False is wanted"):
+        robench.run("vit", "fgsm(eps=0.1)", "digits", diagonal="yes")  # type: ignore[arg-type]
