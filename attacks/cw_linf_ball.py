@@ -46,7 +46,7 @@ def cw_linf_ball(
         The first adversarial images that were found; the input itself where there was none.
     """
     low, high = (inputs - radius).clamp(0, 1), (inputs + radius).clamp(0, 1)
-    width = high - low
+    width = (high - low).clamp_min(1e-12)
     point = torch.atanh(INSIDE * (2 * (inputs - low) / width - 1))
 
     def pixels(point: Tensor, rows: Tensor) -> Tensor:

@@ -243,6 +243,13 @@ REPORTED = [
     Mutation("of common norms the smaller is marked (second)", COMMON, "(tied or means[1] > means[0])", "(tied or means[1] < means[0])", OF_TABLES),
     Mutation("common norms are of what one row broke", COMMON, 'add_suffix("_2"), how="inner")', 'add_suffix("_2"), how="left")', OF_TABLES),
     Mutation("common norms hold failures", COMMON, 'records["correct"].astype(bool) & records["success"].astype(bool)', 'records["correct"].astype(bool)', OF_TABLES),
+    Mutation("differences are those of the base to the row", ROBUSTNESS, "column.shown(cell.value - other.value", "column.shown(other.value - cell.value", OF_TABLES),
+    Mutation("other images have differences, too", ROBUSTNESS, "not known or cell.images != other.images or", "not known or", OF_TABLES),
+    Mutation("bounds have differences, too", ROBUSTNESS, " or cell.at_most or other.at_most)", ")", OF_TABLES),
+    Mutation("sizes have differences, too", ROBUSTNESS, " or column.higher_is_better is None:", ":", OF_TABLES),
+    Mutation("parameters are thousands", ROBUSTNESS, "card.parameters / 1e6", "card.parameters / 1e3", OF_TABLES),
+    Mutation("a misspelt base is no base", "robench/reporting/result.py", "if base is not None and base not in labels:", "if False:", OF_TABLES),
+    Mutation("one attack is a worst case", ROBUSTNESS, "if several else", "if True else", OF_TABLES),
     Mutation("every norm is L2", ROBUSTNESS, "partial(_norm, column, norm)", 'partial(_norm, column, "l2")', OF_TABLES),
     Mutation("small perturbations are good", ROBUSTNESS, "Column(group, NORM_NAMES[norm], True,", "Column(group, NORM_NAMES[norm], False,", OF_TABLES),
     Mutation("the ends of an interval are swapped in the CSV", TABLES, "(cell.value, *ends)", "(cell.value, *ends[::-1])", OF_TABLES),
@@ -300,6 +307,13 @@ NAMED = [
     Mutation("normal draws are too narrow", DRAWS, "(-2 * torch.log1p(-radius))", "(-1 * torch.log1p(-radius))", OF_DRAWS),
 ]
 
+BALL, OF_BALL = "attacks/cw_linf_ball.py", "attacks/test_cw_linf_ball.py"
+FOOL, OF_FOOL = "attacks/attention_fool.py", "attacks/test_attention_fool.py"
+ROWS = "robench/running/rows.py"
+DIAGONAL = (
+    "running/test_rows.py::test_on_the_diagonal_each_model_is_attacked_at_the_radius_it_was_trained_at "
+    "running/test_rows.py::test_the_ball_is_that_of_the_training"
+)
 PGD, MIM, PATCH = "attacks/pgd.py", "attacks/mim.py", "attacks/patch.py"
 ATTACKED = [
     Mutation("PGD goes down", DESCENT, "probe.detach() + change", "probe.detach() - change", OF_STEPS),
@@ -314,6 +328,32 @@ ATTACKED = [
     Mutation("PGD in L1 has starts of one sign", PGD, "(1 - 2 * signs.double())", "signs.double().abs().clamp_min(1)", OF_STEPS),
     Mutation("MIM has no momentum", MIM, "decay * momentum[rows] + ", "", OF_STEPS),
     Mutation("MIM does not normalise", MIM, "gradient / rowwise(mean, gradient)", "gradient", OF_STEPS),
+    Mutation("images begin at the bounds of their pixels", BALL, "INSIDE = 0.999999", "INSIDE = 1.0", OF_BALL),
+    Mutation("the ball is not cut by the box", BALL, "(inputs + radius).clamp(0, 1)", "(inputs + radius)", OF_BALL),
+    Mutation("the first rate forgets the logits' scale", BALL, "lr * weight_scale(model.spread(inputs))", "lr * torch.ones_like(model.spread(inputs))", OF_BALL),
+    Mutation("a step that goes too far is not halved", BALL, "torch.where(part & (tries > 0), rate / 2, rate)", "rate", OF_BALL),
+    Mutation("a step that helps is not doubled", BALL, "rate = torch.where(part, 2 * rate, rate)", "pass", OF_BALL),
+    Mutation("the last doubling is not taken back", BALL, "torch.full_like(part, doubled + 1 == doublings)", "torch.zeros_like(part)", OF_BALL),
+    Mutation("a step that was halved is doubled", BALL, "part = (tries == 1) & (last", "part = (tries >= 1) & (last", OF_BALL),
+    Mutation("the last try is taken, not the best", BALL, "better = part & (last < best)", "better = part", OF_BALL),
+    Mutation("what does not fool is given back", BALL, "done = lacking <= 0", "done = lacking <= 9", OF_BALL),
+    Mutation("all keys draw, not one", FOOL, ".amax(-1)", ".mean(-1)", OF_FOOL),
+    Mutation("heads are added up", FOOL, ".logsumexp(1)", ".sum(1)", OF_FOOL),
+    Mutation("scores keep what no map sees", FOOL, "scores = scores - scores.mean(-1, keepdim=True)", "pass", OF_FOOL),
+    Mutation("scores keep their scale", FOOL, "(scores / size)", "scores", OF_FOOL),
+    Mutation("hidden keys repel without end", FOOL, "LEAST = -100.0", "LEAST = -1e30", OF_FOOL),
+    Mutation("windows are taken for images", FOOL, "layer.reshape(images, -1, *layer.shape[-2:])", "layer.reshape(-1, images, *layer.shape[-2:])[:images]", OF_FOOL),
+    Mutation("queries are not drawn", FOOL, "ahead + weight * draw(", "ahead + 0 * draw(", OF_FOOL),
+    Mutation("queries are driven away", FOOL, "ahead + weight * draw(", "ahead - weight * draw(", OF_FOOL),
+    Mutation("scores of earlier passes are kept", FOOL, "seen.clear()", "pass", OF_FOOL),
+    Mutation("a softmax's scores are heard twice", ATTENTION, "heard[-1] is scores", "heard[-1] is None", OF_FOOL),
+    Mutation("a layer's own map is not heard", ATTENTION, "        _hear(scores)\n        weights", "        weights", OF_FOOL),
+    Mutation("scores are heard after the block", ATTENTION, "_heard.reset(before)", "pass", OF_FOOL),
+    Mutation("the diagonal forgets the norm", ROWS, "one.norm == norm and math", "math", DIAGONAL),
+    Mutation("the diagonal forgets the radius", ROWS, "math.isclose(one.eps, eps, rel_tol=1e-6)", "True", DIAGONAL),
+    Mutation("the diagonal leaves minimal attacks out", ROWS, "one.eps is None or (one.norm", "(one.eps is not None and one.norm", DIAGONAL),
+    Mutation("the ball of what is wrapped is not seen", ROWS, "return ball_of(model) if isinstance(model, Call) else None", "return None", DIAGONAL),
+    Mutation("a ball without a radius is none", "defenses/madry.py", "EPS if options[\"eps\"] is None else options[\"eps\"]\n\n\nclass", "options[\"eps\"] or 0.0\n\n\nclass", DIAGONAL),
     Mutation("FGSM leaves its ball from a random start", "attacks/fgsm.py", "(moved - inputs).clamp(-eps, eps)", "(moved - inputs)", OF_STEPS),
     Mutation("a targeted loss goes the wrong way", LOSSES, "return -F.cross_entropy(logits, targets,", "return F.cross_entropy(logits, targets,", OF_STEPS),
     Mutation("the ratio divides by another difference", LOSSES, "(ordered[:, 0] - ordered[:, 2] + 1e-12)", "(ordered[:, 0] - ordered[:, 1] + 1e-12)", OF_STEPS),

@@ -65,6 +65,12 @@ def test_pixels_stay_between_the_ends_of_the_ball_and_of_the_box() -> None:
     assert max(model.asked) <= 1
 
 
+def test_a_black_pixel_has_a_slope_if_a_small_one() -> None:
+    """1e-6 at 0 in a ball of radius 1, which doubled rates make up for; at the bound itself there is none."""
+    assert attacked(Level(None), level=0.0, radius=1.0) > 0.601
+    assert attacked(Level(None), level=0.0, radius=1.0, steps=1) == 0.0
+
+
 def test_the_rate_is_for_logits_whose_spread_is_ten() -> None:
     inputs, labels = torch.full((1, 1, 1, 1), 0.5, dtype=torch.float64), torch.tensor([0])
     found = []
