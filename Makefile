@@ -45,10 +45,17 @@ golden: .venv/installed
 mutants: .venv/installed
 	.venv/bin/python tests/mutants.py $(ONLY)
 
-# The KSA paper's comparison on CIFAR-10 (set ROBENCH_DATA to where its files are, or let it be downloaded).
+# KSA on CIFAR-10, with robench's map and with a linear one, targeted CW at the weak budget and at the strong one, and what
+# adapts to it (set ROBENCH_DATA to where its files are, or let it be downloaded). Four trainings of half an hour and more.
 paper: .venv/installed
-	.venv/bin/robench run --dataset cifar10 --n 1000 --store results/cifar10 --defense vit --defense ksa \
-	  --attack "pgd_linf(eps=[1/255,2/255,4/255,8/255])" --attack cw_l2 --attack cw_linf
+	.venv/bin/robench run --dataset cifar10 --n 500 --store results/cifar10 \
+	  --defense vit --defense ksa --defense "ksa(attention='linear')" \
+	  --attack "pgd_linf(eps=[1/255,2/255,4/255])" --attack "through_softmax(eps=[1/255,2/255,4/255])" \
+	  --attack "attention_fool(eps=[1/255,2/255,4/255])" \
+	  --attack "transfer(source=ksa(attention='softmax'), eps=[1/255,2/255,4/255])" \
+	  --attack "cw_l2(preset='art', targets='random')" --attack "cw_linf_ball(targets='random')" \
+	  --attack "through_softmax(attack=cw_l2(preset='art'), norm='l2', targets='random')" \
+	  --attack "cw_l2(targets='random')" --attack "cw_linf(targets='random')"
 
 # What trainings and attacks cost beside the passes that they need, and beside other libraries: ratios measured in one run.
 speed: .venv/installed

@@ -147,7 +147,7 @@ def test_trainings_in_a_ball_take_no_radii_in_grey_levels_either(text: str) -> N
         (DEFENSES, "noise(model=madry(model=ksa(k=0)))", "k=0 given to ksa"),
         (DEFENSES, "distill(teacher='./none.py')", "there is no file"),
         (ATTACKS, "pgd", "'pgd_l1', 'pgd_l2' or 'pgd_linf'"),
-        (ATTACKS, "cw", "'cw_l2' or 'cw_linf'"),
+        (ATTACKS, "cw", "'cw_l2', 'cw_linf' or 'cw_linf_ball'"),
         (ATTACKS, "PGD_LINF", "'pgd_linf'"),
         (DATASETS, "imagenet", r"folder\(path=…\)"),
         (DATASETS, "ImageNet_A", r"folder\(path=…\)"),
