@@ -69,7 +69,7 @@ def attention_fool(
     logits' margin in units of their spread; the paper's cross-entropy has no slope to set against it where a model is sure.
 
     On a model without attention that margin is all. Attention is what a softmax over the last of three or more dimensions
-    makes, and robench's own layers.
+    makes, and robench's own layers; torch's nn.MultiheadAttention, which keeps its scores to itself, counts as none.
 
     Args:
         inputs: images in [0, 1], (N, C, H, W).

@@ -99,7 +99,7 @@ def sizes(text: str) -> list[dict[str, Any]]:
         try:
             with weightless():
                 size = size_of(build(entry, call, task).model, shape)
-        except RobenchError:
+        except (RobenchError, RuntimeError):  # it does not take images of this size
             continue
         found.append({"shape": list(shape), "classes": classes, "parameters": size.parameters, "macs": size.macs})
     return found

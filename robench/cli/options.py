@@ -67,7 +67,8 @@ DiagonalOption = Annotated[
     bool,
     typer.Option(
         "--diagonal",
-        help="Attack what was trained in a ball, such as madry(eps=8/255), at that radius alone; the other defenses everywhere.",
+        help="Attack what was trained in a ball, such as madry(eps=8/255), at that radius alone, of the attacks in a ball; "
+        "attacks without a radius or on patches, and the other defenses, are run as ever.",
     ),
 ]
 QuietOption = Annotated[

@@ -118,7 +118,7 @@ def check_units(name: str, card: Card, options: dict[str, Any]) -> None:
     """Raises UsageError for a distance in L∞ that no two images have: one in grey levels, most likely."""
     if (options.get("norm") or getattr(card, "norm", None)) != "linf":
         return
-    for option in ("eps", "step_size", "eps_step", "enough"):
+    for option in ("eps", "radius", "step_size", "eps_step", "enough"):
         value = options.get(option)
         if isinstance(value, int | float) and value > 1:
             meant = f"; {written(value)}/255 was meant?" if value <= 255 else ""

@@ -116,11 +116,15 @@ class _Intercepted(TorchFunctionMode):
         dropout_p: float = 0.0,
         is_causal: bool = False,
         scale: float | None = None,
+        enable_gqa: bool = False,
     ) -> Tensor:
         """What torch documents of its fused attention, step by step."""
+        if enable_gqa:  # several heads of queries share one of keys
+            shared = query.shape[-3] // key.shape[-3]
+            key, value = (each.repeat_interleave(shared, -3) for each in (key, value))
         scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
         if is_causal:
-            attn_mask = torch.ones_like(scores[0, 0], dtype=torch.bool).tril()
+            attn_mask = torch.ones_like(scores, dtype=torch.bool).tril()
         if attn_mask is not None:
             seen = attn_mask.dtype == torch.bool
             scores = scores.masked_fill(~attn_mask, -torch.inf) if seen else scores + attn_mask
@@ -232,7 +236,8 @@ def attention_scores() -> Iterator[list[Tensor]]:
     """Within, in this thread, collect the scores that rows of attention are made from, of every layer of every forward pass.
 
     They are (N, heads, queries, keys), or (windows, …), and have slopes. A softmax over the last of three or more dimensions
-    counts as attention, in whichever library's model.
+    counts as attention, in whichever library's model; but torch's own nn.MultiheadAttention, and what torchvision builds of it,
+    keeps its scores to itself.
 
     Example:
         >>> net = build_vit((1, 8, 8), 10, [0.5], [0.2], patch=2, dim=16, depth=3, heads=2, mlp=32)

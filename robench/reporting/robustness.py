@@ -125,10 +125,13 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
     for norm, eps in _thresholds(group):
         threats = bearing(group, norm, eps)
         rows = [[one for one in (group.find(model, t) for t in threats) if one] for model in group.defenses]
-        wanted = {one.unit.identity.threat for own in rows for one in own if in_full(one)}
         board = [one for one in group.units if on_board(one) and one.unit.facts.norm == norm]
         several = len({group.threat(one).label for one in board}) > 1
         name = "Worst case, robust accuracy" if several else "Robust accuracy"
+        wanted = {one.unit.identity.threat for own in rows for one in own if in_full(one)}
+        if not several:  # a row that was attacked at this radius alone lacks nothing; one that was not is not shown
+            wanted = {max(threats, key=lambda threat: threat.eps or 0).key}
+            rows = [own if any(one.unit.identity.threat in wanted for one in own) else [] for own in rows]
         column = share_column(name, f"{NORM_NAMES[norm]} {written_float(eps)}", True)
         add(column, [own or None for own in rows], partial(_worst, column, norm, eps, wanted))
     broken, failures = _failures(group)

@@ -46,7 +46,7 @@ class Column:
             return Cell("–")
         shown = [self.shown(number) for number in (value, spread or 0.0)]
         text = shown[0] if spread is None else " ± ".join(shown)
-        merit = value if self.higher_is_better else -value
+        merit = math.nan if self.higher_is_better is None else value if self.higher_is_better else -value
         return Cell(
             f"{'≤ ' if at_most else ''}{text}", value, interval, merit=math.nan if at_most else merit, at_most=at_most
         )

@@ -185,8 +185,8 @@ def rows_of(
 
 
 def on_diagonal(asked: Sequence[Condition], defense: Call) -> list[Condition]:
-    """Those conditions that are at the radius of the ball that the defense is trained in, and those without a radius; all of
-    them for a defense that is trained in none.
+    """Those conditions that are at the radius of the ball that the defense is trained in, and those that have no radius or are of
+    another kind, such as patches; all of them for a defense that is trained in none.
 
     Raises:
         UsageError: none is left.
@@ -195,7 +195,11 @@ def on_diagonal(asked: Sequence[Condition], defense: Call) -> list[Condition]:
     if ball is None:
         return [*asked]
     norm, eps = ball
-    met = [one for one in asked if one.eps is None or (one.norm == norm and math.isclose(one.eps, eps, rel_tol=1e-6))]
+    met = [
+        one
+        for one in asked
+        if one.eps is None or one.card.confined or (one.norm == norm and math.isclose(one.eps, eps, rel_tol=1e-6))
+    ]
     if asked and not met:
         radii = ", ".join(dict.fromkeys(f"{one.norm} {written_float(one.eps)}" for one in asked if one.eps is not None))
         raise UsageError(

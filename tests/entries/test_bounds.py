@@ -88,6 +88,7 @@ def test_a_model_that_no_machine_holds_is_measured_before_it_is_built() -> None:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
+        ("cw_linf_ball(radius=8)", "8/255 was meant"),
         ("pgd_linf(eps=8)", "8/255 was meant"),
         ("fgsm(eps=1.5)", "1.5/255 was meant"),
         ("pgd_linf(eps=8/255, step_size=2)", "2/255 was meant"),

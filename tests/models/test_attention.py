@@ -18,6 +18,7 @@ from robench import (
     Progress,
     Task,
     UsageError,
+    attention_scores,
     attentions,
     build_vit,
     patch_of,
@@ -257,3 +258,19 @@ def test_images_are_made_larger_inside_the_model() -> None:
     ):
         with pytest.raises(UsageError, match=said):
             recipe_of(call, TASK)
+
+
+def test_heads_that_share_keys_are_taken_apart_as_torch_does() -> None:
+    class Shared(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(x, x[:, :2], x[:, :2], enable_gqa=True)
+
+    given = torch.rand(2, 4, 5, 8, generator=torch.Generator().manual_seed(0))
+    with attention_scores() as scores:
+        heard = Shared()(given)
+    assert torch.allclose(heard, Shared()(given), atol=1e-6)
+    assert scores[0].shape == (2, 4, 5, 5)
+    three = given[0]
+    with attention_scores():
+        causal = F.scaled_dot_product_attention(three, three, three, is_causal=True)
+    assert torch.allclose(causal, F.scaled_dot_product_attention(three, three, three, is_causal=True), atol=1e-6)

@@ -106,6 +106,17 @@ def test_robust_accuracy_stands_beside_one_attack_too() -> None:
     assert [column.group for column in Result([minimal]).tables()[0].columns][-1] == "cw_linf", "it has no radius"
 
 
+def test_a_row_that_one_attack_met_at_its_own_radius_alone_is_complete_there() -> None:
+    """As on a diagonal: a model trained at 0.2 and attacked at 0.2; at 0.1 only the other one was attacked."""
+    near, far = (
+        cell_of(many(share), {"eps": eps, "linf": eps}, defense=name, weights=name, attack=f"fgsm(eps={eps})", eps=eps)
+        for name, share, eps in (("near", 0.3, 0.1), ("far", 0.4, 0.2))
+    )
+    rows = shown(Result([near, far]).tables()[0])
+    assert (rows["near"]["Robust accuracy L∞ 0.1"], rows["near"]["Robust accuracy L∞ 0.2"]) == ("70.0", "–")
+    assert (rows["far"]["Robust accuracy L∞ 0.1"], rows["far"]["Robust accuracy L∞ 0.2"]) == ("–", "60.0")
+
+
 def test_differences_to_a_base_row_stand_in_brackets() -> None:
     """60 of 200 and 120 of 200 are broken: +30.0 points; all are right before any attack. Norms keep their own digits."""
     rows = [cell_of(many(share), defense=name, weights=name) for name, share in (("vit", 0.3), ("ksa", 0.6))]
@@ -152,6 +163,8 @@ def test_sizes_stand_beside_accuracy() -> None:
     assert [column.name for column in result.tables()[0].columns][:2] == ["Clean", "ASR 0.1"]
     both = cell_of([True, False], defense="ksa", weights="k")
     cards = {each.unit.identity.model: sized for each in (one, both)}
+    plain = Result([one, both], cards).against(None, sizes=True).tables()[0]
+    assert not any(cell.best or not math.isnan(cell.merit) for _, cells in plain.rows for cell in cells[1:3])
     against = Result([one, both], cards).against("vit", sizes=True).tables()[0]
     assert [cell.text for cell in against.rows[1][1]][:3] == ["100.0 (+0.0)", "2.50", "12.34"]
     without = Result([one]).against(None, sizes=True).tables()[0]

@@ -181,6 +181,8 @@ LINF = "pgd_linf(eps=[2/255, 4/255, 8/255])"
 def test_on_the_diagonal_each_model_is_attacked_at_the_radius_it_was_trained_at() -> None:
     found = rows_on_diagonal("madry(eps=[2/255, 4/255], model=vit(epochs=1))", LINF, "cw_linf")
     assert found == [["pgd_linf(eps=2/255)", "cw_linf"], ["pgd_linf(eps=4/255)", "cw_linf"]]
+    patches = rows_on_diagonal("madry(eps=2/255, model=vit(epochs=1))", LINF, "patch_pgd(steps=3)", "patch_noise")
+    assert patches == [["pgd_linf(eps=2/255)", "patch_pgd(steps=3)", "patch_noise"]], "another kind of threat"
     plain = rows_on_diagonal("vit(epochs=1)", LINF)
     assert plain == [["pgd_linf(eps=2/255)", "pgd_linf(eps=4/255)", "pgd_linf(eps=8/255)"]]
 
