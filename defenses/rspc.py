@@ -250,7 +250,8 @@ def rspc(
             images, the noise is uniform in that space (not black to white in pixels), features are compared by mean squared error, C
             has its own SGD (momentum 0.9, decay 0.05, gradients of norm 5). "paper" is Algorithm 1: a convolution, noise
             uniform in pixels, the norm of the difference, the model's learning rate. The clean features get gradients in both.
-        weight: λ of the alignment.
+        weight: λ of the alignment. The paper's form trains at the authors' 0.005 and falls to a constant answer at 1, since its
+            distance is not divided by the number of features.
         share: ρ, of the patches that are occluded: those whose scores are at most its quantile, one more than the share of the
             others rounded down (20 of 196, 2 of 16, 1 of 4). A run prints it.
         adversary: "learned" as in the paper; its controls are "frozen", a C that stays as it was drawn, and "random" patches.

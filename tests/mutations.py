@@ -351,6 +351,7 @@ ATTACKED = [
     Mutation("a softmax's scores are heard twice", ATTENTION, "heard[-1] is scores", "heard[-1] is None", OF_FOOL),
     Mutation("a layer's own map is not heard", ATTENTION, "        _hear(scores)\n        weights", "        weights", OF_FOOL),
     Mutation("scores are heard after the block", ATTENTION, "_heard.reset(before)", "pass", OF_FOOL),
+    Mutation("ksa is linear by default", KSA, 'attention: AttentionMap = "entmax"', 'attention: AttentionMap = "linear"', "running/test_sweep.py::test_the_default_of_ksa_is_sparse_in_every_layer"),
     Mutation("the diagonal forgets the norm", ROWS, "one.norm == norm and math", "math", DIAGONAL),
     Mutation("the diagonal forgets the radius", ROWS, "math.isclose(one.eps, eps, rel_tol=1e-6)", "True", DIAGONAL),
     Mutation("the diagonal leaves minimal attacks out", ROWS, "if one.eps is None or one.card", "if one.card", DIAGONAL),

@@ -46,6 +46,12 @@ def test_the_best_that_meets_the_constraints_is_chosen() -> None:
         assert one.n == 144 and one.figures["clean"] == one.figures["validation_accuracy"], "no test image is looked at"
 
 
+def test_the_default_of_ksa_is_sparse_in_every_layer() -> None:
+    """At toy size; .95 and more at full size (docs/measurements/ksa-sparsity.md). The linear map and no penalty stay below .6."""
+    (found,) = sweep(rows("ksa(model=vit(depth=2, epochs=12))"), "mass", [], Settings(workers=1), Silent())
+    assert found.figures["mass"] >= 0.85
+
+
 def test_nothing_is_chosen_where_nothing_meets_them() -> None:
     assert not any(one.chosen or one.met for one in tried("clean", "mass>=0.999999"))
     assert [one.chosen for one in tried("clean", "mass<=1", "clean>=0.0", "loss<=100")].count(True) == 1
