@@ -12,6 +12,7 @@ from robench.records.cards import ModelCard
 from robench.records.manifest import Facts, Identity, Spec
 from robench.records.schema import frame_of
 from robench.records.store import Measured, Unit
+from robench.reporting.tables import Table
 
 
 def identity(defense: str = "vit", attack: str = "fgsm(eps=0.1)", **changes: Any) -> Identity:
@@ -110,3 +111,28 @@ def card(**changes: object) -> ModelCard:
         "approximate_slopes": False,
     }
     return ModelCard(**{**plain, **changes})  # type: ignore[arg-type]
+
+
+MINIMAL = {"attack": "cw_l2", "norm": "l2", "goal": "minimal", "eps": None}
+"""What makes a unit one of a minimal attack."""
+
+
+def cell_of(success: list[bool], columns: dict[str, Any] | None = None, **unit_changes: Any) -> Measured:
+    """A unit and its records, changed in these columns."""
+    return Measured(unit(**unit_changes), records(success, **(columns or {})))
+
+
+def shown(table: Table) -> dict[str, dict[str, str]]:
+    """Texts of a table's cells by row and column; the marked ones with an asterisk."""
+    return {
+        label: {
+            f"{column.group} {column.name}".strip(): cell.text + "*" * cell.best
+            for column, cell in zip(table.columns, cells, strict=True)
+        }
+        for label, cells in table.rows
+    }
+
+
+def many(share: float, count: int = 200) -> list[bool]:
+    """So many successes of 200, the first."""
+    return [place < share * count for place in range(count)]

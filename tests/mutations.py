@@ -52,6 +52,7 @@ OF_JUDGE = "running/test_judge_by_hand.py running/test_judge.py"
 PREFLIGHT, OF_PREFLIGHT = "robench/running/preflight.py", "running/test_preflight_by_hand.py"
 OF_METRICS = "reporting/test_metrics_by_hand.py"
 OF_TABLES = "reporting/test_tables_by_hand.py reporting/test_statistics.py"
+OF_LAYOUT = "reporting/test_layout.py"
 OF_DRAWS, OF_STEPS = "attacking/test_draws_and_targets.py", "attacks/test_by_hand.py"
 EXACT = "attacks/test_closed_form.py"
 TENTHS = f"{EXACT}::test_at_nine_tenths_of_the_exact_distance_nothing_is_broken_and_at_eleven_everything"
@@ -243,15 +244,15 @@ REPORTED = [
     Mutation("of common norms the smaller is marked (second)", COMMON, "(tied or means[1] > means[0])", "(tied or means[1] < means[0])", OF_TABLES),
     Mutation("common norms are of what one row broke", COMMON, 'add_suffix("_2"), how="inner")', 'add_suffix("_2"), how="left")', OF_TABLES),
     Mutation("common norms hold failures", COMMON, 'records["correct"].astype(bool) & records["success"].astype(bool)', 'records["correct"].astype(bool)', OF_TABLES),
-    Mutation("differences are those of the base to the row", ROBUSTNESS, "column.shown(cell.value - other.value", "column.shown(other.value - cell.value", OF_TABLES),
-    Mutation("other images have differences, too", ROBUSTNESS, "not known or cell.images != other.images or", "not known or", OF_TABLES),
-    Mutation("bounds have differences, too", ROBUSTNESS, " or cell.at_most or other.at_most)", ")", OF_TABLES),
-    Mutation("sizes have differences, too", ROBUSTNESS, " or column.higher_is_better is None:", ":", OF_TABLES),
-    Mutation("parameters are thousands", ROBUSTNESS, "card.parameters / 1e6", "card.parameters / 1e3", OF_TABLES),
-    Mutation("a misspelt base is no base", "robench/reporting/result.py", "if base is not None and base not in labels:", "if False:", OF_TABLES),
-    Mutation("one attack at one radius lacks the others", ROBUSTNESS, "if not several:  # a row", "if False:  # a row", OF_TABLES),
-    Mutation("sizes have marks", "robench/reporting/tables.py", "math.nan if self.higher_is_better is None else value", "value", OF_TABLES),
-    Mutation("one attack is a worst case", ROBUSTNESS, "if several else", "if True else", OF_TABLES),
+    Mutation("differences are those of the base to the row", ROBUSTNESS, "column.shown(cell.value - other.value", "column.shown(other.value - cell.value", OF_LAYOUT),
+    Mutation("other images have differences, too", ROBUSTNESS, "not known or cell.images != other.images or", "not known or", OF_LAYOUT),
+    Mutation("bounds have differences, too", ROBUSTNESS, " or cell.at_most or other.at_most)", ")", OF_LAYOUT),
+    Mutation("sizes have differences, too", ROBUSTNESS, " or column.higher_is_better is None:", ":", OF_LAYOUT),
+    Mutation("parameters are thousands", ROBUSTNESS, "card.parameters / 1e6", "card.parameters / 1e3", OF_LAYOUT),
+    Mutation("a misspelt base is no base", "robench/reporting/result.py", "if base is not None and base not in labels:", "if False:", OF_LAYOUT),
+    Mutation("one attack at one radius lacks the others", ROBUSTNESS, "if not several:  # a row", "if False:  # a row", OF_LAYOUT),
+    Mutation("sizes have marks", "robench/reporting/tables.py", "math.nan if self.higher_is_better is None else value", "value", OF_LAYOUT),
+    Mutation("one attack is a worst case", ROBUSTNESS, "if several else", "if True else", OF_LAYOUT),
     Mutation("every norm is L2", ROBUSTNESS, "partial(_norm, column, norm)", 'partial(_norm, column, "l2")', OF_TABLES),
     Mutation("small perturbations are good", ROBUSTNESS, "Column(group, NORM_NAMES[norm], True,", "Column(group, NORM_NAMES[norm], False,", OF_TABLES),
     Mutation("the ends of an interval are swapped in the CSV", TABLES, "(cell.value, *ends)", "(cell.value, *ends[::-1])", OF_TABLES),

@@ -60,6 +60,7 @@ def test_pixels_stay_between_the_ends_of_the_ball_and_of_the_box() -> None:
     model = Level(None)
     assert attacked(model, radius=0.05, lr=1e3, steps=50) == 0.5, "0.6 is outside"
     assert max(model.asked) <= 0.55
+    assert attacked(Level(None), radius=0.0) == 0.5
     model = Level(None)
     assert attacked(model, level=0.45, radius=1.0, lr=1e6) == pytest.approx(1.0)
     assert max(model.asked) <= 1

@@ -47,7 +47,7 @@ def test_the_best_that_meets_the_constraints_is_chosen() -> None:
 
 
 def test_the_default_of_ksa_is_sparse_in_every_layer() -> None:
-    """At toy size; .95 and more at full size (docs/measurements/ksa-sparsity.md). The linear map and no penalty stay below .6."""
+    """At toy size; .95 and more at full size (docs/measurements/ksa-sparsity.md)."""
     (found,) = sweep(rows("ksa(model=vit(depth=2, epochs=12))"), "mass", [], Settings(workers=1), Silent())
     assert found.figures["mass"] >= 0.85
 
