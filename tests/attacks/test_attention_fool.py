@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from cases import linear_case, wrapped
-from torch import Tensor
+from torch import Tensor, nn
 
 from robench import ATTACKS, Task, attention_scores, recipe_of
 
@@ -93,6 +93,20 @@ def test_each_step_climbs_the_scores_of_its_own_pass(monkeypatch: pytest.MonkeyP
     options = {"eps": 0.1, "steps": 3, "until_success": False}
     held["attention_fool"](wrapped(net, 4, 10), torch.rand(4, 1, 8, 8), torch.arange(4), **options)
     assert layers == [2, 2, 2]
+
+
+def test_a_softmax_that_is_not_over_the_images_is_left_aside() -> None:
+    """Three matrices for each batch, of however many images: they belong to none of them."""
+
+    class Odd(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            torch.softmax(x.mean() * torch.ones(3, 2, 2), -1)
+            return torch.stack([x.flatten(1).sum(1), torch.zeros(len(x))], 1)
+
+    found = ATTACKS["attention_fool"].function(
+        wrapped(Odd(), 2, 2), torch.full((2, 1, 2, 2), 0.5), torch.zeros(2).long(), eps=0.1
+    )
+    assert found.shape == (2, 1, 2, 2)
 
 
 def test_it_draws_queries_further_than_pgd_does() -> None:

@@ -61,6 +61,8 @@ def test_commands_answer_for_people_and_for_machines() -> None:
     assert json.loads(cli("list", "--json").stdout)["defenses"]
     assert "k = 4  (a whole number at least 1)" in cli("show", "ksa").stdout
     assert "did you mean 'ksa'" in cli("show", "kas").stderr
+    large = cli("show", "timm(name='inception_v3')").stdout
+    assert "at 3 x 224 x 224" in large and "at 3 x 32 x 32" not in large, "it takes no small images"
     assert cli("doctor").exit_code == 0
     assert cli("report").exit_code == 2
     small_run()
