@@ -3,13 +3,13 @@ PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest -q --durations=15
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test slow fast lint golden mutants paper speed docs clean
+.PHONY: demo test slow fast lint golden mutants paper corruptions speed docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet uv
-	$(PIP_INSTALL) -e '.[art,robustbench,docs,dev]'
+	$(PIP_INSTALL) -e '.[art,robustbench,imagenet,video,docs,dev]'
 	touch $@
 
 # ViT and KSA-ViT, trained now on handwritten digits, under FGSM, PGD and targeted CW; then the table and the report.
@@ -57,10 +57,20 @@ paper: .venv/installed
 	  --attack "through_softmax(attack=cw_l2(preset='art'), norm='l2', targets='random')" \
 	  --attack "cw_l2(targets='random')" --attack "cw_linf(targets='random')"
 
+# CIFAR-10 under corruptions, of what the RSPC study compares, at the size that docs/measurements/corruptions.md has.
+corruptions: .venv/installed
+	.venv/bin/robench run --dataset "cifar10(train_share=0.22222)" --n 200 --store results/corruptions \
+	  --defense "vit(epochs=15)" --defense "ksa(model=vit(epochs=15))" --defense "rspc(model=vit(epochs=15))" \
+	  --defense "rspc(model=vit(epochs=15), weight=1.0)" --defense "noise(model=vit(epochs=15))" \
+	  --defense "augmix(model=vit(epochs=15))" --defense "madry(model=vit(epochs=15))" \
+	  --attack corruptions --attack perturbations --attack "patch_noise(share=[0.05, 0.1, 0.25, 0.5], masks=50)"
+	.venv/bin/robench report --store results/corruptions --base "vit(epochs=15)" --format text
+
 # What trainings and attacks cost beside the passes that they need, and beside other libraries: ratios measured in one run.
 speed: .venv/installed
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/training.py
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/attacks.py
+	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/corruptions.py
 
 # The pages, with warnings as errors; they are in build/docs.
 docs: .venv/installed

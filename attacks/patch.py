@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from robench import (
-    CORRUPTIONS,
     Above0,
     Bounds,
     Classifier,
@@ -18,7 +17,9 @@ from robench import (
     Radius,
     UsageError,
     attack,
+    corrupt,
     descend,
+    masks_of,
     patch_mask,
 )
 
@@ -87,39 +88,69 @@ def patch_pgd(
     )
 
 
+Masks = Positive | None
+
+
 @attack(norm="linf", goal="natural", knowledge="none", paper="CVPR 2023, pp. 4108-4118", confined=True)
 def patch_noise(
-    model: Classifier, inputs: Tensor, labels: Tensor, *, share: PositiveShare = 0.1, patch: Patch = None
+    model: Classifier,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    share: PositiveShare = 0.1,
+    patch: Patch = None,
+    masks: Masks = None,
 ) -> Tensor:
-    """Uniform noise in place of a random share of the patches, in pixels from 0 to 1; no model is asked.
+    """Uniform noise in place of a random share of the patches, in 256 levels from 0 to 1; no model is asked.
 
     Args:
         inputs: images in [0, 1], (N, C, H, W).
         share: of the image's patches, the same ones for every patch threat.
         patch: as of `patch_pgd`.
+        masks: None: each image has its own patches. Else so many masks, each the same for all images, so that there is an
+            accuracy for each mask: the study's box plots are over those.
+
+    Returns:
+        (N, C, H, W), or (N, masks, C, H, W).
     """
-    mask = patch_mask(model.draws, inputs.shape, in_pixels(patch), share).to(inputs.device)
-    return torch.where(mask, model.draws.uniform("noise", 0, None, inputs.shape[1:]).to(inputs), inputs)
+    noise = (256 * model.draws.bulk_uniform("noise", 0, inputs.shape[1:])).floor() / 255
+    return _in_patches(model, inputs, noise, share, patch, masks)
 
 
-@attack(norm="linf", goal="natural", knowledge="none", paper="CVPR 2023, pp. 4108-4118", confined=True)
+@attack(
+    norm="linf", goal="natural", knowledge="none", paper="CVPR 2023, pp. 4108-4118; Gu et al. (2022)", confined=True
+)
 def patch_corruption(
     model: Classifier,
     inputs: Tensor,
     labels: Tensor,
     *,
-    name: CorruptionName = "gaussian_noise",
-    severity: Severity = 3,
+    names: CorruptionName = "gaussian_noise",
+    severities: Severity = 3,
     share: PositiveShare = 0.1,
     patch: Patch = None,
+    masks: Masks = None,
 ) -> Tensor:
     """A common corruption within a random share of the patches; no model is asked.
 
     Args:
         inputs: images in [0, 1], (N, C, H, W).
-        name: of the corruption; its severities are the published ones for 224 or 32 pixels.
+        names: of the corruption; its severities are the published ones for 224 or 32 pixels.
         share: of the image's patches, the same ones for every patch threat.
         patch: as of `patch_pgd`.
+        masks: as of `patch_noise`.
+
+    Returns:
+        (N, C, H, W), or (N, masks, C, H, W).
     """
-    mask = patch_mask(model.draws, inputs.shape, in_pixels(patch), share).to(inputs.device)
-    return torch.where(mask, CORRUPTIONS[name](inputs, severity, model.draws), inputs)
+    return _in_patches(model, inputs, corrupt(inputs, names, severities, model.draws), share, patch, masks)
+
+
+def _in_patches(
+    model: Classifier, inputs: Tensor, other: Tensor, share: float, patch: int | str | None, masks: int | None
+) -> Tensor:
+    """Images with another one's pixels in their patches."""
+    options = {"share": share, "patch": in_pixels(patch), "masks": masks}
+    mask = masks_of(model.draws, inputs.shape, options).to(inputs.device)
+    found = torch.where(mask, other.to(inputs)[:, None], inputs[:, None])
+    return found[:, 0] if masks is None else found

@@ -12,7 +12,7 @@ from robench import Places, Positive, Splits, dataset, load_folder
     crop=16,
     flip=True,
     eps={"linf": [0.5 / 255, 1 / 255, 2 / 255, 4 / 255], "l2": [0.5, 1.0, 2.0, 3.0]},
-    reads=("imagenet", "ilsvrc", "imagewoof", "tinyimagenet"),
+    reads=("imagenetv2", "imagenetsketch", "imagenette", "ilsvrc", "imagewoof", "tinyimagenet"),
 )
 def folder(places: Places, *, path: str, size: Positive = 224, among: Literal["present", "all"] = "present") -> Splits:
     """A folder of images, one folder a class (torchvision's ImageFolder).

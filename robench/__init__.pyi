@@ -62,9 +62,14 @@ from robench.attacking.norms import rowwise as rowwise
 from robench.attacking.norms import to_hyperplane as to_hyperplane
 from robench.attacking.descent import descend as descend
 from robench.attacking.descent import linear_distance as linear_distance
+from robench.attacking.patches import masks_of as masks_of
 from robench.attacking.patches import patch_mask as patch_mask
-from robench.attacking.corruptions import CORRUPTIONS as CORRUPTIONS
-from robench.attacking.corruptions import CorruptionName as CorruptionName
+from robench.benchmarks import CORRUPTIONS as CORRUPTIONS
+from robench.benchmarks import CorruptionName as CorruptionName
+from robench.benchmarks import PERTURBATIONS as PERTURBATIONS
+from robench.benchmarks import SequenceName as SequenceName
+from robench.attacking.corruptions import corrupt as corrupt
+from robench.attacking.corruptions import sequence as sequence
 from robench.attacking.carlini import BoxVariable as BoxVariable
 from robench.attacking.carlini import RowAdam as RowAdam
 from robench.attacking.carlini import from_box as from_box
@@ -118,6 +123,17 @@ from robench.data.splits import Splits as Splits
 from robench.data.splits import hold_out as hold_out
 from robench.data.folders import load_folder as load_folder
 from robench.data.published import load_published as load_published
+from robench.data.arrays import load_arrays as load_arrays
+from robench.data.corrupted import PublishedCorruption as PublishedCorruption
+from robench.data.corrupted import Severity as Severity
+from robench.data.corrupted import load_cifar_c as load_cifar_c
+from robench.data.corrupted import load_imagenet_c as load_imagenet_c
+from robench.data.sequences import PublishedPerturbation as PublishedPerturbation
+from robench.data.sequences import load_cifar_p as load_cifar_p
+from robench.data.sequences import load_imagenet_p as load_imagenet_p
+from robench.data.imagenet import load_imagenet as load_imagenet
+from robench.data.natural import load_natural as load_natural
+from robench.data.pictures import Interpolation as Interpolation
 
 # For all: errors that are one clear message, content hashes
 from robench.errors import AttackError as AttackError

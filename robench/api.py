@@ -25,6 +25,7 @@ from robench.reporting.result import Result
 from robench.running.conditions import Condition, conditions
 from robench.running.harness import run_rows
 from robench.running.keeping import Keeping
+from robench.running.natural import batch_of
 from robench.running.preflight import preflight
 from robench.running.rows import rows_of
 from robench.running.settings import Settings
@@ -145,7 +146,7 @@ def evaluate(
     It is judged as it is, in its own precision, and comes back as it was: weights, modes, precision, what learns.
 
     Args:
-        attack: one with a single condition; give eps where it takes one.
+        attack: one with a single condition; give eps where it takes one. Natural threats may have many, such as "corruptions".
         split: see `Split.of`.
         classes: number of logits, where the split has images of some of the classes only; None: the largest label + 1.
         stochastic: the model is random; the mean of many draws is attacked and judged.
@@ -165,7 +166,7 @@ def evaluate(
         given = "an empty split" if isinstance(split, Split) else f"a {type(split).__name__}"
         raise UsageError(f"evaluate was given {given}; give images with labels: robench.Split.of(name, images, labels)")
     asked: list[Condition] = conditions(attack, DatasetCard())
-    if len(asked) != 1:
+    if len(asked) != 1 and asked[0].goal != "natural":
         raise UsageError(f"evaluate runs one condition at a time; {attack!r} names {len(asked)}: give a single eps")
     if asked[0].entry.sources:
         raise UsageError(
@@ -187,18 +188,20 @@ def evaluate(
             attacked = Expectation(module) if stochastic else module
             subject = Subject("the model", attacked, count, where, split).with_clean_logits()
             preflight(subject, gradients=asked[0].knowledge == "white-box")
-            keep = set(split.image_ids().tolist())
-            complete(
-                Keeping.of(memory, subject, asked[0], keep),
-                subject,
-                asked[0],
-                settings.seed,
-                np.arange(len(split)),
-                keep,
-                workers=settings.worker_count(where),
-                batch=best_batch(subject)[0],
-                done=lambda _: None,
-            )
+            keep = set(split.image_ids().tolist()) if len(asked) == 1 else set()
+            batch = batch_of(split.shape) if asked[0].goal == "natural" else best_batch(subject)[0]
+            for condition in asked:
+                complete(
+                    Keeping.of(memory, subject, condition, keep),
+                    subject,
+                    condition,
+                    settings.seed,
+                    np.arange(len(split)),
+                    keep,
+                    workers=settings.worker_count(where),
+                    batch=batch,
+                    done=lambda _: None,
+                )
     finally:
         model.to(home)
         before.restore()

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import robench
+from robench.attacking.corruptions import CORRUPTIONS, SEQUENCES
 from robench.attacking.targets import resolve_targets
 from robench.hashing import ENGINE, pixel_ids
 from robench.training.building import task_of
@@ -60,8 +61,8 @@ ATTACKS = [
     "ead(search_steps=3, steps=15)",
     "rays(queries=120)",
     "patch_pgd(steps=6)",
-    "patch_noise",
-    "patch_corruption(severity=4)",
+    "patch_noise(share=0.25)",
+    "patch_corruption(severities=4)",
 ]
 
 
@@ -122,7 +123,29 @@ def values() -> dict[str, Any]:
             along = robench.Draws(4, ["along"]).normal("along", 0, None, (64,))[0]
             name = f"attack {text}" + (" targeted" if target else "")
             found[name] = [[round(x, 7) for x in part.tolist()] for part in (change.norm(dim=1), change @ along)]
+    found |= pictures()
     return found
+
+
+def pictures() -> dict[str, Any]:
+    """Of each corruption at two severities, and of each sequence, how far it moves two images, small and larger ones."""
+    found: dict[str, Any] = {}
+    for side in (32, 72):
+        smooth = robench.Draws(6, ["one", "two"]).uniform("image", 0, None, (3, 5, 7)).float()
+        images = (torch.nn.functional.interpolate(smooth, (side, side + 8), mode="bilinear") * 255).round() / 255
+        draws = robench.Draws(8, ["one", "two"])
+        for name in CORRUPTIONS:
+            moved = [robench.corrupt(images, name, severity, draws) - images for severity in (2, 5)]
+            found[f"corruption {name} {side}"] = [_extent(change) for change in moved]
+        for name in SEQUENCES if side == 32 else ():
+            found[f"sequence {name}"] = _extent(robench.sequence(images, name, draws) - images[:, None])
+    return found
+
+
+def _extent(change: Tensor) -> list[float]:
+    """Mean and root mean square in grey levels."""
+    levels = change.double() * 255
+    return [round(float(levels.mean()), 4), round(float(levels.square().mean()) ** 0.5, 4)]
 
 
 def initial_weights(call: str, task: robench.Task) -> str:
@@ -137,18 +160,23 @@ def initial_weights(call: str, task: robench.Task) -> str:
     return digest.hexdigest()[:16]
 
 
-def differing(now: Any, before: Any) -> bool:
-    """Whether two values differ: exactly, or by more than 1e-7 for the rounded ones."""
+def differing(now: Any, before: Any, by: float = 1.5e-7) -> bool:
+    """Whether two values differ: exactly, or by more than a little for numbers."""
     if isinstance(now, list) and isinstance(before, list):
-        return len(now) != len(before) or any(map(differing, now, before))
+        return len(now) != len(before) or any(differing(*pair, by) for pair in zip(now, before, strict=True))
     if isinstance(now, float) and isinstance(before, float):
-        return abs(now - before) > 1.5e-7
+        return abs(now - before) > by
     return bool(now != before)
 
 
 def changed(now: dict[str, Any], before: dict[str, Any]) -> list[str]:
     """Names of the values that differ."""
-    return [name for name in now if name not in before or differing(now[name], before[name])]
+    return [name for name in now if name not in before or differing(now[name], before[name], _tolerance(name))]
+
+
+def _tolerance(name: str) -> float:
+    """Of pictures: a last bit may move a pixel by a grey level."""
+    return 0.02 if name.startswith(("corruption", "sequence")) else 1.5e-7
 
 
 def main() -> None:

@@ -71,6 +71,7 @@ def records(success: list[bool], **changes: Any) -> pd.DataFrame:
         "prediction_uint8": 0,
         "success_uint8": success,
         "confidence": 0.5,
+        "certainty": 0.5,
         "l0": 1.0,
         "l1": 0.2,
         "l2": 0.1,
@@ -84,7 +85,20 @@ def records(success: list[bool], **changes: Any) -> pd.DataFrame:
 
 def unit(folder: Path = Path("nowhere"), defense: str = "vit", attack: str = "fgsm(eps=0.1)", **changes: Any) -> Unit:
     """A unit of the store; `created`, `variant` and `dataset` are of its facts and spec, the rest of its identity."""
-    made = {name: changes.pop(name) for name in ("created", "variant", "norm", "goal", "eps") if name in changes}
+    of_facts = (
+        "created",
+        "variant",
+        "norm",
+        "goal",
+        "eps",
+        "corruption",
+        "severity",
+        "family",
+        "normaliser",
+        "share",
+        "classes",
+    )
+    made = {name: changes.pop(name) for name in of_facts if name in changes}
     spec = Spec(parse(defense), parse(attack), parse(changes.pop("dataset", "digits")), changes.get("seed", 0))
     return Unit(folder, spec, identity(defense, attack, **changes), facts(**made))
 

@@ -368,9 +368,9 @@ ATTACKED = [
     Mutation("L2 is not a root", NORMS, '"l2": flat.square().sum(1).sqrt()', '"l2": flat.square().sum(1)', OF_JUDGE),
     Mutation("L0 counts any change", NORMS, "(flat > 1 / 510)", "(flat > 0)", OF_JUDGE),
     Mutation("L1 is a mean", NORMS, '"l1": flat.sum(1)', '"l1": flat.mean(1)', OF_JUDGE),
-    Mutation("patch_noise is black", PATCH, 'model.draws.uniform("noise", 0, None, inputs.shape[1:]).to(inputs)', "torch.zeros_like(inputs)", OF_STEPS),
-    Mutation("patch_corruption ignores its name", PATCH, "CORRUPTIONS[name](", 'CORRUPTIONS["gaussian_noise"](', OF_STEPS),
-    Mutation("patch_corruption ignores its severity", PATCH, "(inputs, severity, model.draws)", "(inputs, 3, model.draws)", OF_STEPS),
+    Mutation("patch_noise is black", PATCH, '(256 * model.draws.bulk_uniform("noise", 0, inputs.shape[1:])).floor() / 255', "torch.zeros_like(inputs)", OF_STEPS),
+    Mutation("patch_corruption ignores its name", PATCH, "corrupt(inputs, names, severities", 'corrupt(inputs, "gaussian_noise", severities', OF_STEPS),
+    Mutation("patch_corruption ignores its severity", PATCH, "names, severities, model.draws)", "names, 3, model.draws)", OF_STEPS),
     Mutation("patch_pgd starts outside its patches", PATCH, "return eps * noise.to(inputs) * mask[rows]", "return eps * noise.to(inputs)", OF_STEPS),
     Mutation("patch_pgd steps outside its patches", PATCH, "size * gradient.sign() * mask[rows]", "size * gradient.sign()", OF_STEPS),
     Mutation("transfer takes one step", "attacks/transfer.py", 'Call("mim", {"until_success": False})', 'Call("fgsm")', OF_STEPS),
@@ -562,5 +562,28 @@ KEPT = [
     Mutation("the code that changed is not named", "robench/records/changes.py", "if files else []", "if False else []", CODE),
 ]
 
+NATURAL, CORRUPT, CELLS = "robench/running/natural.py", "robench/attacking/corruptions/__init__.py", "robench/reporting/corruptions.py"
+MET, PRINTED = "running/test_natural.py", "reporting/test_natural_tables.py"
+WEATHERED = [
+    Mutation("a natural threat may ask the model", NATURAL, "if int(model.forwards.sum()):", "if False:", MET),
+    Mutation("natural errors are those before", NATURAL, "wrong = prediction != every", "wrong = before != every", MET),
+    Mutation("pixels outside the patches are not looked at", NATURAL, "if condition.card.confined:", "if False:", MET),
+    Mutation("pictures between the levels pass", NATURAL, "(levels - levels.round()).abs() > 1e-3", "(levels - levels.round()).abs() > 1", MET),
+    Mutation("frames are counted for each image from the last", NATURAL, "np.tile(np.arange(times, dtype=np.int32), len(ids))", "np.repeat(np.arange(times, dtype=np.int32), len(ids))", MET),
+    Mutation("corrupted pictures are rounded", CORRUPT, ".floor_().div_(255)", ".round_().div_(255)", MET),
+    Mutation("small images are corrupted as large ones", "robench/attacking/corruptions/severities.py", "(small if is_small(inputs) else large)", "large", "attacking/test_corruptions.py attacking/test_noise_and_blur.py"),
+    Mutation("shared masks are one", "robench/attacking/patches.py", 'f"mask {number}" for number', '"mask" for number', MET),
+    Mutation("bulk draws forget the image", DRAWS, "self._keys(self._ids, purpose, step)", "self._keys(self._ids * np.uint64(0), purpose, step)", OF_DRAWS),
+    Mutation("bulk normals are uniform", DRAWS, "log1p_().mul_(-2).sqrt_()", "log1p_().mul_(-1).sqrt_()", OF_DRAWS),
+    Mutation("a mean lacks a severity", "robench/reporting/corrupted.py", "all((name, severity) in self.wrong for name in names for severity in SEVERITIES)", "any((name, severity) in self.wrong for name in names for severity in SEVERITIES)", PRINTED),
+    Mutation("differences are not to the base row", CELLS, "row.wrong[conditions], base.wrong[conditions])\n    value, interval = paired", "row.wrong[conditions], row.wrong[conditions])\n    value, interval = paired", PRINTED),
+    Mutation("relative errors keep the clean error", "robench/reporting/corruption_metrics.py", "100 * float(np.sum(errors - clean)) / below", "100 * float(np.sum(errors)) / below", PRINTED),
+    Mutation("noise is compared with the frame before", "robench/reporting/sequence_metrics.py", "return perturbation in NOISE_SEQUENCES", "return False", PRINTED),
+    Mutation("made in memory is said to be published", CELLS, "if facts.family:", "if True:", PRINTED),
+    Mutation("subsets of published conditions are of other images", "robench/data/splits.py", "return replace(self, ids=checked_ids(names, self.name, len(self.images)), digests=digests)", "return self", "data/test_published_corruptions.py"),
+    Mutation("changed pixels keep the fingerprint", "robench/data/splits.py", "if self.digests is not None:", "if False:", "data/test_published_corruptions.py"),
+    Mutation("conditions of a published set have a table each", "robench/running/rows.py", 'family=data.family if condition.card.as_it_is else ""', 'family=""', "data/test_published_corruptions.py"),
+]
+
 # fmt: on
-MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT
+MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED

@@ -15,7 +15,7 @@ from robench.entries.modules import built_in_folder
 
 PACKAGE = Path(robench.__file__).parent
 FLOORS = [
-    {"console", "hashing", "errors"},
+    {"console", "hashing", "errors", "benchmarks"},
     {"places"},
     {"files", "leases", "attacking", "models"},
     {"entries"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,26 @@ from robench.errors import UsageError
 def patch_side(shape: torch.Size | tuple[int, ...], patch: int | None) -> int:
     """Side of a patch in pixels: a fourteenth of the image's height where none is given, as of 224 pixels 16."""
     return patch or max(1, round(shape[-2] / 14))
+
+
+def masks_of(draws: Draws, shape: torch.Size | tuple[int, ...], options: dict[str, Any]) -> Tensor:
+    """The pixels that a threat confined to patches may touch, bool, (N, T, 1, H, W); T is 1 but for several shared masks.
+
+    Args:
+        shape: of a batch of images, (N, C, H, W).
+        options: of the attack: share and patch, and perhaps masks.
+
+    Example:
+        >>> masks_of(Draws(0, ["a", "b"]), (2, 1, 8, 8), {"patch": 2, "share": 0.25, "masks": 5}).shape
+        torch.Size([2, 5, 1, 8, 8])
+    """
+    several = options.get("masks")
+    if several is None:
+        return patch_mask(draws, shape, options["patch"], options["share"])[:, None]
+    shared = draws.shared([f"mask {number}" for number in range(several)])
+    return patch_mask(shared, (several, *shape[1:]), options["patch"], options["share"])[None].expand(
+        shape[0], -1, -1, -1, -1
+    )
 
 
 def patch_mask(draws: Draws, shape: torch.Size | tuple[int, ...], patch: int | None, share: float) -> Tensor:

@@ -50,6 +50,12 @@ def report(
     sizes: Annotated[
         bool, typer.Option("--sizes", help="Show parameters and multiply-accumulates beside accuracy.")
     ] = False,
+    normaliser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="CSV of a baseline's errors (corruption,severity,error), for an mCE over them."
+        ),
+    ] = None,
 ) -> None:
     """Render what is in the store."""
     with clean_exit():
@@ -57,7 +63,8 @@ def report(
 
         root = home(store, "the store")
         found, notes = stored(root, dataset or [], everything=everything)
-        result = found.against(base, sizes=sizes)
+        of = home(normaliser, "--normaliser") if normaliser else None
+        result = found.against(base, sizes=sizes, normaliser=of)
         if form in (Format.csv, Format.latex):  # which have no place for them
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if out is None and form is not Format.html:

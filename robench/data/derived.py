@@ -1,4 +1,4 @@
-"""Data sets made of others: fewer training images, a margin around the images."""
+"""Data sets made of others: fewer training images, none at all, a margin around the images."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ def padded(splits: Splits, side: int) -> Splits:
         )
     train, validation, test = (_padded(part, margin) for part in (splits.train, splits.validation, splits.test))
     return replace(splits, train=train, validation=validation, test=test)
+
+
+def tested_only(split: Split) -> tuple[Split, Split, Split]:
+    """Training, validation and test images of a data set that nothing can be trained on: none, none, all."""
+    nothing = split.select(np.array([], dtype=np.int64), "train")
+    return nothing, nothing, split.select(np.arange(len(split)), "test")
 
 
 def _padded(split: Split, margin: int) -> Split:

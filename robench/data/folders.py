@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from robench.data.classes import Classes, classes_of
 from robench.data.decoding import Half, decoded
+from robench.data.derived import tested_only
 from robench.data.pictures import cropped
 from robench.data.splits import Split, Splits, with_validation
 from robench.entries.calls import Json
@@ -68,7 +69,7 @@ def class_folders(root: Path) -> Found:
     if not root.is_dir():
         return found
     try:
-        for inside in _inside(root):
+        for inside in contents(root):
             if not inside.is_dir():
                 if inside.suffix.lower() in SUFFIXES:
                     found.others.append(inside)
@@ -86,11 +87,15 @@ def class_folders(root: Path) -> Found:
 
 
 def pictures_half(
-    found: Found, labels: dict[str, int], read: Callable[[Path], NDArray[np.uint8]], size: int | None = None
+    found: Found, labels: dict[str, int], read: Callable[[Path], NDArray[np.uint8]], how: Json = None
 ) -> Half:
-    """The pictures of class folders with the folders' labels, as one half of a data set."""
+    """The pictures of class folders with the folders' labels, as one half of a data set.
+
+    Args:
+        how: what decides how a picture is read, such as its size.
+    """
     rows = [(file, labels[folder]) for file, folder in found.pictures()]
-    key: list[Json] = ["folder", size, *(label for _, label in rows)]
+    key: list[Json] = ["folder", how, *(label for _, label in rows)]
     return Half([file for file, _ in rows], len(rows), lambda: ((read(file), label) for file, label in rows), key)
 
 
@@ -162,11 +167,22 @@ def load_folder(places: Places, path: str | Path, size: int, among: Literal["pre
     elif train:
         three = with_validation(split(train), tested)
     else:
-        nothing = tested.select(np.array([], dtype=np.int64), "train")
-        three = (nothing, nothing, whole)
+        three = tested_only(tested)
     source = f"ImageFolder {path}{_roles(path, within, held, used)}{_left_out(test, found[train] if train else Found({}, [], []))}"
     wide = classes.among(everything=among == "all")
     return Splits(*three, len(names), source, names, classes.order, wide)
+
+
+def contents(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror or error})") from error
 
 
 def _parts(path: Path) -> dict[str, Path]:
@@ -176,7 +192,7 @@ def _parts(path: Path) -> dict[str, Path]:
         DataError: two of them are the same part.
     """
     found: dict[str, Path] = {}
-    for folder in _inside(path):
+    for folder in contents(path):
         part = next((part for part, names in PARTS.items() if folder.name.lower() in names), None)
         if part and class_folders(folder).files:
             if part in found:
@@ -226,7 +242,7 @@ def _roles(path: Path, within: Path | None, held: Path | None, used: list[Path])
     """What of a data set's source says which folder is what, and which ones are not looked at."""
     beside = [
         folder.name
-        for folder in _inside(path)
+        for folder in contents(path)
         if folder.is_dir() and within and not _hidden(folder.name) and folder not in used
     ]
     said = f", {held.name}/ as validation" if held else ""
@@ -250,13 +266,6 @@ def _few(names: list[str]) -> str:
     """The first few of many names."""
     more = [f"and {len(names) - LISTED} more"] if len(names) > LISTED else []
     return ", ".join([*map(repr, names[:LISTED]), *more])
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read ({error.strerror or error})") from error
 
 
 def _hidden(name: str) -> bool:

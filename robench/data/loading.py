@@ -26,6 +26,7 @@ class Data:
         fingerprint: of the whole test split.
         variant: the name of this copy, where the card knows it; else empty.
         split: the pinned images that are evaluated.
+        family: the call without its condition, where the images are published corrupted; else empty.
     """
 
     call: Call
@@ -34,6 +35,7 @@ class Data:
     fingerprint: str
     variant: str
     split: Split
+    family: str = ""
 
     @property
     def name(self) -> str:
@@ -55,6 +57,13 @@ class Data:
         return f"{self.name}: {several}, {splits.order}: {', '.join([*each, *more])}"
 
 
+def data_calls(name: Name) -> list[Call]:
+    """The data sets that are meant: one for each item of a list where one value is wanted, or of the card's own lists."""
+    entry, call = DATASETS.call(name)
+    lists = {option: [*values] for option, values in entry.card.each.items() if call.options.get(option) is None}
+    return entry.each(Call(call.name, {**call.options, **lists}))
+
+
 def load_data(name: Name, places: Places, n: int | None = None) -> Data:
     """Load a data set by its call.
 
@@ -73,4 +82,7 @@ def load_data(name: Name, places: Places, n: int | None = None) -> Data:
         )
     fingerprint = splits.test.fingerprint
     variant = entry.card.variants.get(fingerprint, "")
-    return Data(entry.shown(call), entry.card, splits, fingerprint, variant, splits.test.first(n))
+    shown, family = entry.shown(call), ""
+    if splits.corruption is not None:
+        family = str(Call(shown.name, {o: v for o, v in shown.options.items() if o not in entry.card.each}))
+    return Data(shown, entry.card, splits, fingerprint, variant, splits.test.first(n), family)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from robench.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Interpolation = Literal["bilinear", "bicubic"]
+"""How a picture is resized."""
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Those that Pillow may take a file for, whatever its name says: some of its others run programs."""
 MAX_PIXELS = 89_478_485
@@ -99,7 +101,7 @@ def picture_pixels(encoded: bytes | Path, name: str) -> NDArray[np.uint8]:
 
 
 def cropped(file: Path, size: int) -> NDArray[np.uint8]:
-    """A picture resized to `size` on its shorter side and cropped to the centre, (size, size, 3)."""
+    """A picture resized to `size` on its shorter side, bicubic, and cropped to the centre, (size, size, 3)."""
     from PIL import Image as pillow
 
     whole = picture(file, str(file), "RGB")
@@ -107,7 +109,55 @@ def cropped(file: Path, size: int) -> NDArray[np.uint8]:
     width, height = max(size, round(whole.width * scale)), max(size, round(whole.height * scale))
     _refuse_large(width, height, f"{file}, {whole.width} x {whole.height} and resized to {size} on its shorter side,")
     resized = whole.resize((width, height), pillow.Resampling.BICUBIC)
-    left, top = (resized.width - size) // 2, (resized.height - size) // 2
+    return _cut(resized, (width - size) // 2, (height - size) // 2, size)
+
+
+def prepared(file: Path, resize: int, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
+    """A picture as models of ImageNet are evaluated on it: torchvision's `Resize(resize)` and `CenterCrop(size)`.
+
+    That is pixel by pixel what they do, so the longer side is cut to a whole number where `cropped` rounds it, and a margin
+    that is odd is halved to the even number. Alone an EXIF orientation is followed here, and not there.
+
+    Args:
+        resize: pixels of the shorter side before the crop, at least `size`.
+
+    Returns:
+        (size, size, 3).
+
+    Raises:
+        DataError: it cannot be read, or would be smaller than the crop.
+    """
+    from PIL import Image as pillow
+
+    whole = picture(file, str(file), "RGB")
+    if resize < size:
+        raise DataError(
+            f"{file}, {whole.width} x {whole.height} and resized to {resize} on its shorter side, is smaller than the crop of "
+            f"{size} x {size}; resize to {size} or more"
+        )
+    short = min(whole.size)
+    width, height = (resize * side // short for side in whole.size)
+    _refuse_large(width, height, f"{file}, {whole.width} x {whole.height} and resized to {resize} on its shorter side,")
+    resized = whole.resize((width, height), pillow.Resampling[interpolation.upper()])
+    return _cut(resized, round((width - size) / 2), round((height - size) / 2), size)
+
+
+def unchanged(file: Path, size: int) -> NDArray[np.uint8]:
+    """A picture that is of its size already, neither resized nor cropped, (size, size, 3).
+
+    Raises:
+        DataError: it cannot be read, or is of another size.
+    """
+    whole = picture(file, str(file), "RGB")
+    if whole.size != (size, size):
+        raise DataError(
+            f"{file} is {whole.width} x {whole.height}, and {size} x {size} was wanted: these pictures are read as they are, since "
+            "resizing would change what was done to them; fetch or write them again"
+        )
+    return np.asarray(whole)
+
+
+def _cut(resized: Image, left: int, top: int, size: int) -> NDArray[np.uint8]:
     return np.asarray(resized.crop((left, top, left + size, top + size)))
 
 

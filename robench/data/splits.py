@@ -30,6 +30,8 @@ class Split:
         labels: int64, (N,).
         ids: (N,), from the decoded pixels (see `hashing.pixel_ids`).
         rows: the rows of `images` that belong to this split, in its order.
+        digests: of the pixels, (N,), where the ids are names that other sets have too; None: they are the ids.
+        frames: of the sequence that each image begins, uint8, (N, T, C, H, W); None: there are none.
 
     Example:
         >>> import numpy as np
@@ -43,6 +45,8 @@ class Split:
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
     rows: NDArray[np.int64]
+    digests: NDArray[np.str_] | None = None
+    frames: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         right = isinstance(self.images, np.ndarray) and self.images.dtype == np.uint8 and self.images.ndim == 4
@@ -73,6 +77,14 @@ class Split:
             pixel_ids(checked) if ids is None else checked_ids(ids, name, len(checked)),
             np.arange(len(checked)),
         )
+
+    def named(self, names: NDArray[np.str_]) -> Split:
+        """The same images known by these names, (N,), of all of `images`: for sets of which each image is another's, changed.
+
+        The pinned subset is then the same for all of them.
+        """
+        digests = self.ids if self.digests is None else self.digests
+        return replace(self, ids=checked_ids(names, self.name, len(self.images)), digests=digests)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -140,9 +152,10 @@ class Split:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the pixels (through the ids) and labels, whatever their order: 16 hexadecimal digits."""
-        pairs = sorted(
-            f"{i}:{label}" for i, label in zip(self.image_ids().tolist(), self.labels[self.rows].tolist(), strict=True)
-        )
+        names = self.image_ids().tolist()
+        if self.digests is not None:
+            names = [f"{name}:{d}" for name, d in zip(names, self.digests[self.rows].tolist(), strict=True)]
+        pairs = sorted(f"{i}:{label}" for i, label in zip(names, self.labels[self.rows].tolist(), strict=True))
         return hashlib.sha256("\n".join(pairs).encode()).hexdigest()[:16]
 
     @cached_property
@@ -157,7 +170,7 @@ class Split:
         Raises:
             DataError: naming the first image that changed.
         """
-        known = set(self.ids.tolist())
+        known = set((self.ids if self.digests is None else self.digests).tolist())
         for start in range(0, len(self), 4096):
             fresh = pixel_ids(self.pixels(slice(start, start + 4096)))
             changed = [i for i in fresh.tolist() if i not in known]
@@ -206,6 +219,7 @@ class Splits:
         names: of the classes, in their order; empty where they have none.
         order: by what rule the classes are in this order, where it was read from a folder; else empty.
         among: where the classes are among the outputs of a wider model; None: that is not known.
+        corruption, severity: of the test images, where they are one condition of a set that is published corrupted.
 
     Raises:
         DataError: there is a single class, a label is none of them, there are not as many names, or images differ in shape.
@@ -224,6 +238,8 @@ class Splits:
     names: tuple[str, ...] = ()
     order: str = ""
     among: Among | None = None
+    corruption: str | None = None
+    severity: int | None = None
 
     def __post_init__(self) -> None:
         if self.classes < 2:

@@ -5,7 +5,7 @@ Nothing is registered when a decorator runs: it leaves its card on the function,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
@@ -33,6 +33,9 @@ class AttackCard:
         check: raises UsageError for options that their types allow and the attack does not; called before any work.
         canonical: options → those by which the same attack is always known: one that says what is so anyway becomes its default.
         knowledge_of: options → knowledge, where it depends on them.
+        as_it_is: it changes nothing; where a data set's images begin sequences, it shows all frames.
+        several: what the T of (N, T, C, H, W) is, which a natural threat may return: frames of a sequence, or draws.
+        each: options that stand for a list where they are not given, with what is on it; a stored unit for each.
         given: (options, the evaluated split, the places of its images in the data set's test split) → of which of them it
             has adversarial images, bool, (N,); None: of all. Called before any work; raises where it has none.
     """
@@ -49,6 +52,9 @@ class AttackCard:
     check: Callable[[dict[str, Any]], None] | None = None
     canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None
+    as_it_is: bool = False
+    several: Literal["frame", "draw"] = "draw"
+    each: dict[str, Sequence[Any]] = field(default_factory=dict)
     given: Callable[..., Any] | None = None
 
     def judged(self) -> list[Any]:
@@ -89,6 +95,8 @@ class DatasetCard:
         flip: whether a mirrored image is still one of its class.
         eps: for each norm the radii that an attack with eps=None is run at, for pixels in [0, 1].
         variants: names of known copies by the test split's fingerprint.
+        each: options that stand for a list where they are not given, with what is on it; a data set for each.
+        normaliser: published errors of a baseline that means over these data sets are divided by: a file of reports/published.
         reads: beginnings of the names of sets that have no entry of their own and are read with this one.
     """
 
@@ -98,6 +106,8 @@ class DatasetCard:
     flip: bool = False
     eps: dict[str, list[float]] = field(default_factory=dict)
     variants: dict[str, str] = field(default_factory=dict)
+    each: dict[str, Sequence[Any]] = field(default_factory=dict)
+    normaliser: str = ""
     reads: tuple[str, ...] = ()
 
 
@@ -141,6 +151,9 @@ def attack(
     check: Callable[[dict[str, Any]], None] | None = None,
     canonical: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     knowledge_of: Callable[[dict[str, Any]], Knowledge] | None = None,
+    as_it_is: bool = False,
+    several: Literal["frame", "draw"] = "draw",
+    each: dict[str, Sequence[Any]] | None = None,
     given: Callable[..., Any] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function an attack: `(model, inputs, labels, *, options) -> adversarial inputs`.
@@ -167,6 +180,9 @@ def attack(
             check,
             canonical,
             knowledge_of,
+            as_it_is,
+            several,
+            each or {},
             given,
         )
     )

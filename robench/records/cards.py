@@ -29,6 +29,7 @@ class ModelCard:
         attention_cosines: for each attention layer, clean against occluded.
         feature_distances: for each block, as a share of the output's length.
         approximate_slopes: white-box attacks follow slopes that stand in for the model's own.
+        note: what its defense says of it besides, such as that it resizes images.
     """
 
     model: str
@@ -45,6 +46,7 @@ class ModelCard:
     attention_cosines: list[float]
     feature_distances: list[float]
     approximate_slopes: bool
+    note: str = ""
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""

@@ -16,7 +16,7 @@ from robench.errors import StoreError
 from robench.files import atomic_path
 from robench.hashing import digest
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class Damaged(Exception):
@@ -76,6 +76,12 @@ class Identity:
         return model_digest(self.defense, self.weights, self.logits, self.data, self.subset)
 
     @cached_property
+    def trained(self) -> str:
+        """Names a trained model whatever it was tested on: its entry as it was resolved, its weights."""
+        made = self.defense.get("defense") if isinstance(self.defense, dict) else self.defense
+        return digest([made, self.weights])
+
+    @cached_property
     def threat(self) -> str:
         """Digest of what a column of a table stands for."""
         return digest([self.attack, self.precision, self.engine])
@@ -106,6 +112,9 @@ class Facts:
         share: of the patches that a confined attack may touch: (asked for, realised).
         device, torch: that the attack was run on and with.
         created: seconds since 1970.
+        corruption, severity: of a natural threat, where it has them.
+        family: the data set without its condition, where it is published corrupted; else empty.
+        normaliser: published errors that means over its conditions are divided by, by name; else empty.
     """
 
     norm: str
@@ -122,6 +131,10 @@ class Facts:
     device: str
     torch: str
     created: float = 0.0
+    corruption: str | None = None
+    severity: int | None = None
+    family: str = ""
+    normaliser: str = ""
 
 
 @dataclass(frozen=True)

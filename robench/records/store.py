@@ -48,6 +48,11 @@ class Unit:
     identity: Identity
     facts: Facts
 
+    @property
+    def row(self) -> str:
+        """Names the row of a table that it belongs to: the model, which over the conditions of one corrupted set is one."""
+        return self.identity.trained if self.facts.family else self.identity.model
+
     def lease(self, waiting: Tell) -> AbstractContextManager[bool]:
         """Hold the unit while it is worked on."""
         return lease(self.folder / "lease", waiting=waiting)

@@ -53,7 +53,7 @@ def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images
         lines += _about_unit(group, one)
     for model, label in group.defenses.items():
         if card := cards.get(model):
-            lines += _about(card, label)
+            lines += about_model(card, label)
     return list(dict.fromkeys(lines))
 
 
@@ -69,9 +69,9 @@ def _copy(group: Group) -> str:
     return f"{name}, fingerprint {fingerprint}" if name else f"test fingerprint {fingerprint}"
 
 
-def _about(card: ModelCard, label: str) -> list[str]:
+def about_model(card: ModelCard, label: str) -> list[str]:
     """What a reader must know of a model beside its numbers."""
-    lines = []
+    lines = [f"{label}: {card.note}."] if card.note else []
     if card.approximate_slopes:
         lines.append(
             f"{label} is not differentiable everywhere: white-box attacks follow slopes that stand in for its own, and may miss some."

@@ -1,8 +1,7 @@
 """Which units stand in one table, what its rows and columns are, and what tells those with the same text apart.
 
 A row is an identity, not a text: the defense as it was resolved, its weights, the data. One text may stand for two
-models, after a second training, a changed file, another copy of the data: both have rows. Where only code has changed
-since, the newest is shown, and the others are counted.
+models, after a second training, a changed file, another copy of the data: both have rows.
 """
 
 from __future__ import annotations
@@ -12,16 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
-from robench.entries.calls import Call, Json, files_of, written
+from robench.entries.calls import Call, Json, written
 from robench.hashing import digest
-from robench.records.manifest import without_weights
 from robench.records.refusals import Refusal
 from robench.records.store import Measured, Unit
-
-CODE = {"source", "card"}
-"""Keys of an entry's identity that tell of code, not of what was asked for."""
-AROUND = {"engine", "initial"}
-"""Keys beside it that do so too, or that tell of weights."""
+from robench.reporting.versions import without_code
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Group:
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str], Measured]:
-        return {(one.unit.identity.model, one.unit.identity.threat): one for one in reversed(self.units)}
+        return {(one.unit.row, one.unit.identity.threat): one for one in reversed(self.units)}
 
     def find(self, model: str, threat: Threat) -> Measured | None:
         """The unit of a row and a column; None where it was not measured."""
@@ -78,11 +72,24 @@ class Group:
 
     def of(self, model: str) -> list[Measured]:
         """The units of a row."""
-        return [one for one in self.units if one.unit.identity.model == model]
+        return [one for one in self.units if one.unit.row == model]
 
     def label(self, one: Measured) -> str:
         """The label of a unit's row."""
-        return self.defenses[one.unit.identity.model]
+        return self.defenses[one.unit.row]
+
+    def where(self, chosen: Callable[[Unit], bool]) -> Group:
+        """The part of the group whose units are chosen; rows and columns without any are left out."""
+        units = [one for one in self.units if chosen(one.unit)]
+        models = {one.unit.row for one in units}
+        threats = {one.unit.identity.threat for one in units}
+        return Group(
+            self.name,
+            units,
+            {model: label for model, label in self.defenses.items() if model in models},
+            [threat for threat in self.threats if threat.key in threats],
+            self.refused,
+        )
 
     @cached_property
     def counts(self) -> set[int]:
@@ -111,9 +118,12 @@ def grouped(measured: Sequence[Measured], refused: Sequence[Refusal] = ()) -> li
     found: dict[str, list[Measured]] = {}
     for one in measured:
         identity = one.unit.identity
-        key = digest([str(one.unit.spec.dataset), identity.data, identity.subset, identity.seed])
+        of = one.unit.facts.family or [str(one.unit.spec.dataset), identity.data]
+        key = digest([of, identity.subset, identity.seed])
         found.setdefault(key, []).append(one)
-    names = _told_apart(list(found.values()), lambda group: str(group[0].unit.spec.dataset), _copy)
+    names = _told_apart(
+        list(found.values()), lambda group: group[0].unit.facts.family or str(group[0].unit.spec.dataset), _copy
+    )
     groups = [_group(name, units) for name, units in zip(names, found.values(), strict=True)]
     for refusal in refused:
         homes = [group for group in groups if _at_home(refusal, group)]
@@ -134,82 +144,11 @@ def _at_home(refusal: Refusal, group: Group) -> bool:
     return same and (refusal.attack is None or refusal.seed == unit.identity.seed)
 
 
-def newest(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
-    """(what is shown, what is older): of what differs in nothing but its code the newest counts.
-
-    An attack's older code counts where a model was not attacked with the newer one: it has a column of its own.
-    """
-    late_first = sorted(measured, key=lambda one: -one.unit.facts.created)
-    models = _current(
-        late_first,
-        lambda unit: unit.identity.model,
-        lambda unit: [without_weights(unit.identity.defense), [*files_of(unit.spec.defense)]],
-        lambda unit: unit.identity.weights,
-    )
-    attacked: dict[str, list[Measured]] = {}
-    for one in late_first:
-        attacked.setdefault(digest([one.unit.identity.model, one.unit.identity.seed]), []).append(one)
-    threats = {
-        (one.unit.identity.model, threat)
-        for own in attacked.values()
-        for threat in _current(
-            own,
-            lambda unit: unit.identity.threat,
-            lambda unit: [unit.identity.attack, unit.identity.precision, [*files_of(unit.spec.attack)]],
-            lambda _: "",
-        )
-        for one in own[:1]
-    }
-    shown: list[Measured] = []
-    older: list[Measured] = []
-    for one in measured:
-        identity = one.unit.identity
-        fresh = identity.model in models and (identity.model, identity.threat) in threats
-        (shown if fresh else older).append(one)
-    return shown, older
-
-
-def _current(
-    late_first: Sequence[Measured],
-    key: Callable[[Unit], str],
-    made_from: Callable[[Unit], Json],
-    otherwise: Callable[[Unit], str],
-) -> set[str]:
-    """Keys of those that no newer one replaces, which is the same but for its code."""
-    chosen: dict[str, Unit] = {}
-    distinct: dict[str, Unit] = {}
-    for one in late_first:
-        distinct.setdefault(key(one.unit), one.unit)
-    for unit in distinct.values():
-        replaced = any(
-            without_code(made_from(unit)) == without_code(made_from(other))
-            and (made_from(unit) != made_from(other) or otherwise(unit) == otherwise(other))
-            and (unit.identity.data, unit.identity.subset) == (other.identity.data, other.identity.subset)
-            for other in chosen.values()
-        )
-        if not replaced:
-            chosen[key(unit)] = unit
-    return set(chosen)
-
-
-def without_code(value: Json) -> Json:
-    """An identity without what tells of code. An option of whatever name stays."""
-    if isinstance(value, list):
-        return [without_code(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    options = value.get("options")
-    if isinstance(options, dict) and "source" in value:
-        plain: Json = {name: without_code(option) for name, option in options.items()}
-        return {name: inner for name, inner in value.items() if name not in CODE} | {"options": plain}
-    return {name: without_code(inner) for name, inner in value.items() if name not in AROUND}
-
-
 def _group(name: str, units: list[Measured]) -> Group:
     rows: dict[str, list[Measured]] = {}
     columns: dict[str, Measured] = {}
     for one in units:
-        rows.setdefault(one.unit.identity.model, []).append(one)
+        rows.setdefault(one.unit.row, []).append(one)
         columns.setdefault(one.unit.identity.threat, one)
     labels = _told_apart(list(rows.values()), lambda row: str(row[0].unit.spec.defense), _training)
     attacks = [_without_eps(one.unit.spec.attack) for one in columns.values()]

@@ -14,7 +14,7 @@ from robench.leases import held
 from robench.records.refusals import accept, refusals, refused_path
 from robench.records.store import Measured, Store, Tell
 from robench.reporting.escaping import one_line
-from robench.reporting.groups import newest
+from robench.reporting.versions import newest
 
 
 class Holding(NamedTuple):

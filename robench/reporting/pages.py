@@ -19,14 +19,17 @@ from robench.records.cards import ModelCard
 from robench.records.refusals import refusals
 from robench.records.store import Measured, Store, Unit
 from robench.reporting import escaping
+from robench.reporting.corrupted import of_corruptions
 from robench.reporting.figures import Triple, curves, efforts, triple
-from robench.reporting.groups import Group, newest
+from robench.reporting.groups import Group
 from robench.reporting.result import Result, cells_of, tables_of
 from robench.reporting.robustness import NORM_NAMES
+from robench.reporting.sequences import of_sequences
 from robench.reporting.tables import Table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+from robench.reporting.versions import newest
 
 log = logging.getLogger(__name__)
 Given = TypeVar("Given")
@@ -136,6 +139,7 @@ def _html(result: Result, notes: Sequence[str]) -> str:
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     template = environment.get_template("report.html.j2")
     return template.render(
+        overview=result.overview(),
         sections=[section for section in sections if section],
         models=models,
         notes=[*notes, *lost],
@@ -158,7 +162,8 @@ def _section(environment: Environment, group: Group, result: Result, lost: list[
         )
         for one in group.units
     ]
-    cells = cells_of(group)
+    # Corruptions and sequences have tables of their own; 75 lines for each defense would bury the others.
+    cells = cells_of(group.where(lambda unit: not (of_corruptions(unit) or of_sequences(unit))))
     lost += [
         f"{cell['defense']} under {cell['attack']} has no numbers: {cell['error']}" for cell in cells if "error" in cell
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,13 @@ from robench.records.cards import ModelCard
 from robench.records.refusals import Refusal
 from robench.records.store import Measured, Store
 from robench.reporting.common_norms import norms_on_common
+from robench.reporting.corrupted import of_corruptions
+from robench.reporting.corruptions import corruption_tables
+from robench.reporting.detection_metrics import expected_calibration_error
 from robench.reporting.evidence import no_rank
 from robench.reporting.exchange import AdversarialImages, images_of
 from robench.reporting.groups import Group, grouped
+from robench.reporting.masks import mask_table
 from robench.reporting.metrics import (
     all_distances,
     attack_success_rate,
@@ -31,8 +36,11 @@ from robench.reporting.metrics import (
     success_rate_uint8,
     target_rates,
 )
+from robench.reporting.normalisers import corruption_baseline
+from robench.reporting.overview import overview
 from robench.reporting.robustness import PLAIN, Layout, robustness_table
 from robench.reporting.seeds import over_seeds, training_of
+from robench.reporting.sequences import of_sequences, sequence_tables
 from robench.reporting.tables import Table
 
 log = logging.getLogger(__name__)
@@ -86,17 +94,25 @@ class Result:
 
     def tables(self) -> list[Table]:
         """A table a data set in the style of the papers, averages over training seeds, norms on images broken in both rows."""
-        return [table for group in self.groups() for table in tables_of(group, self.cards, self.layout)]
+        tables = [table for group in self.groups() for table in tables_of(group, self.cards, self.layout)]
+        whole = self.overview()
+        return [*([whole] if whole else []), *tables]
 
-    def against(self, base: str | None, *, sizes: bool = False) -> Result:
+    def overview(self) -> Table | None:
+        """One table over all data sets and threats; None where no natural threat was met."""
+        return _made("Overview", lambda: overview(self.groups(), self.cards))
+
+    def against(self, base: str | None, *, sizes: bool = False, normaliser: Path | None = None) -> Result:
         """The same, its tables with each row's differences to a base row, or with the models' sizes.
 
         Args:
             base: label of the row, as the table has it.
             sizes: show parameters and multiply-accumulates beside accuracy.
+            normaliser: a CSV (corruption, severity, error) of a baseline's errors, for an mCE over them.
 
         Raises:
             UsageError: there is no such row.
+            DataError: the normaliser cannot be read.
 
         Example:
             print(robench.run(["vit", "ksa"], "cw_l2", "digits").against("vit", sizes=True).table())
@@ -106,7 +122,9 @@ class Result:
             raise UsageError(
                 f"the rows of the tables are {', '.join(labels)}; none is {base!r}{did_you_mean(base, labels)}"
             )
-        return replace(self, layout=Layout(base, sizes))
+        if normaliser is not None:
+            corruption_baseline(normaliser)
+        return replace(self, layout=Layout(base, sizes, normaliser))
 
     def table(self) -> str:
         """All tables as text."""
@@ -154,13 +172,34 @@ class Result:
 
 def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLAIN) -> list[Table]:
     """The tables of one group. One that cannot be made says so in its place."""
+    natural = _several(
+        f"Natural threats, {group.name}",
+        lambda: [
+            *corruption_tables(group, cards, layout.base, layout.normaliser),
+            *sequence_tables(group, layout.base),
+        ],
+    )
+    group = group.where(lambda unit: not (of_corruptions(unit) or of_sequences(unit)))
+    if not group.units and natural:
+        return natural
     robustness = _made(f"Robustness on {group.name}", lambda: robustness_table(group, cards, layout))
-    others = [_made("Norms on images broken in both rows", lambda: norms_on_common(group))]
+    others = [
+        _made("Norms on images broken in both rows", lambda: norms_on_common(group)),
+        _made("Patch threats over masks", lambda: mask_table(group)),
+    ]
     if robustness and robustness.rows:
         units = [group.of(model)[0].unit for model in group.defenses]
         trainings = [training_of(unit.spec.defense, unit.identity) for unit in units]
         others.insert(0, _made("Averages over training seeds", lambda: over_seeds(robustness, trainings)))
-    return [table for table in (robustness, *others) if table]
+    return [*(table for table in (robustness, *others) if table), *natural]
+
+
+def _several(title: str, make: Callable[[], list[Table]]) -> list[Table]:
+    try:
+        return make()
+    except Exception as error:
+        log.exception("%s", title)
+        return [Table(title, [], [], [f"{title} could not be made: {type(error).__name__}: {error}"])]
 
 
 def _made(title: str, make: Callable[[], Table | None]) -> Table | None:
@@ -175,7 +214,7 @@ def cells_of(group: Group) -> list[dict[str, Json]]:
     """The numbers of each unit of a group, with what they are of; where they cannot be computed, an `error`."""
     cells, without = [], dict[str, str]()
     for one in group.units:
-        model = one.unit.identity.model
+        model = one.unit.row
         try:
             if model not in without:
                 without[model] = no_rank(group.of(model))
@@ -233,6 +272,9 @@ def summarise(one: Measured) -> dict[str, Json]:
     if facts.targets == "all":
         plain["targets"] = dict(zip(("average", "best", "worst"), map(_plain, target_rates(records)), strict=True))
     plain["confidence"] = _plain(confidence(records))
+    told = records[records["certainty"].notna()]
+    right = (told["prediction"] == told["label"]).to_numpy(dtype=bool)
+    plain["ece"] = expected_calibration_error(told["certainty"].to_numpy(dtype=float), right) if len(told) else None
     plain["forwards"], plain["backwards"], plain["seconds"] = (_plain(x) for x in passes(records))
     return plain
 

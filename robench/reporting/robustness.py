@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,12 @@ class Layout:
     Attributes:
         base: label of the row that the others' differences to are shown, in brackets; None: none are.
         sizes: the models' parameters and multiply-accumulates, beside their accuracy.
+        normaliser: file of a baseline's errors that those under corruptions are divided by; None: none, but for published files.
     """
 
     base: str | None = None
     sizes: bool = False
+    normaliser: Path | None = None
 
 
 PLAIN = Layout()

@@ -103,6 +103,7 @@ class Table:
     Attributes:
         remarks: for each row what must be read with all of it, such as its n where rows differ; none at all: [].
         failures: rows below the others, without numbers.
+        head: what the rows are.
     """
 
     title: str
@@ -111,6 +112,7 @@ class Table:
     caption: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    head: str = "Defense"
 
     def said(self) -> list[tuple[str, list[Cell]]]:
         """The rows, their labels with what must be read with them."""
@@ -140,7 +142,7 @@ class Table:
 
         names = [escaping.one_line(label) for label, _ in self.said()]
         lost = [(escaping.one_line(one.label), escaping.one_line(one.text)) for one in self.failures]
-        first = max([len(name) for name in [*names, *(label for label, _ in lost)]] + [7])
+        first = max([len(name) for name in [*names, *(label for label, _ in lost)]] + [len(self.head)])
         widths = [
             max([len(c.header)] + [len(cells[i].text) + (not color) for _, cells in self.rows])
             for i, c in enumerate(self.columns)
@@ -154,7 +156,7 @@ class Table:
                 width = len(name)
             top += "  " + name.center(width)
             place += span
-        head = "Defense".ljust(first) + "".join(
+        head = self.head.ljust(first) + "".join(
             "  " + c.header.rjust(w) for c, w in zip(self.columns, widths, strict=True)
         )
         lines = [escaping.one_line(self.title), top.rstrip(), head, "─" * len(head)]
@@ -170,7 +172,7 @@ class Table:
         lines = [
             f"**{escaping.markdown(self.title)}**",
             "",
-            "| Defense | " + " | ".join(heads) + " |",
+            f"| {self.head} | " + " | ".join(heads) + " |",
             "|:---|" + "---:|" * len(heads),
         ]
         for label, cells in self.said():
@@ -230,7 +232,7 @@ class Table:
             r"\toprule",
             " & ".join(["", *spans]) + r" \\",
             "".join(rules),
-            " & ".join(["Defense", *(escaping.latex(c.header) for c in self.columns)]) + r" \\",
+            " & ".join([self.head, *(escaping.latex(c.header) for c in self.columns)]) + r" \\",
             r"\midrule",
         ]
         for label, cells in self.said():

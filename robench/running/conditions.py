@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from robench.attacking.classifier import Cancelled, Classifier
 from robench.data.splits import Split
 from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import AttackCard, DatasetCard, Goal, Knowledge, Norm
 from robench.entries.entry import AttackEntry
 from robench.entries.registry import ATTACKS
-from robench.errors import UsageError
+from robench.errors import AttackError, RobenchError, UsageError, ran_out
 from robench.models.blocks import with_own_patch
 
 
@@ -65,6 +67,24 @@ class Condition:
     def targets(self) -> str | None:
         return self.call.options.get("targets")
 
+    @property
+    def corruption(self) -> str | None:
+        """Name of the corruption or the perturbation, where there is one."""
+        return self.call.options.get("names")
+
+    @property
+    def severity(self) -> int | None:
+        """Of the corruption, 1 to 5."""
+        return self.call.options.get("severities")
+
+    def met(self, published: tuple[str | None, int | None]) -> tuple[str | None, int | None]:
+        """The corruption and the severity of what is judged: the threat's own, or what the images are published with.
+
+        Args:
+            published: of the images as the data set has them.
+        """
+        return published if self.card.as_it_is else (self.corruption, self.severity)
+
     def sources(self, attacked: Call) -> dict[str, Call]:
         """The defenses that the attack needs trained, by the options that name them.
 
@@ -86,6 +106,30 @@ class Condition:
             ModelError: it has none.
         """
         return replace(self, call=Call(self.call.name, with_own_patch(self.call.options, model, name)))
+
+    def run(self, model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None = None) -> Any:
+        """What the attack makes of images, as it returns it.
+
+        Raises:
+            AttackError: it raises, or changes its inputs or labels in place.
+        """
+        options = dict(self.call.options)
+        if "targets" in options:
+            options["targets"] = targets
+        before = inputs.clone(), labels.clone()
+        try:
+            found = self.entry.function(model, inputs, labels, **options)
+        except (RobenchError, Cancelled):
+            raise
+        except Exception as error:
+            if ran_out(error):
+                raise
+            raise AttackError(f"{self.text} raised {type(error).__name__}: {error}") from error
+        if not (torch.equal(before[0], inputs) and torch.equal(before[1], labels)):
+            raise AttackError(
+                f"{self.text} changed its inputs or labels in place; an attack must leave them as they were"
+            )
+        return found.detach() if isinstance(found, Tensor) else found
 
     def images_given(self, split: Split, positions: NDArray[np.int64] | None) -> NDArray[np.bool_] | None:
         """Which images the attack has adversarial ones of, (N,), where it brings them along; None: it makes its own.
@@ -111,7 +155,7 @@ class Condition:
 def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
     """The conditions of an attack: one for each item of a list that is given where one value is wanted.
 
-    Without an eps, where one is needed, the radii of the data set's own grid are such a list.
+    Without an eps, where one is needed, the radii of the data set's own grid are such a list; so are the lists of the card.
     """
     entry, given = ATTACKS.call(attack)
     options, eps = dict(given.options), entry.options.get("eps")
@@ -120,4 +164,5 @@ def conditions(attack: Name, card: DatasetCard) -> list[Condition]:
         if norm not in card.eps:
             raise UsageError(f"{entry.name} needs eps: this data set's card has no radii in the norm {norm}")
         options["eps"] = card.eps[norm]
+    options |= {name: [*values] for name, values in entry.card.each.items() if options.get(name) is None}
     return [Condition(entry, call, entry.shown(call)) for call in entry.each(Call(given.name, options))]

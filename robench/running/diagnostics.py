@@ -105,6 +105,7 @@ class About:
     seconds: float
     epochs: int
     differentiable: bool
+    note: str = ""
 
 
 def model_card(subject: Subject, about: About) -> ModelCard:
@@ -127,4 +128,5 @@ def model_card(subject: Subject, about: About) -> ModelCard:
         attention_cosines=occluded["attention"],
         feature_distances=occluded["features"],
         approximate_slopes=bool(used) or not about.differentiable,
+        note=about.note,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,17 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from robench.console import Reporter, spell_seconds
+from robench.console import Reporter, Work, spell_seconds
 from robench.data.splits import Split
 from robench.files import check_writable
 from robench.places import Places
 from robench.records.orders import write_order
 from robench.records.store import Measured, Store
+from robench.running.conditions import Condition
 from robench.running.diagnostics import About, model_card, probe_digest
+from robench.running.families import Families
 from robench.running.keeping import Keeping
+from robench.running.natural import batch_of
 from robench.running.preflight import preflight
 from robench.running.refused import Refused
 from robench.running.rows import Measurement, Row
@@ -67,8 +71,10 @@ def run_rows(
             continue
         if settings.keep_images:
             write_order(store.root, row.data.fingerprint, row.data.splits.test.image_ids().tolist())
+        measured_batch = cache(lambda subject=subject: best_batch(subject)[0])
+        families = Families(row, reporter)
         for condition in row.conditions:
-            with refused.unless(row, condition, model):
+            with refused.unless(row, condition, model), families.of(condition) as work:
                 sources = {}
                 for name, source in row.sources(condition).items():
                     source.checkpoint.rehearse()
@@ -76,7 +82,7 @@ def run_rows(
                     preflight(source.subject(sources[name], device), gradients=condition.knowledge == "transfer")
                 with one_intra_op_thread():
                     measurement = Measurement(row, trained, subject, condition, sources)
-                    measured.append(_measure(measurement, settings, store, reporter))
+                    measured.append(_measure(measurement, settings, store, reporter, measured_batch, work))
     return measured, refused
 
 
@@ -100,6 +106,7 @@ def _write_card(row: Row, trained: Trained, subject: Subject, store: Store) -> s
         seconds=trained.seconds,
         epochs=len(trained.log),
         differentiable=row.checkpoint.differentiable,
+        note=trained.note,
     )
     store.write_card(model_card(subject, about))
     return about.model
@@ -143,10 +150,19 @@ def training_threads(settings: Settings) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def to_keep(split: Split, settings: Settings) -> set[str]:
-    """The images whose adversarial pixels go into the records."""
+def to_keep(split: Split, settings: Settings, condition: Condition) -> set[str]:
+    """The images whose adversarial pixels go into the records.
+
+    Of a threat that is a list of many, such as 15 corruptions at 5 severities, none: its images can be made again without a model.
+    """
     ids = split.image_ids().tolist()
-    return set(ids if settings.keep_images else ids[:PICTURES])
+    return set(ids if settings.keep_images else ids[: 0 if condition.card.each else PICTURES])
+
+
+def suited(measurement: Measurement, measured_batch: Callable[[], int]) -> int:
+    """How many images a shard holds; of natural threats, whose cost is a pass and no gradient, as many as go through at once."""
+    natural = measurement.condition.goal == "natural"
+    return batch_of(measurement.row.data.split.shape) if natural else measured_batch()
 
 
 def missing_places(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
@@ -160,11 +176,24 @@ def missing_places(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArr
     )
 
 
-def _measure(measurement: Measurement, settings: Settings, store: Store, reporter: Reporter) -> Measured:
+def _measure(
+    measurement: Measurement,
+    settings: Settings,
+    store: Store,
+    reporter: Reporter,
+    measured_batch: Callable[[], int],
+    shared: Work | None,
+) -> Measured:
+    """The records of a cell, its missing images attacked.
+
+    Args:
+        measured_batch: the batch size that suits the model, measured when it is first asked for.
+        shared: progress that several cells share; None: it is this one's.
+    """
     subject, split = measurement.subject, measurement.row.data.split
     unit = measurement.unit(settings.seed, store)
     ids = split.image_ids().tolist()
-    keep = to_keep(split, settings)
+    keep = to_keep(split, settings, measurement.condition)
     if len(missing_places(split, unit.read(pixels=True), keep)) or not unit.sound():
         with unit.lease(reporter.say):
             unit.mend(reporter.say)
@@ -176,8 +205,11 @@ def _measure(measurement: Measurement, settings: Settings, store: Store, reporte
                     reporter.say(f"{measurement.label} is run again: {why}")
                 split.select(missing).verify()
                 started = time.perf_counter()
-                batch = best_batch(subject)[0] if settings.batch_size == "auto" else settings.batch_size
-                work = reporter.work(measurement.label, unit="image", total=len(split), done=len(split) - len(missing))
+                batch = settings.batch_size if settings.batch_size != "auto" else suited(measurement, measured_batch)
+                done = len(split) - len(missing)
+                work = shared or reporter.work(measurement.label, unit="image", total=len(split), done=done)
+                if shared:
+                    shared.advance(done)
                 try:
                     complete(
                         Keeping.of(unit, subject, measurement.condition, keep),
@@ -191,11 +223,14 @@ def _measure(measurement: Measurement, settings: Settings, store: Store, reporte
                         done=work.advance,
                     )
                 finally:
-                    work.close()
+                    if not shared:
+                        work.close()
                 seconds = time.perf_counter() - started
                 log.info("%s: %d images in batches of %d, %.1f s", measurement.label, len(missing), batch, seconds)
     else:
         log.info("%s: in the store, %s", measurement.label, unit.folder)
+        if shared:
+            shared.advance(len(split))
         if store.replaced(unit):
             with unit.lease(reporter.say):
                 unit.refresh()

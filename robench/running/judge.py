@@ -27,7 +27,7 @@ class Verdict:
         fooled: the image is not classified as its label.
         success: the attack's goal is reached: fooled, or classified as the target where there is one.
         margin: of the goal, in logits; above 0 where it is reached.
-        confidence: softmax probability of the label.
+        confidence, certainty: softmax probabilities of the label and of the prediction.
         prediction_uint8, success_uint8: the same after rounding to 8 bits a channel.
         norms: L0, L1, L2, L∞ of the perturbation.
     """
@@ -37,6 +37,7 @@ class Verdict:
     success: Tensor
     margin: Tensor
     confidence: Tensor
+    certainty: Tensor
     prediction_uint8: Tensor
     success_uint8: Tensor
     norms: dict[str, Tensor]
@@ -94,6 +95,7 @@ def judge(
         success=success.cpu(),
         margin=hit.cpu(),
         confidence=logits.softmax(1).gather(1, labels[:, None]).squeeze(1).cpu(),
+        certainty=logits.softmax(1).amax(1).clamp(max=1).cpu(),
         prediction_uint8=rounded.argmax(1).cpu(),
         success_uint8=(_reached(rounded, labels, targets)[0] > needed).cpu(),
         norms={key: value.cpu() for key, value in norms.items()},
@@ -176,7 +178,7 @@ def records_of_attacked(
         | {"correct": True, "forwards": forwards, "backwards": backwards, "seconds": seconds / max(1, count)}
         | {"prediction": verdict.prediction, "fooled": verdict.fooled, "success": verdict.success}
         | {"prediction_uint8": verdict.prediction_uint8, "success_uint8": verdict.success_uint8}
-        | {"margin": verdict.margin, "confidence": verdict.confidence}
+        | {"margin": verdict.margin, "confidence": verdict.confidence, "certainty": verdict.certainty}
         | verdict.norms
         | {"adversarial": [kept[row][0] if row in kept else None for row in range(count)]}
         | {"clean": [kept[row][1] if row in kept else None for row in range(count)]},
@@ -187,13 +189,15 @@ def records_of_clean_errors(asked: Asked) -> pd.DataFrame:
     """Records of images that were misclassified before the attack: fooled at distance 0, and not attacked."""
     predictions = asked.clean.argmax(1)
     success = True if asked.targets is None else predictions == asked.targets
-    confidence = asked.clean.double().softmax(1).gather(1, asked.labels[:, None]).squeeze(1)
+    likely = asked.clean.double().softmax(1)
+    confidence, certainty = likely.gather(1, asked.labels[:, None]).squeeze(1), likely.amax(1).clamp(max=1)
     return _records(
         len(asked.ids),
         asked.columns()
         | {"correct": False, "forwards": 0, "backwards": 0, "seconds": 0.0}
         | {"prediction": predictions, "fooled": True, "success": success}
-        | {"prediction_uint8": predictions, "success_uint8": success, "confidence": confidence}
+        | {"prediction_uint8": predictions, "success_uint8": success}
+        | {"confidence": confidence, "certainty": certainty}
         | {"l0": 0.0, "l1": 0.0, "l2": 0.0, "linf": 0.0},
     )
 

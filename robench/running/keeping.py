@@ -22,7 +22,7 @@ class Keeping:
     image of which a file holds no adversarial one has no margin: it was not attacked.
 
     Attributes:
-        keep: ids of the images that are kept.
+        keep: ids of the images that are kept although they are not attacked.
         given: of which images of the split there are adversarial ones; None: they are made.
     """
 
@@ -34,7 +34,8 @@ class Keeping:
     @classmethod
     def of(cls, sink: Sink, subject: Subject, condition: Condition, keep: set[str]) -> Keeping:
         """For a condition on a subject."""
-        return cls(sink, subject.split, keep, condition.images_given(subject.split, subject.positions))
+        left_out = set() if condition.goal == "natural" else keep  # no image is left out of natural threats
+        return cls(sink, subject.split, left_out, condition.images_given(subject.split, subject.positions))
 
     def add(self, frame: pd.DataFrame) -> None:
         """Pass records on, completed."""

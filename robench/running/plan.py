@@ -149,7 +149,7 @@ def _missing(measurement: Measurement, settings: Settings, store: Store) -> tupl
     """How many images a run would attack, and why."""
     split, unit = measurement.row.data.split, measurement.unit(settings.seed, store)
     records = unit.read(pixels=True)
-    missing = len(missing_places(split, records, to_keep(split, settings)))
+    missing = len(missing_places(split, records, to_keep(split, settings, measurement.condition)))
     if not missing:
         return 0, "in the store"
     absent = len(set(split.image_ids().tolist()) - set(records["image"]))
@@ -219,4 +219,6 @@ class Probe:
             counter.remove()
         forwards, backwards = float(frame["forwards"].sum()), float(frame["backwards"].sum())
         images = frame["image"].nunique()
+        if condition.goal == "natural":  # its cost is to make the pictures, and the judge's look at each
+            return Cost(len(frame) / images, float(frame["seconds"].sum()) / images, False)
         return Cost((forwards + backwards) / images, max(forwards, backwards) * self.pair / images, False)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from robench.attacking.patches import realised_share
-from robench.data.loading import Data, load_data
+from robench.data.loading import Data, data_calls, load_data
 from robench.entries.calls import Call, Name, written_float
 from robench.entries.cards import Norm
 from robench.entries.registry import DATASETS, DEFENSES
@@ -66,7 +66,10 @@ class Row:
         """The trained model on its device, its clean logits not asked for yet."""
         module, split, positions = trained.attacked(device), self.data.split, self.positions
         classes = trained.outputs.classes
-        return Subject(self.name, module, classes, device, split, precision=precision, positions=positions)
+        published = self.data.splits.corruption, self.data.splits.severity
+        return Subject(
+            self.name, module, classes, device, split, precision=precision, positions=positions, published=published
+        )
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -130,6 +133,7 @@ class Measurement:
 
     def _facts(self) -> Facts:
         data, condition = self.row.data, self.condition
+        corruption, severity = condition.met(self.subject.published)
         share = None
         if condition.card.confined:
             options = condition.on(self.subject.module, self.row.name).call.options
@@ -145,6 +149,10 @@ class Measurement:
             shape=data.split.shape,
             source=data.splits.source,
             variant=data.variant,
+            corruption=corruption,
+            severity=severity,
+            family=data.family if condition.card.as_it_is else "",
+            normaliser=data.card.normaliser if condition.card.as_it_is else "",
             share=share,
             device=self.subject.device.type,
             torch=torch.__version__,
@@ -167,9 +175,9 @@ def rows_of(
         entry.each(call)
     for dataset in datasets:
         for attack in attacks:
-            conditions(attack, DATASETS.find(dataset)[0].card)
+            conditions(attack, DATASETS.call(dataset)[0].card)
     found = []
-    for dataset in datasets:
+    for dataset in [call for name in datasets for call in data_calls(name)]:
         data = load_data(dataset, places, settings.n)
         asked = [c for attack in attacks for c in conditions(attack, data.card)]
         for condition in asked:

@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robench.attacking.classifier import Cancelled, Classifier
+from robench.attacking.classifier import Classifier
 from robench.attacking.losses import spread
-from robench.attacking.patches import patch_mask
+from robench.attacking.patches import masks_of
 from robench.attacking.stillness import Kept, refuse_changed, refuse_other_answers
 from robench.attacking.targets import resolve_targets
 from robench.data.splits import to_unit
-from robench.errors import AttackError, RobenchError, ran_out
 from robench.running.conditions import Condition
 from robench.running.judge import Asked, judge, records_of_attacked, records_of_clean_errors
+from robench.running.natural import natural_shard
 from robench.running.subject import Subject
 
 
@@ -41,6 +41,8 @@ def attack_shard(
     """
     started = time.thread_time() if subject.device.type == "cpu" else time.perf_counter()
     condition = condition.on(subject.module, subject.name)
+    if condition.goal == "natural":
+        return _natural(subject, condition, seed, places, keep, stop, still)
     split, rule, device = subject.split, condition.targets, subject.device
     labels, ids, clean = split.targets()[places], split.image_ids()[places].tolist(), subject.clean[places]
     per_image = None
@@ -75,7 +77,7 @@ def attack_shard(
             spread=spread(case.clean),
             positions=(places if subject.positions is None else subject.positions[places])[rows.numpy()].tolist(),
         )
-        adversarial = _run(condition, model, inputs, labels[rows].to(device), goal)
+        adversarial = condition.run(model, inputs, labels[rows].to(device), goal)
         if still is not None:
             refuse_changed(still, condition.text)
             if not model.random:
@@ -106,29 +108,26 @@ def attack_shard(
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 
 
+def _natural(
+    subject: Subject,
+    condition: Condition,
+    seed: int,
+    places: NDArray[np.int64],
+    keep: set[str],
+    stop: threading.Event | None,
+    still: Kept | None,
+) -> pd.DataFrame:
+    """The same for a threat that no model is asked for: a single pass of each image, whatever it was taken for before."""
+    ids = subject.split.image_ids()[places].tolist()
+    model = Classifier(subject.module, subject.classes, ids, seed=seed, name=subject.name, stop=stop)
+    found = natural_shard(subject, condition, places, keep, model)
+    if still is not None:
+        refuse_changed(still, condition.text)
+    return found
+
+
 def _allowed(condition: Condition, model: Classifier, inputs: Tensor) -> Tensor | None:
     """The pixels that a confined attack may change, drawn again by the judge's side."""
     if not condition.card.confined:
         return None
-    options = condition.call.options
-    return patch_mask(model.draws, inputs.shape, options["patch"], options["share"])
-
-
-def _run(condition: Condition, model: Classifier, inputs: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    options = dict(condition.call.options)
-    if "targets" in options:
-        options["targets"] = targets
-    before = inputs.clone(), labels.clone()
-    try:
-        adversarial: Tensor = condition.entry.function(model, inputs, labels, **options)
-    except (RobenchError, Cancelled):
-        raise
-    except Exception as error:
-        if ran_out(error):
-            raise
-        raise AttackError(f"{condition.text} raised {type(error).__name__}: {error}") from error
-    if not (torch.equal(before[0], inputs) and torch.equal(before[1], labels)):
-        raise AttackError(
-            f"{condition.text} changed its inputs or labels in place; an attack must leave them as they were"
-        )
-    return adversarial.detach() if isinstance(adversarial, Tensor) else adversarial
+    return masks_of(model.draws, inputs.shape, condition.call.options)[:, 0]

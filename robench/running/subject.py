@@ -25,6 +25,7 @@ class Subject:
 
     Attributes:
         clean: logits of the split's images, (N, classes), on the CPU; empty before `with_clean_logits`.
+        published: the corruption and the severity that the split's images are published with.
         precision: of the passes that attacks make; the judge's are float32.
         positions: of the split's images in the data set's test split, (N,); None: they are all of it, in its order.
     """
@@ -36,6 +37,7 @@ class Subject:
     split: Split
     clean: Tensor = field(default_factory=lambda: torch.empty(0))
     precision: Precision = "float32"
+    published: tuple[str | None, int | None] = (None, None)
     positions: NDArray[np.int64] | None = None
 
     def with_clean_logits(self) -> Subject:

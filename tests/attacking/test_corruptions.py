@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import colorsys
+from typing import get_args
 
 import pytest
 import torch
 from conftest import small_run
 
-from robench.attacking.corruptions import CORRUPTIONS
+from robench import UsageError, benchmarks
+from robench.attacking.corruptions import CORRUPTIONS, SEQUENCES, corrupt, sequence
 from robench.attacking.corruptions.blur import disc
 from robench.attacking.draws import Draws
 from robench.attacking.patches import patch_mask, realised_share
@@ -19,20 +21,67 @@ def images(count: int = 6, channels: int = 3, side: int = 32) -> tuple[torch.Ten
     return torch.rand(count, channels, side, side, generator=generator), Draws(0, [f"image {i}" for i in range(count)])
 
 
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 9, 31), (3, 32, 32), (3, 100, 70)])
 @pytest.mark.parametrize("name", CORRUPTIONS)
-@pytest.mark.parametrize("side", [8, 32, 224])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_corruption_stays_in_the_box_and_grows_with_its_severity(name: str, side: int, channels: int) -> None:
-    inputs, draws = images(2, channels, side)
-    changes = []
-    for severity in range(1, 6):
-        corrupted = CORRUPTIONS[name](inputs, severity, draws)
+def test_a_corruption_keeps_the_shape_and_the_box_and_is_the_same_in_any_batch(
+    name: str, shape: tuple[int, int, int]
+) -> None:
+    """Bit for bit: the order of a batch and what else is in it change nothing."""
+    inputs = (torch.rand(3, *shape, generator=torch.Generator().manual_seed(0)) * 255).round() / 255
+    draws = Draws(0, ["a", "b", "c"])
+    for severity in (1, 5):
+        corrupted = corrupt(inputs, name, severity, draws)
         assert corrupted.shape == inputs.shape
         assert float(corrupted.min()) >= 0
         assert float(corrupted.max()) <= 1
-        changes.append(float((corrupted - inputs).square().mean()))
+        assert torch.equal((corrupted * 255).round() / 255, corrupted), "8 bits a channel"
+        order = torch.tensor([2, 0, 1])
+        assert torch.equal(corrupt(inputs[order], name, severity, draws.of(order)), corrupted[order])
+        alone = corrupt(inputs[1:2], name, severity, draws.of(torch.tensor([1])))
+        assert torch.equal(alone[0], corrupted[1])
+
+
+@pytest.mark.parametrize("name", ["gaussian_noise", "defocus_blur", "brightness", "contrast", "jpeg_compression"])
+@pytest.mark.parametrize("side", [32, 224])
+def test_a_corruption_grows_with_its_severity(name: str, side: int) -> None:
+    inputs, draws = images(2, 3, side)
+    changes = [float((corrupt(inputs, name, level, draws) - inputs).square().mean()) for level in range(1, 6)]
     assert changes == sorted(changes)
-    assert torch.equal(CORRUPTIONS[name](inputs, 3, draws), CORRUPTIONS[name](inputs, 3, draws))
+    assert changes[4] > 1.02 * changes[0]
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_sequence_is_the_same_in_any_batch(name: str) -> None:
+    inputs = (torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255).round() / 255
+    draws = Draws(0, ["a", "b", "c"])
+    frames = sequence(inputs, name, draws)
+    assert frames.shape == (3, {"translate": 16, "motion_blur": 21}.get(name, 31), 3, 32, 32)
+    assert torch.equal((frames * 255).round() / 255, frames)
+    order = torch.tensor([2, 0, 1])
+    assert torch.equal(sequence(inputs[order], name, draws.of(order)), frames[order])
+
+
+def test_names_and_functions_are_the_same_lists() -> None:
+    assert set(CORRUPTIONS) == set(get_args(benchmarks.CorruptionName))
+    assert tuple(CORRUPTIONS)[:15] == benchmarks.CORRUPTIONS
+    assert tuple(CORRUPTIONS)[15:19] == benchmarks.CORRUPTION_VALIDATION
+    assert tuple(SEQUENCES) == (*benchmarks.PERTURBATIONS, *benchmarks.PERTURBATION_VALIDATION)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "name", "severity", "said"),
+    [
+        (torch.rand(1, 3, 8, 8), "fogg", 1, "did you mean 'fog'"),
+        (torch.rand(1, 3, 8, 8), "fog", 0, "from 1 to 5"),
+        (torch.rand(1, 3, 8, 8), "fog", 6, "from 1 to 5"),
+        (torch.rand(1, 3, 7, 8), "fog", 1, r"at least 8 x 8 pixels.*\(1, 3, 7, 8\)"),
+        (torch.rand(1, 4, 8, 8), "fog", 1, "grey or RGB"),
+        (torch.rand(1, 12), "fog", 1, "takes images"),
+    ],
+)
+def test_what_cannot_be_corrupted_is_told(inputs: torch.Tensor, name: str, severity: int, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        corrupt(inputs, name, severity, Draws(0, ["a"]))
 
 
 def test_noise_has_the_published_deviation_and_belongs_to_its_image() -> None:

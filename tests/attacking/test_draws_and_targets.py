@@ -52,6 +52,31 @@ def test_draws_are_uniform_and_normal() -> None:
     assert float((normal.abs() < 1).double().mean()) == pytest.approx(0.6827, abs=0.01)
 
 
+def test_draws_in_bulk_are_uniform_and_normal_and_of_the_image_alone() -> None:
+    draws = Draws(0, IDS[:40])
+    uniform, normal = draws.bulk_uniform("noise", 0, (3, 21, 21)), draws.bulk_normal("noise", 0, (3, 21, 21))
+    assert (uniform.dtype, normal.dtype, normal.shape) == (torch.float32, torch.float32, (40, 3, 21, 21))
+    assert (float(uniform.min()) >= 0, float(uniform.max()) < 1) == (True, True)
+    assert uniform.flatten().quantile(torch.tensor([0.1, 0.5, 0.9])).tolist() == pytest.approx(
+        [0.1, 0.5, 0.9], abs=0.01
+    )
+    assert (float(normal.mean()), float(normal.std())) == pytest.approx((0, 1), abs=0.01)
+    assert float((normal.abs() < 1).double().mean()) == pytest.approx(0.6827, abs=0.01)
+    flat = normal.flatten(1)
+    neighbours = torch.corrcoef(torch.stack([flat[:, :-1].flatten(), flat[:, 1:].flatten()]))[0, 1]
+    images = torch.corrcoef(flat) - torch.eye(40)
+    assert abs(float(neighbours)) < 0.02, "the two numbers of a pair are independent"
+    assert float(images.abs().max()) < 0.15
+    alone = draws.of(torch.tensor([7])).bulk_normal("noise", 0, (3, 21, 21))
+    assert torch.equal(alone[0], normal[7])
+    for other in (
+        Draws(1, IDS[:40]).bulk_uniform("noise", 0, (3, 21, 21)),
+        draws.bulk_uniform("start", 0, (3, 21, 21)),
+        draws.bulk_uniform("noise", 1, (3, 21, 21)),
+    ):
+        assert float((other == uniform).float().mean()) < 0.01
+
+
 def test_a_draw_is_of_the_seed_the_image_the_purpose_the_step_and_the_element() -> None:
     first = Draws(0, IDS[:3]).uniform("start", 0, None, (4,))
     assert len(set(first.flatten().tolist())) == 12, "of each image and element"

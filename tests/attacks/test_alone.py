@@ -125,6 +125,7 @@ SHAPELESS = [
     name
     for name in ATTACKS
     if not ATTACKS[name].card.confined
+    and ATTACKS[name].card.goal != "natural"
     and not ATTACKS[name].card.sources
     and name
     not in ("art", "images", "boundary", "hopskipjump", "autoattack", "autoattack_l2", "square_linf", "square_l2")

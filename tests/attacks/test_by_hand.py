@@ -10,7 +10,7 @@ from cases import Linear, linear_case, wrapped
 from torch import Tensor, nn
 
 from robench import ATTACKS, Classifier
-from robench.attacking.corruptions import CORRUPTIONS
+from robench.attacking.corruptions import corrupt
 from robench.attacking.draws import Draws
 from robench.attacking.losses import cross_entropy, dlr, goal_margin, margin
 from robench.attacking.norms import into_ball, length
@@ -233,9 +233,9 @@ def test_a_patch_threat_changes_its_patches_alone_and_as_it_says() -> None:
     assert float((climbed != inputs)[mask].float().mean()) > 0.9
     for name, severity in (("brightness", 2), ("contrast", 2), ("brightness", 4)):
         found = ATTACKS["patch_corruption"].function(
-            model, inputs, labels, name=name, severity=severity, share=0.2, patch=4
+            model, inputs, labels, names=name, severities=severity, share=0.2, patch=4
         )
-        wanted = CORRUPTIONS[name](inputs, severity, model.draws)
+        wanted = corrupt(inputs, name, severity, model.draws)
         assert torch.equal(found[mask], wanted[mask]), (name, severity)
         assert torch.equal(found[~mask], inputs[~mask])
 

@@ -150,8 +150,8 @@ def test_trainings_in_a_ball_take_no_radii_in_grey_levels_either(text: str) -> N
         (ATTACKS, "pgd", "'pgd_l1', 'pgd_l2' or 'pgd_linf'"),
         (ATTACKS, "cw", "'cw_l2', 'cw_linf' or 'cw_linf_ball'"),
         (ATTACKS, "PGD_LINF", "'pgd_linf'"),
-        (DATASETS, "imagenet", r"folder\(path=…\)"),
-        (DATASETS, "ImageNet_A", r"folder\(path=…\)"),
+        (DATASETS, "imagewoof", r"folder\(path=…\)"),
+        (DATASETS, "ImageNet_A", "did you mean .imagenet_a"),
     ],
 )
 def test_what_is_misspelt_within_is_told_when_the_call_is_resolved(registry: Any, text: str, said: str) -> None:

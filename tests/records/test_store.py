@@ -106,7 +106,7 @@ def test_a_part_that_a_killed_run_left_off_the_list_counts(tmp_path: Path) -> No
     assert found.sound()
 
 
-@pytest.mark.parametrize("spoil", ["{", "[]", "", '{"schema": 2}', "changed"])
+@pytest.mark.parametrize("spoil", ["{", "[]", "", '{"schema": 3}', "changed"])
 def test_one_damaged_manifest_is_one_line_and_the_others_are_read(tmp_path: Path, spoil: str) -> None:
     found, other = stored(tmp_path), stored(tmp_path, weights="other")
     path = found.folder / "manifest.json"
@@ -136,7 +136,7 @@ def test_a_store_of_schema_1_is_told_so_in_one_line(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(old))
     for act in (Store(tmp_path / "results").units, Store(tmp_path / "results").check):
         with pytest.raises(
-            StoreError, match="is a store of schema 1, this robench reads and writes schema 2"
+            StoreError, match="is a store of schema 1, this robench reads and writes schema 3"
         ) as raised:
             act()
         assert "\n" not in str(raised.value)

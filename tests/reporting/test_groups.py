@@ -9,8 +9,9 @@ from measured import measured, unit
 
 from robench import Call, parse
 from robench.records.store import Measured
-from robench.reporting.groups import grouped, newest
+from robench.reporting.groups import grouped
 from robench.reporting.result import Result
+from robench.reporting.versions import newest
 
 HIT, MISS = [True, True, True, False], [False, False, False, True]
 DAY = 86_400.0

@@ -139,18 +139,11 @@ def test_an_attack_that_writes_into_its_inputs_is_refused() -> None:
     with pytest.raises(AttackError, match="changed its inputs"):
         from robench.entries.registry import ATTACKS
         from robench.running.conditions import Condition
-        from robench.running.shards import Subject, _run
 
         entry, call = ATTACKS.call(greedy)
         model, inputs, labels = linear_case(4, torch.float32)
-        assert Subject is not None
-        _run(
-            Condition(entry, robench.Call(call.name, {"eps": 0.1}), "greedy"),
-            Classifier(model, 2, ["a"] * 4),
-            inputs,
-            labels,
-            None,
-        )
+        condition = Condition(entry, robench.Call(call.name, {"eps": 0.1}), robench.Call("greedy"))
+        condition.run(Classifier(model, 2, ["a"] * 4), inputs, labels)
 
 
 class Wrong(nn.Module):

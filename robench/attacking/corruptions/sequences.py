@@ -1,0 +1,188 @@
+"""Perturbation sequences of ImageNet-P and CIFAR-10-P (Hendrycks & Dietterich, 2019): does a prediction flip from frame to frame?
+
+Each is a function `(inputs, draws) -> frames` of float32 images in [0, 1], (N, C, H, W), to (N, T, C, H, W), not rounded, of
+difficulty 1. Parameters are ImageNet-P's for large images and CIFAR-10-P's for small ones. Frames are as in memory, where
+ImageNet-P is stored as video.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from robench.attacking.corruptions.motion import motion
+from robench.attacking.corruptions.resampling import bell, smoothed
+from robench.attacking.corruptions.sequences_moved import rotate, scale, shear, tilt, translate, zooms
+from robench.attacking.corruptions.severities import is_small
+from robench.attacking.corruptions.splashes import splash
+from robench.attacking.draws import Draws
+
+LENGTH = 31
+"""Frames of a sequence, but for translations and for motion blur of small images."""
+WATER = (175 / 255, 238 / 255, 238 / 255)
+LUMA = (0.299, 0.587, 0.114)
+
+
+def gaussian_noise(inputs: Tensor, draws: Draws) -> Tensor:
+    """The image, and 30 times other normal noise on every pixel and channel."""
+    deviation = 0.02 if is_small(inputs) else 0.03
+    noise = (
+        draws.bulk_normal("gaussian_noise frames", frame, inputs.shape[1:]).to(inputs) for frame in range(1, LENGTH)
+    )
+    return _film([inputs, *((inputs + each * deviation).clamp_(0, 1) for each in noise)])
+
+
+def shot_noise(inputs: Tensor, draws: Draws) -> Tensor:
+    """The image, and 30 times photons counted anew on every pixel and channel: Poisson, of mean pixel times rate.
+
+    Args:
+        inputs: images of 256 grey levels (others are rounded to them).
+        draws: random numbers.
+    """
+    rate = 700 if is_small(inputs) else 300
+    mean = torch.arange(256, dtype=torch.float64)[:, None] * (rate / 255)
+    count = torch.arange(rate, dtype=torch.float64)
+    below = (torch.xlogy(count, mean) - mean - torch.lgamma(count + 1)).exp().cumsum(1).clamp_max(1)
+    # Distribution functions of all grey levels one after the other grow throughout: one search finds the count. The last
+    # stands for all beyond the rate, which are clipped to white.
+    below = (torch.cat([below, torch.ones(256, 1, dtype=torch.float64)], 1) + torch.arange(256)[:, None]).flatten()
+    levels = (inputs.cpu() * 255).round().double()
+    frames = [inputs]
+    for frame in range(1, LENGTH):
+        uniform = draws.bulk_uniform("shot_noise frames", frame, inputs.shape[1:]).double()
+        # Image by image, because its numbers then stay in the processor's cache.
+        places = [torch.searchsorted(below, each, right=True) for each in levels + uniform]
+        frames.append(((torch.stack(places) - levels * (rate + 1)).clamp_(0, rate) / rate).to(inputs))
+    return _film(frames)
+
+
+def speckle_noise(inputs: Tensor, draws: Draws) -> Tensor:
+    """The image, and 30 times other normal noise in proportion to the pixel."""
+    noise = (
+        draws.bulk_normal("speckle_noise frames", frame, inputs.shape[1:]).to(inputs) for frame in range(1, LENGTH)
+    )
+    return _film([inputs, *((inputs + inputs * each * 0.05).clamp_(0, 1) for each in noise)])
+
+
+def motion_blur(inputs: Tensor, draws: Draws) -> Tensor:
+    """Blurred along an angle that turns from -120 to 0 degrees (small images: -180 to 0). Without ImageMagick."""
+    radius, sigma, step, count = (6, 1.8, 9, 21) if is_small(inputs) else (10, 3.0, 4, 31)
+    layers = inputs.flatten(0, 1).cpu()
+    return _film(
+        [
+            motion(layers, radius, sigma, torch.full((len(layers),), step * (frame + 1.0 - count))).view_as(inputs)
+            for frame in range(count)
+        ]
+    ).to(inputs)
+
+
+def zoom_blur(inputs: Tensor, draws: Draws) -> Tensor:
+    """Means of ever more copies, each larger than the one before by 0.4 % of the image."""
+    total = torch.zeros_like(inputs)
+    frames = []
+    for frame, larger in enumerate(zooms(inputs, [1 + 0.004 * frame for frame in range(LENGTH)])):
+        total = total + larger
+        frames.append(total / (frame + 1))
+    return _film(frames)
+
+
+def snow(inputs: Tensor, draws: Draws) -> Tensor:
+    """Flakes whose streaks turn from -150 to -30 degrees, over a paler image; the flakes stay where they are."""
+    zoom, radius, sigma = (2, 10, 2.0) if is_small(inputs) else (3, 14, 4.0)
+    height, width = inputs.shape[-2:]
+    seeds = draws.bulk_normal("snow frames", 0, (math.ceil(height / zoom), math.ceil(width / zoom))) * 0.3 + 0.05
+    layer = _enlarged(_enlarged(seeds, zoom, height, 1), zoom, width, 2)
+    # The published code passes 8-bit layers to and from the blur: the first is truncated, the second rounded.
+    layer = (layer.where(layer >= 0.5, layer.new_zeros(())).clamp_max(1) * 255).floor()
+    pale = 0.85 * inputs + 0.15 * torch.maximum(inputs, _grey(inputs) * 1.5 + 0.5)
+    frames = []
+    for frame in range(LENGTH):
+        flakes = motion(layer, radius, sigma, torch.full((len(layer),), 4.0 * frame - 150)).round() / 255
+        flakes = flakes.to(inputs)[:, None]
+        frames.append((pale + flakes + flakes.flip(2, 3)).clamp_(0, 1))
+    return _film(frames)
+
+
+def brightness(inputs: Tensor, draws: Draws) -> Tensor:
+    """The value (the largest channel, as in HSV) from 0.3 less to 0.3 more (small images: 0.225), hue and saturation kept."""
+    step = 0.015 if is_small(inputs) else 0.02
+    value = inputs.amax(1, keepdim=True)
+    lit = value > 0
+    share = torch.where(lit, inputs, 1) / torch.where(lit, value, 1)
+    return _film([share * (value + step * (frame - 15)).clamp(0, 1) for frame in range(LENGTH)])
+
+
+def gaussian_blur(inputs: Tensor, draws: Draws) -> Tensor:
+    """Blurred ever more: deviations from 0.25 to 1.3 pixels (small images: 0.3 to 0.75)."""
+    first, step, truncate = (0.3, 0.015, 7.0) if is_small(inputs) else (0.25, 0.035, 6.0)
+    return _film([smoothed(inputs, bell(first + step * frame, truncate), "edge") for frame in range(LENGTH)])
+
+
+def spatter(inputs: Tensor, draws: Draws) -> Tensor:
+    """Drops of water that run down the image."""
+    mean, deviation, sigma, threshold, drip = (
+        (0.6, 0.265, 1.75, 0.7, (0.2, 0.8)) if is_small(inputs) else (0.65, 0.27, 3.7, 0.69, (0.05, 0.1, 0.15, 0.7))
+    )
+    layers = draws.bulk_normal("spatter frames", 0, inputs.shape[-2:]).numpy() * deviation + mean
+    water = np.zeros((len(inputs), LENGTH, 1, *inputs.shape[-2:]), dtype=np.float32)
+    for layer, film in zip(layers, water, strict=True):
+        liquid = ndimage.gaussian_filter(layer, sigma, mode="nearest", truncate=4)
+        liquid[liquid < threshold] = 0
+        for frame in film:
+            frame[0] = 0.6 * splash((liquid.clip(0, 1) * 255).astype(np.uint8))
+            liquid = ndimage.convolve1d(liquid, drip, axis=0, mode="constant", origin=-1)
+    colour = inputs.new_tensor(WATER).view(1, 3, 1, 1)
+    if inputs.shape[1] == 1:
+        colour = _grey(colour)
+    return (inputs[:, None] + torch.from_numpy(water).to(inputs) * colour[:, None]).clamp_(0, 1)
+
+
+PerturbationSequence = Callable[[Tensor, Draws], Tensor]
+SEQUENCES: dict[str, PerturbationSequence] = {
+    "gaussian_noise": gaussian_noise,
+    "shot_noise": shot_noise,
+    "motion_blur": motion_blur,
+    "zoom_blur": zoom_blur,
+    "snow": snow,
+    "brightness": brightness,
+    "translate": translate,
+    "rotate": rotate,
+    "tilt": tilt,
+    "scale": scale,
+    "speckle_noise": speckle_noise,
+    "gaussian_blur": gaussian_blur,
+    "spatter": spatter,
+    "shear": shear,
+}
+"""By name: the ten of the benchmark, then four for validation."""
+FLIP_BENCHMARK = tuple(SEQUENCES)[:10]
+"""The ten whose flip rates are averaged (mFR)."""
+FLIP_VALIDATION = tuple(SEQUENCES)[10:]
+NOISE_SEQUENCES = ("gaussian_noise", "shot_noise", "speckle_noise")
+"""Of these every frame is compared with frame 0, which is the image; of all others, with the frame before."""
+
+
+def _film(frames: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(frames), 1)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(N, 1, H, W); grey images as they are."""
+    if images.shape[1] == 1:
+        return images
+    return images[:, :1] * LUMA[0] + images[:, 1:2] * LUMA[1] + images[:, 2:] * LUMA[2]
+
+
+def _enlarged(layers: Tensor, zoom: int, size: int, axis: int) -> Tensor:
+    """Linear interpolation from the first to the last of an axis, then the middle of it."""
+    count = layers.shape[axis]
+    places = (torch.arange(size) + (count * zoom - size) // 2).double() * ((count - 1) / (count * zoom - 1))
+    lower = places.long()
+    share = (places - lower).to(layers).view(-1, 1) if axis == 1 else (places - lower).to(layers)
+    first, second = layers.index_select(axis, lower), layers.index_select(axis, (lower + 1).clamp_max(count - 1))
+    return first + share * (second - first)

@@ -1,0 +1,46 @@
+"""Patch threats over many masks: the accuracy under each mask, and how it is spread (the RSPC study's box plots)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robench.records.store import Measured
+from robench.reporting.groups import Group
+from robench.reporting.tables import Column, Table
+
+ENDS = {"least": 0.0, "lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75, "largest": 1.0}
+
+
+def accuracies(one: Measured) -> NDArray[np.float64]:
+    """Accuracy under each mask of a unit; empty where each image has a mask of its own."""
+    drawn = one.records[one.records["draw"].notna()]
+    right = ~drawn["fooled"].astype(bool)
+    return np.asarray(right.groupby(drawn["draw"].astype(int)).mean().to_numpy(), dtype=np.float64)
+
+
+def over_masks(group: Group) -> list[tuple[str, str, NDArray[np.float64]]]:
+    """(defense, attack, accuracies) of each unit that has several masks."""
+    found = [(group.label(one), group.attack_in_full(one), accuracies(one)) for one in group.units]
+    return [each for each in found if len(each[2]) > 1]
+
+
+def mask_table(group: Group) -> Table | None:
+    """Rows (attack, defense), columns the spread of the accuracy over masks; None where there are no masks."""
+    found = over_masks(group)
+    if not found:
+        return None
+    found.sort(key=lambda each: each[1])
+    columns = [
+        *(Column("accuracy over masks", name, None, percent=True) for name in ENDS),
+        Column("", "mean", None, percent=True),
+        Column("", "masks", None, digits=0),
+    ]
+    rows = []
+    for label, attack, values in found:
+        numbers = [*np.quantile(values, [*ENDS.values()]), values.mean(), len(values)]
+        rows.append((f"{attack} · {label}", [c.cell(float(value)) for c, value in zip(columns, numbers, strict=True)]))
+    caption = [
+        "Accuracy in %, over all images, under each mask; a mask is the same for all images and all defenses. The spread is over masks, and no interval."
+    ]
+    return Table(f"Patch threats over masks, {group.name}", columns, rows, caption, head="Attack and defense")

@@ -1,0 +1,132 @@
+"""One table over all that a model was tested on, in the style of the RSPC study's: clean, L∞, C, P, A, patches, size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from robench.benchmarks import CORRUPTIONS, NOISES, PERTURBATIONS, SEVERITIES
+from robench.entries.calls import written_float
+from robench.records.cards import ModelCard
+from robench.records.store import Measured
+from robench.reporting.corrupted import Corrupted, of_corruptions
+from robench.reporting.evidence import on_board
+from robench.reporting.groups import Group
+from robench.reporting.metrics import attack_success_rate_all, clean_accuracy, worst_case
+from robench.reporting.resampling import bootstrap
+from robench.reporting.robustness import NORM_NAMES
+from robench.reporting.sequences import Steadiness, of_sequences
+from robench.reporting.statistics import Interval
+from robench.reporting.tables import Cell, Column, Table
+
+Made = Callable[[list[Measured]], Cell | None]
+"""From a model's units on a data set to a cell; None where they have nothing of it."""
+
+
+def overview(groups: Sequence[Group], cards: Mapping[str, ModelCard]) -> Table | None:
+    """Rows models, columns what they were tested on; None where no natural threat was met.
+
+    Cells are not marked: each column has its own images, and the tables of the data sets say what is significant.
+    """
+    labels: dict[str, str] = {}
+    for group in groups:
+        for one in group.units:
+            labels.setdefault(one.unit.identity.trained, group.label(one))
+    if not any(one.unit.facts.goal == "natural" for group in groups for one in group.units):
+        return None
+    columns, rows = [], [list[Cell]() for _ in labels]
+    for group in groups:
+        for column, make in _kinds(group):
+            cells = [make([o for o in group.units if o.unit.identity.trained == model]) for model in labels]
+            if any(cells):
+                columns.append(column)
+                for row, cell in zip(rows, cells, strict=True):
+                    row.append(cell or column.cell(math.nan))
+    if len(columns) < 2:
+        return None
+    sizes: dict[str, Callable[[ModelCard], float]] = {
+        "MACs (G)": lambda card: card.macs / 1e9,
+        "Parameters (M)": lambda card: card.parameters / 1e6,
+    }
+    own = {one.unit.identity.trained: cards.get(one.unit.identity.model) for group in groups for one in group.units}
+    for name, size in sizes.items():
+        column = Column("", name, None, digits=3 if "MAC" in name else 2)
+        columns.append(column)
+        for row, model in zip(rows, labels, strict=True):
+            card = own[model]
+            row.append(column.cell(size(card)) if card else column.cell(math.nan))
+    caption = [
+        "Clean, L∞ and patches: accuracy in %; C: mean error in % over 15 corruptions at 5 severities, w/o noise over the 12 others; P: mean flip probability in "
+        "% over 10 perturbations. The tables of the data sets say of which images, with which intervals, and how they were made.",
+    ]
+    return Table("Overview", columns, [*zip(labels.values(), rows, strict=True)], caption)
+
+
+def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
+    """What is printed of a data set's units."""
+    corrupted = group.where(of_corruptions)
+    if not (corrupted.units and corrupted.units[0].unit.facts.family):
+        yield _shares(group, "Clean", True), partial(_clean, _shares(group, "Clean", True))
+    norms = sorted({(o.unit.facts.norm, o.unit.facts.eps) for o in group.units if on_board(o) and o.unit.facts.eps})
+    for norm in dict.fromkeys(norm for norm, _ in norms):
+        eps = min(eps for own, eps in norms if own == norm and eps is not None)
+        column = _shares(group, f"{NORM_NAMES[norm]} {written_float(eps)}", True)
+        yield column, partial(_robust, column, norm, eps)
+    without = [name for name in CORRUPTIONS if name not in NOISES]
+    for name, members in (("C", CORRUPTIONS), ("C w/o noise", without)):
+        column = _shares(group, name, False)
+        yield column, partial(_corrupted, column, members)
+    column = _shares(group, "P", False)
+    yield column, partial(_steady, column)
+    patches = {str(o.unit.spec.attack): o for o in group.units if o.unit.facts.share and o.unit.facts.goal == "natural"}
+    for text in patches:
+        column = _shares(group, text, True)
+        yield column, partial(_patched, column, text)
+
+
+def _shares(group: Group, name: str, higher_is_better: bool) -> Column:
+    return Column(group.name, name, higher_is_better, percent=True)
+
+
+def _clean(column: Column, units: list[Measured]) -> Cell | None:
+    if not units:
+        return None
+    rate = clean_accuracy(max((one.records for one in units), key=len))
+    return column.cell(rate.value, rate.interval)
+
+
+def _robust(column: Column, norm: str, eps: float, units: list[Measured]) -> Cell | None:
+    """The worst case over the attacks in a norm that may reach eps."""
+    own = [o for o in units if on_board(o) and o.unit.facts.norm == norm]
+    within = [o.records for o in own if o.unit.facts.eps is None or o.unit.facts.eps <= eps * (1 + 1e-9)]
+    if not within:
+        return None
+    rate = worst_case(within, norm, eps)
+    return column.cell(rate.value, rate.interval)
+
+
+def _corrupted(column: Column, names: Sequence[str], units: list[Measured]) -> Cell | None:
+    own = [one for one in units if of_corruptions(one.unit)]
+    if not own or not (row := Corrupted(own)).has(names):
+        return None
+    value, interval = row.estimate([(name, severity) for name in names for severity in SEVERITIES])
+    return column.cell(value, interval)
+
+
+def _steady(column: Column, units: list[Measured]) -> Cell | None:
+    own = [one for one in units if of_sequences(one.unit)]
+    if not own or not set(PERTURBATIONS) <= set((row := Steadiness(own)).flips):
+        return None
+    value, interval = bootstrap(lambda means: float(means.mean()), row.flips[[*PERTURBATIONS]].to_numpy())
+    return column.cell(value, interval)
+
+
+def _patched(column: Column, attack: str, units: list[Measured]) -> Cell | None:
+    found = next((one for one in units if str(one.unit.spec.attack) == attack), None)
+    if found is None:
+        return None
+    rate, share = attack_success_rate_all(found.records), found.unit.facts.share
+    cell = column.cell(1 - rate.value, Interval(1 - rate.interval.high, 1 - rate.interval.low))
+    return replace(cell, note=f"{100 * share[1]:.3g} % of the patches") if share else cell

@@ -1,0 +1,241 @@
+"""Tables of natural threats by hand: corruptions, sequences, masks, and all of it in one."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from measured import card, cell_of, records, shown, unit
+
+from robench.benchmarks import CORRUPTIONS, PERTURBATIONS
+from robench.errors import DataError
+from robench.records.store import Measured
+from robench.reporting.result import Result
+from robench.reporting.tables import Table
+
+LABELS = [0, 0, 0, 0]
+
+
+def corrupted(
+    name: str, severity: int, wrong: list[bool], clean: tuple[bool, ...] = (True,) * 4, **more: Any
+) -> Measured:
+    """Four images under one corruption at one severity: which are wrong, and which were right before."""
+    columns = {"corruption": name, "severity": severity, "correct": list(clean), "eps": None, "label": 0}
+    plain = {"attack": f"corruptions(names='{name}', severities={severity})", "goal": "natural", "eps": None}
+    return cell_of(wrong, columns, corruption=name, severity=severity, **{**plain, **more})
+
+
+def whole(wrong: dict[str, list[int]], **more: Any) -> list[Measured]:
+    """The benchmark: of four images so many wrong at each severity of a corruption; none where nothing is said."""
+    return [
+        corrupted(name, severity, [place < wrong.get(name, [0] * 5)[severity - 1] for place in range(4)], **more)
+        for name in CORRUPTIONS
+        for severity in range(1, 6)
+    ]
+
+
+def titled(result: Result, begin: str) -> Table:
+    (found,) = [table for table in result.tables() if table.title.startswith(begin)]
+    return found
+
+
+def test_the_mean_error_is_over_the_fifteen_and_without_noise_over_twelve() -> None:
+    """One image of four wrong at all severities of three noises: 0.25 x 3 / 15; of fog two at severities 4 and 5: 0.2 / 15."""
+    wrong = {"gaussian_noise": [1] * 5, "shot_noise": [1] * 5, "impulse_noise": [1] * 5, "fog": [0, 0, 0, 2, 2]}
+    row = shown(titled(Result(whole(wrong)), "Common corruptions"))["vit"]
+    assert row["Clean error"] == "0.0"
+    assert float(row["Mean error"]) == pytest.approx(100 * (0.75 + 0.2) / 15, abs=0.05)
+    assert float(row["without noise"]) == pytest.approx(100 * 0.2 / 12, abs=0.05)
+    assert row["noise (3)"] == "25.0"
+    assert row["weather (4)"] == "5.0"
+    assert row["digital (4)"] == "0.0"
+
+
+def test_a_mean_that_lacks_a_corruption_or_a_severity_is_not_printed_as_one() -> None:
+    """And the validation ones are in none of it."""
+    lacking = [one for one in whole({}) if (one.unit.facts.corruption, one.unit.facts.severity) != ("fog", 3)]
+    extra = [corrupted("saturate", severity, [True] * 4) for severity in range(1, 6)]
+    row = shown(titled(Result([*lacking, *extra]), "Common corruptions"))["vit"]
+    assert "Mean error" not in row
+    assert "weather (4)" not in row
+    assert row["noise (3)"] == "0.0"
+    assert "Validation (4)" not in row, "three of the four are missing"
+    whole_row = shown(titled(Result([*whole({}), *extra]), "Common corruptions"))["vit"]
+    assert whole_row["Mean error"] == "0.0", "with all of saturate wrong"
+
+
+def test_what_was_run_has_a_mean_of_its_own_where_no_set_is_complete() -> None:
+    cells = [corrupted("fog", 3, [True, False, False, False]), corrupted("snow", 1, [True, True, True, False])]
+    row = shown(titled(Result(cells), "Common corruptions"))["vit"]
+    assert row["Mean error of 2 conditions"] == "50.0"
+
+
+def test_an_image_that_was_wrong_before_counts_as_it_is_now() -> None:
+    """Clean: one of four wrong. Corrupted: another one is wrong, and that one right."""
+    one = corrupted("fog", 3, [False, True, False, False], (False, True, True, True))
+    row = shown(titled(Result([one]), "Common corruptions"))["vit"]
+    assert row["Clean error"] == "25.0"
+    assert row["Mean error of 1 condition"] == "25.0"
+
+
+def test_errors_over_a_base_row_are_ratios_of_sums_and_relative_ones_leave_the_clean_error_out() -> None:
+    """vit: two of four wrong everywhere, clean none. ksa: one of four in fog, else two: CE 50 for one of 15, 100 for 14."""
+    base = whole(dict.fromkeys(CORRUPTIONS, [2] * 5))
+    other = whole(dict.fromkeys(CORRUPTIONS, [2] * 5) | {"fog": [1] * 5}, defense="ksa", weights="k")
+    table = titled(Result([*base, *other]).against("vit"), "Common corruptions")
+    rows = shown(table)
+    assert rows["vit"]["over vit mCE"] == "100.0"
+    assert float(rows["ksa"]["over vit mCE"]) == pytest.approx((50 + 14 * 100) / 15, abs=0.05)
+    assert float(rows["ksa"]["over vit relative mCE"]) == pytest.approx((50 + 14 * 100) / 15, abs=0.05)
+    assert rows["vit"]["to vit difference"] == "–"
+    assert rows["ksa"]["to vit difference"].startswith("-1.7 ("), "a quarter of one of fifteen"
+    assert any("not over AlexNet" in line for line in table.caption)
+    clean = (False, True, True, True)
+    second = whole(dict.fromkeys(CORRUPTIONS, [2] * 5) | {"fog": [3] * 5}, defense="ksa", weights="k", clean=clean)
+    relative = shown(titled(Result([*base, *second]).against("vit"), "Common corruptions"))["ksa"][
+        "over vit relative mCE"
+    ]
+    assert float(relative) == pytest.approx((14 * 100 * 0.25 / 0.5 + 100 * 0.5 / 0.5) / 15, abs=0.05)
+
+
+def test_the_severity_where_accuracy_is_below_half_is_named() -> None:
+    """Clean accuracy is 1: below half is one of four right, from severity 4 on."""
+    table = titled(Result(whole({"fog": [0, 1, 2, 3, 4]})), "vit: error by corruption")
+    rows = shown(table)
+    assert [rows["fog"][f"severity {s}"] for s in range(1, 6)] == ["0.0", "25.0", "50.0", "75.0", "100.0"]
+    assert rows["fog"]["mean"] == "50.0"
+    assert rows["fog"]["below half at"] == "4"
+    assert rows["snow"]["below half at"] == "none"
+    assert table.head == "Corruption"
+
+
+def test_figures_made_in_memory_are_never_called_those_of_the_files() -> None:
+    table = titled(Result(whole({})), "Common corruptions")
+    said = " ".join(table.caption)
+    assert "not the published files" in said
+    assert "Frost" in said
+    assert not any("mCE" in column.name for column in table.columns)
+
+
+def published(wrong: dict[str, list[int]], **more: Any) -> list[Measured]:
+    """A set that is published corrupted: each condition a data set of its own, with images of its own."""
+    cells = []
+    for number, one in enumerate(whole(wrong)):
+        name, severity = one.unit.facts.corruption, one.unit.facts.severity
+        dataset = f"imagenet_c(names='{name}', severities={severity})"
+        facts = {"corruption": name, "severity": severity, "goal": "natural", "eps": None, "family": "imagenet_c"}
+        changes = {"attack": "clean", "dataset": dataset, "data": f"d{number}", "logits": f"l{number}"}
+        cells.append(Measured(unit(**facts, **changes, **more), one.records))
+    return cells
+
+
+def test_conditions_that_are_data_sets_stand_in_one_table_over_alexnets_published_errors() -> None:
+    """A model with AlexNet's error at each corruption and severity would have 100; one that is always wrong has 100 x the mean of 1 / its mean error."""
+    every = dict.fromkeys(CORRUPTIONS, [4] * 5)
+    result = Result(published(every, normaliser="alexnet_imagenet_c"))
+    assert len(result.groups()) == 1
+    row = shown(titled(result, "Common corruptions, imagenet_c"))["vit"]
+    assert row["Mean error"] == "100.0"
+    assert float(row["mCE"]) == pytest.approx(129.05, abs=0.3)
+    assert "Clean error" not in row, "the images before they were corrupted are another data set"
+    assert "below half at" not in shown(titled(result, "vit: error by corruption"))["fog"]
+
+
+def clip(predictions: list[list[int]], name: str, **more: Any) -> Measured:
+    """Clips of some images: the predicted class of each frame; the other four ranks stay as they are."""
+    rows = [(i, f, p) for i, frames in enumerate(predictions) for f, p in enumerate(frames)]
+    columns = {
+        "image": [f"image {i}" for i, _, _ in rows],
+        "frame": [f for _, f, _ in rows],
+        "top5": [[p, *[c for c in range(6) if c != p][:4]] for _, _, p in rows],
+        "corruption": name,
+        "prediction": [p for _, _, p in rows],
+    }
+    plain = {"attack": f"perturbations(names='{name}')", "goal": "natural", "eps": None, "classes": 6}
+    return Measured(unit(corruption=name, **{**plain, **more}), records([p != 0 for _, _, p in rows], **columns))
+
+
+def test_flips_are_between_frames_and_of_noise_from_the_first() -> None:
+    """0 0 1 1: one flip in three pairs; from the first frame two of three. The other image never flips."""
+    cells = [clip([[0, 0, 1, 1], [2, 2, 2, 2]], name) for name in PERTURBATIONS]
+    result = Result(cells)
+    each = shown(titled(result, "Flip probability"))
+    assert each["tilt"]["vit"] == "16.7"
+    assert each["shot_noise"]["vit"] == "33.3"
+    row = shown(titled(result, "Sequences"))["vit"]
+    assert float(row["mFP"]) == pytest.approx(100 * (8 * (1 / 6) + 2 * (1 / 3)) / 10, abs=0.05)
+    assert 0 < float(row["uT5D"]) < 15
+
+
+def test_flip_rates_are_over_the_base_row_and_no_published_one() -> None:
+    base = [clip([[0, 1, 0, 1], [2, 2, 2, 2]], name) for name in PERTURBATIONS]
+    other = [clip([[0, 0, 0, 1], [2, 2, 2, 2]], name, defense="ksa", weights="k") for name in PERTURBATIONS]
+    table = titled(Result([*base, *other]).against("vit"), "Sequences")
+    rows = shown(table)
+    assert rows["vit"]["over vit mFR"] == "100.0"
+    noise, moved = (1 / 3) / (2 / 3), (1 / 3) / 1
+    assert float(rows["ksa"]["over vit mFR"]) == pytest.approx(100 * (2 * noise + 8 * moved) / 10, abs=0.05)
+    assert [cell.best for cell in dict(table.rows)["ksa"]][:1] == [True] or len(base[0].records) < 100
+
+
+def test_all_of_a_model_stands_in_one_row() -> None:
+    """Clean, C, C without noise, P, patches and size, whatever data set they are of."""
+    cells = whole(dict.fromkeys(CORRUPTIONS, [1] * 5))
+    cells += [clip([[0, 0, 1, 1], [2, 2, 2, 2]], name) for name in PERTURBATIONS]
+    patch = {"attack": "patch_noise", "goal": "natural", "eps": None, "share": (0.1, 0.1)}
+    cells.append(cell_of([True, False, False, False], {"eps": None}, **patch))
+    model = cells[0].unit.identity.model
+    result = Result(cells, {model: card(model=model, parameters=2_500_000, macs=3_000_000_000)})
+    row = shown(titled(result, "Overview"))["vit"]
+    assert row["digits C"] == "25.0"
+    assert row["digits C w/o noise"] == "25.0"
+    assert float(row["digits P"]) == pytest.approx(20.0, abs=0.05)
+    assert row["digits patch_noise"] == "75.0"
+    assert (row["MACs (G)"], row["Parameters (M)"]) == ("3.000", "2.50")
+
+
+def test_there_is_no_overview_without_natural_threats() -> None:
+    assert not [table for table in Result([cell_of([True, False])]).tables() if table.title == "Overview"]
+
+
+def test_accuracy_over_masks_is_of_each_mask() -> None:
+    """Mask 0: one of two right, mask 1: both, mask 2: none."""
+    wrong = [True, False, False, False, True, True]
+    columns = {"image": ["a", "b"] * 3, "draw": [0, 0, 1, 1, 2, 2], "eps": None}
+    one = cell_of(wrong, columns, attack="patch_noise(masks=3)", goal="natural", eps=None, share=(0.1, 0.1))
+    row = shown(titled(Result([one]), "Patch threats over masks"))["patch_noise(masks=3) · vit"]
+    assert [row[f"accuracy over masks {name}"] for name in ("least", "median", "largest")] == ["0.0", "50.0", "100.0"]
+    assert row["mean"] == "50.0"
+
+
+def test_ece_is_of_the_prediction_and_missing_where_nothing_says_it() -> None:
+    """Certainty 0.9 on all, three of four right: 0.15 apart."""
+    columns = {"certainty": 0.9, "prediction": [0, 0, 0, 1]}
+    (cell,) = Result([cell_of([False, False, False, True], columns)]).summary()
+    assert cell["ece"] == pytest.approx(0.15)
+    (bare,) = Result([cell_of([False], {"certainty": math.nan})]).summary()
+    assert bare["ece"] is None
+
+
+def test_what_a_model_does_with_images_of_another_size_stands_below() -> None:
+    cells = whole({})
+    about = card(
+        model=cells[0].unit.identity.model, note="images of 224 x 224 are resized to 260 x 260 inside the model"
+    )
+    table = titled(Result(cells, {about.model: about}), "Common corruptions")
+    assert table.caption[-1] == "vit: images of 224 x 224 are resized to 260 x 260 inside the model."
+
+
+def test_a_baseline_of_ones_own_divides_what_was_made_in_memory(tmp_path: Path) -> None:
+    """Half of the images wrong everywhere, over a baseline that is wrong on four fifths: 62.5."""
+    lines = [f"{name},{severity},0.8" for name in CORRUPTIONS for severity in range(1, 6)]
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(["# mine, measured here", "corruption,severity,error", *lines]))
+    result = Result(whole(dict.fromkeys(CORRUPTIONS, [2] * 5))).against(None, normaliser=file)
+    table = titled(result, "Common corruptions")
+    assert shown(table)["vit"]["mCE"] == "62.5"
+    assert any("mine, measured here" in line for line in table.caption)
+    with pytest.raises(DataError, match="nowhere.csv"):
+        result.against(None, normaliser=tmp_path / "nowhere.csv")
