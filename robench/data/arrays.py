@@ -44,7 +44,7 @@ def load_arrays(
     pixels = mapped_images(data, (None, *shape))
     labels = array_labels(data.with_name(f"{stem}_labels.npy"), [len(pixels)], data)
     said = "" if len(pixels) == images else f", {len(pixels):,} images of the {images:,} published"
-    return array_splits(pixels, labels, names, f"{data}{said}")
+    return array_splits(pixels, labels, names, f"{data.name}{said} in {data.parent}")
 
 
 def array_splits(pixels: NDArray[np.uint8], labels: NDArray[np.int64], names: Sequence[str], source: str) -> Splits:

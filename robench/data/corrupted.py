@@ -82,7 +82,9 @@ def load_cifar_c(places: Places, folder: str, names: Sequence[str], corruption: 
         )
     said = "" if count == 10_000 else f", {count:,} images of the 10,000 published"
     start = (severity - 1) * count
-    splits = array_splits(rows[start : start + count], labels, names, f"{file}, severity {severity}{said}")
+    splits = array_splits(
+        rows[start : start + count], labels, names, f"{folder}/{file.name}, severity {severity}{said} in {file.parent}"
+    )
     return of_condition(splits, np.array([f"{place:05d}" for place in range(count)]), corruption, severity)
 
 

@@ -123,6 +123,8 @@ def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, norm
             column = Column(f"over {base}", name, False, digits=1)
             columns.append(column)
             filled.append([_over(column, row, rows[base], relative=name != "mCE") for row in rows.values()])
+        if all(math.isnan(cell.value) for cell in filled[-1]) and columns[-1].name != "mCE":
+            caption.append(f"There is no relative mCE where {base} is as good under a corruption as without it.")
         caption.append(
             f"Difference: of the mean error, in points, with its 95 % interval over the images that both have. mCE and relative mCE, in %: errors over those of {base}, measured here the same way, and not over AlexNet's "
             "published ones, which were of other images stored as JPEG."
@@ -250,7 +252,7 @@ def _said(group: Group, facts: Facts, rows: Mapping[str, Corrupted]) -> list[str
     intervals = "95 % intervals are of a bootstrap over images and cover no training seeds."
     seen = f"n = {n} test images of {height} x {width} pixels"
     if facts.family:
-        return [f"{seen}, from files as they are ({facts.source}). Top-1 error in %.", intervals]
+        return [f"{seen}, from files as they are ({facts.source.partition(' in ')[0]}). Top-1 error in %.", intervals]
     lines = [
         f"{seen} ({facts.source.partition(' in ')[0]}), attack seed {group.units[0].unit.identity.seed}; the same pixels for "
         f"every defense. Top-1 error in %, over all images. Corruptions were made in memory, with {table} parameters: they are not the "

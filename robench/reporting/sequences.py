@@ -110,10 +110,11 @@ def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None) -> 
     unit = group.units[0].unit
     height, width = unit.facts.shape[1:]
     clips_seen = sorted({len(row.flips) for row in rows.values()})
+    made = "from files as they are" if unit.facts.family else "made in memory from test images"
+    other = "" if unit.facts.family else " They are not the published files, which are compressed as video."
     caption = [
-        f"n = {' to '.join(f'{count:,}' for count in clips_seen)} clips of {height} x {width} pixels, made in memory from test images "
-        f"({unit.facts.source}), difficulty 1, attack seed {unit.identity.seed}; the same frames for every defense. They are not the published "
-        "files, which are compressed as video.",
+        f"n = {' to '.join(f'{count:,}' for count in clips_seen)} clips of {height} x {width} pixels, {made} "
+        f"({unit.facts.source.partition(' in ')[0]}), difficulty 1, attack seed {unit.identity.seed}; the same frames for every defense.{other}",
         "mFP: share of the pairs of frames, in %, between which the prediction flips, mean of the ten perturbations; uT5D: how far the five likeliest classes "
         "move. Noise is compared with the clean frame, all else with the frame before. No label is asked for: a constant prediction never flips.",
     ]
