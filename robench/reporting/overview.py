@@ -12,11 +12,11 @@ from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.corrupted import Corrupted, of_corruptions
-from robench.reporting.evidence import on_board
+from robench.reporting.evidence import bearing, in_full, on_board
 from robench.reporting.groups import Group
-from robench.reporting.metrics import attack_success_rate_all, clean_accuracy, worst_case
+from robench.reporting.metrics import attack_success_rate_all, clean_accuracy
 from robench.reporting.resampling import bootstrap
-from robench.reporting.robustness import NORM_NAMES
+from robench.reporting.robustness import NORM_NAMES, worst_cell
 from robench.reporting.sequences import Steadiness, of_sequences
 from robench.reporting.statistics import Interval
 from robench.reporting.tables import Cell, Column, Table
@@ -50,12 +50,17 @@ def overview(groups: Sequence[Group], cards: Mapping[str, ModelCard]) -> Table |
         "MACs (G)": lambda card: card.macs / 1e9,
         "Parameters (M)": lambda card: card.parameters / 1e6,
     }
-    own = {one.unit.identity.trained: cards.get(one.unit.identity.model) for group in groups for one in group.units}
+    own = {
+        one.unit.identity.trained: card
+        for group in groups
+        for one in group.units
+        if (card := cards.get(one.unit.identity.model))
+    }
     for name, size in sizes.items():
         column = Column("", name, None, digits=3 if "MAC" in name else 2)
         columns.append(column)
         for row, model in zip(rows, labels, strict=True):
-            card = own[model]
+            card = own.get(model)
             row.append(column.cell(size(card)) if card else column.cell(math.nan))
     caption = [
         "Clean, L∞ and patches: accuracy in %; C: mean error in % over 15 corruptions at 5 severities, w/o noise over the 12 others; P: mean flip probability in "
@@ -73,7 +78,9 @@ def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
     for norm in dict.fromkeys(norm for norm, _ in norms):
         eps = min(eps for own, eps in norms if own == norm and eps is not None)
         column = _shares(group, f"{NORM_NAMES[norm]} {written_float(eps)}", True)
-        yield column, partial(_robust, column, norm, eps)
+        near = {threat.key for threat in bearing(group, norm, eps)}
+        run = {o.unit.identity.threat for o in group.units if o.unit.identity.threat in near and in_full(o)}
+        yield column, partial(_robust, column, norm, eps, run)
     without = [name for name in CORRUPTIONS if name not in NOISES]
     for name, members in (("C", CORRUPTIONS), ("C w/o noise", without)):
         column = _shares(group, name, False)
@@ -97,14 +104,10 @@ def _clean(column: Column, units: list[Measured]) -> Cell | None:
     return column.cell(rate.value, rate.interval)
 
 
-def _robust(column: Column, norm: str, eps: float, units: list[Measured]) -> Cell | None:
-    """The worst case over the attacks in a norm that may reach eps."""
-    own = [o for o in units if on_board(o) and o.unit.facts.norm == norm]
-    within = [o.records for o in own if o.unit.facts.eps is None or o.unit.facts.eps <= eps * (1 + 1e-9)]
-    if not within:
-        return None
-    rate = worst_case(within, norm, eps)
-    return column.cell(rate.value, rate.interval)
+def _robust(column: Column, norm: str, eps: float, wanted: set[str], units: list[Measured]) -> Cell | None:
+    """The worst case over the attacks that may reach eps, "≤" where other rows were attacked with more."""
+    own = [one for one in units if one.unit.identity.threat in wanted]
+    return worst_cell(column, norm, eps, wanted, own)[0] if own else None
 
 
 def _corrupted(column: Column, names: Sequence[str], units: list[Measured]) -> Cell | None:

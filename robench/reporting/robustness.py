@@ -136,7 +136,7 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
             wanted = {max(threats, key=lambda threat: threat.eps or 0).key}
             rows = [own if any(one.unit.identity.threat in wanted for one in own) else [] for own in rows]
         column = share_column(name, f"{NORM_NAMES[norm]} {written_float(eps)}", True)
-        add(column, [own or None for own in rows], partial(_worst, column, norm, eps, wanted))
+        add(column, [own or None for own in rows], partial(worst_cell, column, norm, eps, wanted))
     broken, failures = _failures(group)
     for cells, key in zip(filled, keys, strict=True):
         for row, model in enumerate(group.defenses):
@@ -226,7 +226,7 @@ def _norm(column: Column, norm: str, one: Measured) -> Made:
     return cell, _terms(one.records["image"], hit * size, hit)
 
 
-def _worst(column: Column, norm: str, eps: float, wanted: set[str], units: list[Measured]) -> Made:
+def worst_cell(column: Column, norm: str, eps: float, wanted: set[str], units: list[Measured]) -> Made:
     """The worst case; where other rows were attacked with more, it says of how many, and has no rank.
 
     Args:

@@ -46,9 +46,11 @@ def natural_shard(
     labels, ids, clean = split.targets()[places], split.image_ids()[places].tolist(), subject.clean[places]
     pixels = split.pixels(places)
     inputs = to_unit(pixels).to(device)
-    changed = checked(condition, model, inputs, labels.to(device))
-    if split.frames is not None and condition.card.as_it_is:
-        changed = to_unit(split.frames[split.rows[places]]).to(device)
+    frames = split.frames if condition.card.as_it_is else None
+    if frames is None:
+        changed = checked(condition, model, inputs, labels.to(device))
+    else:
+        changed = to_unit(frames[split.rows[places]]).to(device)
     times = changed.shape[1]
     logits = logits_of(subject, changed.flatten(0, 1))
     every = labels.repeat_interleave(times)
@@ -58,7 +60,7 @@ def natural_shard(
     before = clean.argmax(1).repeat_interleave(times)
     likely = logits.double().softmax(1)
     spent = (time.thread_time() if device.type == "cpu" else time.perf_counter()) - started
-    one, count = changed.shape[1] == 1, len(every)
+    count = len(every)
     columns: dict[str, object] = {
         "image": [name for name in ids for _ in range(times)],
         "label": every.numpy(),
@@ -78,8 +80,8 @@ def natural_shard(
         "backwards": 0,
         "seconds": spent / max(1, count),
     }
-    several = "frame" if split.frames is not None else condition.card.several
-    if not one:
+    several = condition.card.several if frames is None else "frame"
+    if times > 1:
         columns[several] = np.tile(np.arange(times, dtype=np.int32), len(ids))
     if several == "frame":
         columns["top5"] = list(logits.topk(min(RANKED, logits.shape[1]), dim=1).indices.to(torch.int32).numpy())

@@ -239,3 +239,19 @@ def test_a_baseline_of_ones_own_divides_what_was_made_in_memory(tmp_path: Path) 
     assert any("mine, measured here" in line for line in table.caption)
     with pytest.raises(DataError, match="nowhere.csv"):
         result.against(None, normaliser=tmp_path / "nowhere.csv")
+
+
+def test_a_worst_case_over_fewer_attacks_is_at_most_that_in_the_overview_too() -> None:
+    """vit: both attacks, ksa: the weaker one alone. A model's card is found on whichever data set it was made."""
+    cells = [
+        cell_of([True, False, False, False]),
+        cell_of([True, True, False, False], attack="mim(eps=0.1)"),
+        cell_of([False, False, False, False], defense="ksa", weights="k"),
+    ]
+    other = corrupted("fog", 3, [False] * 4, dataset="mnist", data="other")
+    about = card(model=cells[0].unit.identity.model, parameters=1_000_000)
+    rows = shown(titled(Result([*cells, other], {about.model: about}), "Overview"))
+    assert rows["vit"]["digits L∞ 0.1"] == "50.0"
+    assert rows["ksa"]["digits L∞ 0.1"] == "≤ 100.0 (1 of 2 attacks)"
+    assert rows["vit"]["Parameters (M)"] == "1.00"
+    assert rows["ksa"]["Parameters (M)"] == "–"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -187,3 +189,21 @@ def test_more_images_of_a_corruption_go_beside_those_that_are_there() -> None:
     both = pd.merge(few.records, more.records, on="image")
     assert len(both) == 20
     assert (both["seconds_x"] == both["seconds_y"]).all(), "read, not run again"
+
+
+def test_only_what_leaves_images_as_they_are_shows_the_frames_that_they_begin() -> None:
+    """A set of sequences that is corrupted besides has one picture an image, and no frames."""
+    split = split_of(4, side=8)
+    frames = np.stack([split.pixels(slice(None)), 255 - split.pixels(slice(None))], 1)
+    begun = replace(split, frames=frames)
+    shown = evaluate(Bright(), "clean", begun)
+    assert sorted(shown["frame"]) == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert shown["top5"].notna().all()
+    later = shown[shown["frame"] == 1].set_index("image").loc[split.image_ids()]
+    dark = torch.from_numpy(255 - split.pixels(slice(None))).float().flatten(1).mean(1) / 255
+    assert later["prediction"].tolist() == (dark > 0.5).long().tolist()
+    corrupted = evaluate(Bright(), "corruptions(names='contrast', severities=1)", begun)
+    assert len(corrupted) == 4
+    assert corrupted["frame"].isna().all()
+    assert corrupted["top5"].isna().all()
+    assert corrupted["linf"].notna().all()
