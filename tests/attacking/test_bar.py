@@ -10,11 +10,12 @@ import torch
 from scipy import ndimage, stats
 from torch import Tensor
 
+from robench import benchmarks
 from robench.attacking.corruptions import bar
 from robench.attacking.corruptions.bar_noise import _gradient_noise, _spectral
 from robench.attacking.draws import Draws
 
-NAMES = sorted({*bar.IMAGENET_C_BAR, *bar.CIFAR10_C_BAR})
+NAMES = sorted({*benchmarks.IMAGENET_C_BAR, *benchmarks.CIFAR10_C_BAR})
 PLACES = ((0, 0), (3, 7), (10, 2), (11, 11), (6, 5))
 
 
@@ -45,8 +46,8 @@ def between(image: np.ndarray, row: float, column: float) -> np.ndarray:
 
 
 def test_each_benchmark_has_ten_corruptions_and_five_of_them_are_in_both() -> None:
-    assert len(set(bar.IMAGENET_C_BAR)) == len(set(bar.CIFAR10_C_BAR)) == 10
-    assert set(bar.IMAGENET_C_BAR) & set(bar.CIFAR10_C_BAR) == {
+    assert len(set(benchmarks.IMAGENET_C_BAR)) == len(set(benchmarks.CIFAR10_C_BAR)) == 10
+    assert set(benchmarks.IMAGENET_C_BAR) & set(benchmarks.CIFAR10_C_BAR) == {
         "blue_noise_sample",
         "brownish_noise",
         "checkerboard_cutout",

@@ -12,8 +12,9 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from robench.attacking.corruptions.sequences import FLIP_BENCHMARK, FLIP_VALIDATION, NOISE_SEQUENCES, SEQUENCES
+from robench.attacking.corruptions.sequences import SEQUENCES
 from robench.attacking.draws import Draws
+from robench.benchmarks import NOISE_SEQUENCES, PERTURBATION_VALIDATION, PERTURBATIONS
 
 
 def pictures(count: int, channels: int, height: int, width: int) -> tuple[Tensor, Draws]:
@@ -45,7 +46,7 @@ def length(name: str, side: int) -> int:
 
 
 def test_ten_sequences_make_the_flip_rate_and_four_are_for_validation() -> None:
-    assert FLIP_BENCHMARK == (
+    assert PERTURBATIONS == (
         "gaussian_noise",
         "shot_noise",
         "motion_blur",
@@ -57,8 +58,8 @@ def test_ten_sequences_make_the_flip_rate_and_four_are_for_validation() -> None:
         "tilt",
         "scale",
     )
-    assert FLIP_VALIDATION == ("speckle_noise", "gaussian_blur", "spatter", "shear")
-    assert tuple(SEQUENCES) == FLIP_BENCHMARK + FLIP_VALIDATION
+    assert PERTURBATION_VALIDATION == ("speckle_noise", "gaussian_blur", "spatter", "shear")
+    assert tuple(SEQUENCES) == PERTURBATIONS + PERTURBATION_VALIDATION
     assert NOISE_SEQUENCES == ("gaussian_noise", "shot_noise", "speckle_noise")
 
 

@@ -23,34 +23,7 @@ from robench.attacking.corruptions.bar_warps import (
     transverse_chromatic_aberration,
 )
 
-IMAGENET_C_BAR = (
-    "blue_noise_sample",
-    "brownish_noise",
-    "caustic_refraction",
-    "checkerboard_cutout",
-    "cocentric_sine_waves",
-    "inverse_sparkles",
-    "perlin_noise",
-    "plasma_noise",
-    "single_frequency_greyscale",
-    "sparkles",
-)
-CIFAR10_C_BAR = (
-    "blue_noise_sample",
-    "brownish_noise",
-    "checkerboard_cutout",
-    "circular_motion_blur",
-    "inverse_sparkles",
-    "lines",
-    "pinch_and_twirl",
-    "ripple",
-    "sparkles",
-    "transverse_chromatic_aberration",
-)
-
 __all__ = [
-    "CIFAR10_C_BAR",
-    "IMAGENET_C_BAR",
     "blue_noise_sample",
     "brownish_noise",
     "caustic_refraction",

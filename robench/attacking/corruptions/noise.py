@@ -37,19 +37,19 @@ def shot_noise(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
         inputs: images in [0, 1] of 256 grey levels (others are rounded to them), (N, C, H, W).
     """
     rate = severe(inputs, severity, (60, 25, 12, 5, 3), (500, 250, 100, 75, 50))
-    below, first = (table.to(inputs.device) for table in _poisson(rate))
+    below, first = (table.to(inputs.device) for table in poisson(rate))
     uniform = draws.bulk_uniform("shot_noise", 0, inputs.shape[1:]).to(inputs)
     # Image by image, because its numbers then stay in the processor's cache: twice as fast.
-    return torch.stack([_counted(image, numbers, below, first) for image, numbers in zip(inputs, uniform, strict=True)])
+    return torch.stack([counted(image, numbers, below, first) for image, numbers in zip(inputs, uniform, strict=True)])
 
 
-def _counted(image: Tensor, uniform: Tensor, below: Tensor, first: Tensor) -> Tensor:
+def counted(image: Tensor, uniform: Tensor, below: Tensor, first: Tensor) -> Tensor:
     """Counts over the rate, by the inverse of the distribution function.
 
     Args:
         image: (C, H, W) in [0, 1].
         uniform: like the image, in [0, 1).
-        below, first: as of `_poisson`.
+        below, first: as of `poisson`.
     """
     numbers = uniform.flatten()
     levels = (image * 255).round_().int().flatten()
@@ -65,7 +65,7 @@ def _counted(image: Tensor, uniform: Tensor, below: Tensor, first: Tensor) -> Te
 
 
 @lru_cache(maxsize=10)
-def _poisson(rate: int) -> tuple[Tensor, Tensor]:
+def poisson(rate: int) -> tuple[Tensor, Tensor]:
     """Distribution functions of the 256 grey levels, and where to start in them.
 
     Whatever is beyond the rate is clipped to white, so that the last count stands for all of those.

@@ -15,7 +15,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from robench.attacking.corruptions.layers import enlarged, grey
 from robench.attacking.corruptions.motion import motion
+from robench.attacking.corruptions.noise import counted, poisson
 from robench.attacking.corruptions.resampling import bell, smoothed
 from robench.attacking.corruptions.sequences_moved import rotate, scale, shear, tilt, translate, zooms
 from robench.attacking.corruptions.severities import is_small
@@ -25,7 +27,6 @@ from robench.attacking.draws import Draws
 LENGTH = 31
 """Frames of a sequence, but for translations and for motion blur of small images."""
 WATER = (175 / 255, 238 / 255, 238 / 255)
-LUMA = (0.299, 0.587, 0.114)
 
 
 def gaussian_noise(inputs: Tensor, draws: Draws) -> Tensor:
@@ -45,19 +46,12 @@ def shot_noise(inputs: Tensor, draws: Draws) -> Tensor:
         draws: random numbers.
     """
     rate = 700 if is_small(inputs) else 300
-    mean = torch.arange(256, dtype=torch.float64)[:, None] * (rate / 255)
-    count = torch.arange(rate, dtype=torch.float64)
-    below = (torch.xlogy(count, mean) - mean - torch.lgamma(count + 1)).exp().cumsum(1).clamp_max(1)
-    # Distribution functions of all grey levels one after the other grow throughout: one search finds the count. The last
-    # stands for all beyond the rate, which are clipped to white.
-    below = (torch.cat([below, torch.ones(256, 1, dtype=torch.float64)], 1) + torch.arange(256)[:, None]).flatten()
-    levels = (inputs.cpu() * 255).round().double()
+    below, first = (table.to(inputs.device) for table in poisson(rate))
     frames = [inputs]
     for frame in range(1, LENGTH):
-        uniform = draws.bulk_uniform("shot_noise frames", frame, inputs.shape[1:]).double()
+        uniform = draws.bulk_uniform("shot_noise frames", frame, inputs.shape[1:]).to(inputs)
         # Image by image, because its numbers then stay in the processor's cache.
-        places = [torch.searchsorted(below, each, right=True) for each in levels + uniform]
-        frames.append(((torch.stack(places) - levels * (rate + 1)).clamp_(0, rate) / rate).to(inputs))
+        frames.append(torch.stack([counted(*pair, below, first) for pair in zip(inputs, uniform, strict=True)]))
     return _film(frames)
 
 
@@ -96,10 +90,10 @@ def snow(inputs: Tensor, draws: Draws) -> Tensor:
     zoom, radius, sigma = (2, 10, 2.0) if is_small(inputs) else (3, 14, 4.0)
     height, width = inputs.shape[-2:]
     seeds = draws.bulk_normal("snow frames", 0, (math.ceil(height / zoom), math.ceil(width / zoom))) * 0.3 + 0.05
-    layer = _enlarged(_enlarged(seeds, zoom, height, 1), zoom, width, 2)
+    layer = enlarged(enlarged(seeds, zoom, height, 1), zoom, width, 2)
     # The published code passes 8-bit layers to and from the blur: the first is truncated, the second rounded.
     layer = (layer.where(layer >= 0.5, layer.new_zeros(())).clamp_max(1) * 255).floor()
-    pale = 0.85 * inputs + 0.15 * torch.maximum(inputs, _grey(inputs) * 1.5 + 0.5)
+    pale = 0.85 * inputs + 0.15 * torch.maximum(inputs, grey(inputs) * 1.5 + 0.5)
     frames = []
     for frame in range(LENGTH):
         flakes = motion(layer, radius, sigma, torch.full((len(layer),), 4.0 * frame - 150)).round() / 255
@@ -138,7 +132,7 @@ def spatter(inputs: Tensor, draws: Draws) -> Tensor:
             liquid = ndimage.convolve1d(liquid, drip, axis=0, mode="constant", origin=-1)
     colour = inputs.new_tensor(WATER).view(1, 3, 1, 1)
     if inputs.shape[1] == 1:
-        colour = _grey(colour)
+        colour = grey(colour)
     return (inputs[:, None] + torch.from_numpy(water).to(inputs) * colour[:, None]).clamp_(0, 1)
 
 
@@ -160,29 +154,7 @@ SEQUENCES: dict[str, PerturbationSequence] = {
     "shear": shear,
 }
 """By name: the ten of the benchmark, then four for validation."""
-FLIP_BENCHMARK = tuple(SEQUENCES)[:10]
-"""The ten whose flip rates are averaged (mFR)."""
-FLIP_VALIDATION = tuple(SEQUENCES)[10:]
-NOISE_SEQUENCES = ("gaussian_noise", "shot_noise", "speckle_noise")
-"""Of these every frame is compared with frame 0, which is the image; of all others, with the frame before."""
 
 
 def _film(frames: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(frames), 1)
-
-
-def _grey(images: Tensor) -> Tensor:
-    """(N, 1, H, W); grey images as they are."""
-    if images.shape[1] == 1:
-        return images
-    return images[:, :1] * LUMA[0] + images[:, 1:2] * LUMA[1] + images[:, 2:] * LUMA[2]
-
-
-def _enlarged(layers: Tensor, zoom: int, size: int, axis: int) -> Tensor:
-    """Linear interpolation from the first to the last of an axis, then the middle of it."""
-    count = layers.shape[axis]
-    places = (torch.arange(size) + (count * zoom - size) // 2).double() * ((count - 1) / (count * zoom - 1))
-    lower = places.long()
-    share = (places - lower).to(layers).view(-1, 1) if axis == 1 else (places - lower).to(layers)
-    first, second = layers.index_select(axis, lower), layers.index_select(axis, (lower + 1).clamp_max(count - 1))
-    return first + share * (second - first)

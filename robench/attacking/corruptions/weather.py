@@ -14,13 +14,12 @@ from torch import Tensor
 
 from robench.attacking.corruptions.fractals import plasma
 from robench.attacking.corruptions.frosting import TEXTURES, texture
+from robench.attacking.corruptions.layers import enlarged, grey
 from robench.attacking.corruptions.motion import motion
 from robench.attacking.corruptions.severities import is_small, severe
 from robench.attacking.corruptions.splashes import splash
 from robench.attacking.draws import Draws
 
-LUMA = (0.299, 0.587, 0.114)
-"""How much red, green and blue add to grey."""
 WATER, MUD = (175, 238, 238), (63, 42, 20)
 """Pale turquoise and brown, in grey levels."""
 SMALL_FROST = 5
@@ -56,26 +55,14 @@ def snow(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
     )
     height, width = inputs.shape[2:]
     seeds = draws.bulk_normal("snow", 0, (math.ceil(height / zoom), math.ceil(width / zoom)))
-    layer = _enlarged(_enlarged(seeds.mul_(deviation).add_(mean), zoom, height, 1), zoom, width, 2)
+    layer = enlarged(enlarged(seeds.mul_(deviation).add_(mean), zoom, height, 1), zoom, width, 2)
     layer = layer.where(layer >= threshold, layer.new_zeros(())).clamp_(0, 1)
     angles = -135 + 90 * draws.uniform("snow/angle", 0, None, ())
     # The published code passes 8-bit layers to and from the blur: the first is truncated, the second rounded.
     layer = motion(layer.mul_(255).floor_(), radius, sigma, angles).round_().div_(255)
     layer = (layer + layer.flip(1, 2)).to(inputs)[:, None]
-    paler = torch.maximum(inputs, _grey(inputs) * 1.5 + 0.5)
+    paler = torch.maximum(inputs, grey(inputs) * 1.5 + 0.5)
     return (kept * inputs + (1 - kept) * paler + layer).clamp_(0, 1)
-
-
-def _enlarged(layers: Tensor, zoom: float, size: int, axis: int) -> Tensor:
-    """Linear interpolation from the first to the last of an axis, then the middle of it."""
-    count = layers.shape[axis]
-    found = round(count * zoom)
-    places = (torch.arange(size) + (found - size) // 2).double() * ((count - 1) / max(found - 1, 1))
-    lower = places.long().clamp_max(count - 1)
-    shape = [-1 if other == axis else 1 for other in range(3)]
-    share = (places - lower).to(layers).reshape(shape)
-    first, second = layers.index_select(axis, lower), layers.index_select(axis, (lower + 1).clamp_max(count - 1))
-    return first + share * (second - first)
 
 
 def frost(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
@@ -104,7 +91,7 @@ def frost(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
         torch.index_select(chosen.index_select(1, rows), 2, columns, out=piece)
     over = pieces.to(inputs.device).to(inputs.dtype).div_(255)
     if inputs.shape[1] == 1:
-        over = _grey(over)
+        over = grey(over)
     return over.mul_(added).add_(inputs, alpha=kept).clamp_(0, 1)
 
 
@@ -183,12 +170,5 @@ def spatter(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
     cover = torch.from_numpy(layers[:, None]).to(inputs)
     colour = inputs.new_tensor(MUD if muddy else WATER).reshape(1, 3, 1, 1) / 255
     if inputs.shape[1] == 1:
-        colour = _grey(colour)
+        colour = grey(colour)
     return ((inputs * (1 - cover) if muddy else inputs) + cover * colour).clamp_(0, 1)
-
-
-def _grey(images: Tensor) -> Tensor:
-    """(N, 1, H, W); grey images as they are."""
-    if images.shape[1] == 1:
-        return images
-    return images[:, :1] * LUMA[0] + images[:, 1:2] * LUMA[1] + images[:, 2:] * LUMA[2]
