@@ -2,114 +2,20 @@
 
 from __future__ import annotations
 
-from robench import Places, PositiveShare, Splits, dataset, load_published, trained_on
+from robench import (
+    CIFAR10_CLASSES,
+    CIFAR100_CLASSES,
+    Places,
+    PositiveShare,
+    Splits,
+    dataset,
+    load_published,
+    trained_on,
+)
 
 GRID = {"linf": [1 / 255, 2 / 255, 4 / 255, 8 / 255], "l2": [0.25, 0.5, 1.0, 2.0]}
 SHAPE = (3, 32, 32)
 PAPER = "Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images"
-TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-HUNDRED = [
-    "apple",
-    "aquarium_fish",
-    "baby",
-    "bear",
-    "beaver",
-    "bed",
-    "bee",
-    "beetle",
-    "bicycle",
-    "bottle",
-    "bowl",
-    "boy",
-    "bridge",
-    "bus",
-    "butterfly",
-    "camel",
-    "can",
-    "castle",
-    "caterpillar",
-    "cattle",
-    "chair",
-    "chimpanzee",
-    "clock",
-    "cloud",
-    "cockroach",
-    "couch",
-    "crab",
-    "crocodile",
-    "cup",
-    "dinosaur",
-    "dolphin",
-    "elephant",
-    "flatfish",
-    "forest",
-    "fox",
-    "girl",
-    "hamster",
-    "house",
-    "kangaroo",
-    "keyboard",
-    "lamp",
-    "lawn_mower",
-    "leopard",
-    "lion",
-    "lizard",
-    "lobster",
-    "man",
-    "maple_tree",
-    "motorcycle",
-    "mountain",
-    "mouse",
-    "mushroom",
-    "oak_tree",
-    "orange",
-    "orchid",
-    "otter",
-    "palm_tree",
-    "pear",
-    "pickup_truck",
-    "pine_tree",
-    "plain",
-    "plate",
-    "poppy",
-    "porcupine",
-    "possum",
-    "rabbit",
-    "raccoon",
-    "ray",
-    "road",
-    "rocket",
-    "rose",
-    "sea",
-    "seal",
-    "shark",
-    "shrew",
-    "skunk",
-    "skyscraper",
-    "snail",
-    "snake",
-    "spider",
-    "squirrel",
-    "streetcar",
-    "sunflower",
-    "sweet_pepper",
-    "table",
-    "tank",
-    "telephone",
-    "television",
-    "tiger",
-    "tractor",
-    "train",
-    "trout",
-    "tulip",
-    "turtle",
-    "wardrobe",
-    "whale",
-    "willow_tree",
-    "wolf",
-    "woman",
-    "worm",
-]
 
 
 @dataset(paper=PAPER, epochs=30, crop=4, flip=True, eps=GRID, variants={"676316fdba4b9da2": "JPEG-75 copy"})
@@ -119,7 +25,9 @@ def cifar10(places: Places, *, train_share: PositiveShare = 1.0) -> Splits:
     Args:
         train_share: of the training images that are trained on, class-balanced and pinned, to see how accuracy grows with them.
     """
-    return trained_on(load_published(places, "cifar10", "CIFAR10", TEN, shape=SHAPE, counts=[1000] * 10), train_share)
+    return trained_on(
+        load_published(places, "cifar10", "CIFAR10", CIFAR10_CLASSES, shape=SHAPE, counts=[1000] * 10), train_share
+    )
 
 
 @dataset(paper=PAPER, epochs=30, crop=4, flip=True, eps=GRID)
@@ -130,5 +38,5 @@ def cifar100(places: Places, *, train_share: PositiveShare = 1.0) -> Splits:
         train_share: of the training images that are trained on, class-balanced and pinned, to see how accuracy grows with them.
     """
     return trained_on(
-        load_published(places, "cifar100", "CIFAR100", HUNDRED, shape=SHAPE, counts=[100] * 100), train_share
+        load_published(places, "cifar100", "CIFAR100", CIFAR100_CLASSES, shape=SHAPE, counts=[100] * 100), train_share
     )

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Literal
 
 from robench import (
+    CIFAR10_CLASSES,
+    CIFAR100_CLASSES,
     CORRUPTIONS,
     DATASETS,
     PERTURBATIONS,
@@ -28,21 +30,6 @@ GRID = {"linf": [1 / 255, 2 / 255, 4 / 255, 8 / 255], "l2": [0.25, 0.5, 1.0, 2.0
 LARGE = {"linf": [0.5 / 255, 1 / 255, 2 / 255, 4 / 255], "l2": [0.5, 1.0, 2.0, 3.0]}
 PAPER = "arXiv:1903.12261"
 GRIDS = {"names": CORRUPTIONS, "severities": [1, 2, 3, 4, 5]}
-TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-# fmt: off
-HUNDRED = [
-    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
-    "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
-    "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish",
-    "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
-    "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange",
-    "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine",
-    "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk",
-    "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
-    "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
-    "willow_tree", "wolf", "woman", "worm",
-]
-# fmt: on
 
 
 @dataset(paper=PAPER, epochs=30, crop=4, flip=True, eps=GRID, each=GRIDS)
@@ -63,7 +50,7 @@ def cifar10_c(
         severities: 1 to 5; None: all.
         train_share: of CIFAR-10's training images, as of `cifar10`.
     """
-    splits = load_cifar_c(places, "CIFAR-10-C", TEN, *_one(names, severities))
+    splits = load_cifar_c(places, "CIFAR-10-C", CIFAR10_CLASSES, *_one(names, severities))
     return _trained_on(splits, places, "cifar10", train_share)
 
 
@@ -85,7 +72,7 @@ def cifar100_c(
         severities: 1 to 5; None: all.
         train_share: of CIFAR-100's training images, as of `cifar100`.
     """
-    splits = load_cifar_c(places, "CIFAR-100-C", HUNDRED, *_one(names, severities))
+    splits = load_cifar_c(places, "CIFAR-100-C", CIFAR100_CLASSES, *_one(names, severities))
     return _trained_on(splits, places, "cifar100", train_share)
 
 
@@ -100,7 +87,7 @@ def cifar10_1(places: Places, *, version: Literal["v6", "v4"] = "v6") -> Splits:
         version: v6 has 200 images of each class; v4, which the first results are on, 2,021 images in unequal classes.
     """
     images = {"v6": 2_000, "v4": 2_021}[version]
-    return load_arrays(places, "CIFAR-10.1", f"cifar10.1_{version}", TEN, shape=(32, 32, 3), images=images)
+    return load_arrays(places, "CIFAR-10.1", f"cifar10.1_{version}", CIFAR10_CLASSES, shape=(32, 32, 3), images=images)
 
 
 @dataset(paper=PAPER, epochs=30, crop=16, flip=True, eps=LARGE, each=GRIDS, normaliser="alexnet_imagenet_c")
@@ -139,7 +126,7 @@ def cifar10_p(
         labels = DATASETS["cifar10"].function(replace(places, download=False)).test.targets().numpy()
     except DataError:
         labels = None
-    splits = load_cifar_p(places, "CIFAR-10-P", names, TEN, labels)
+    splits = load_cifar_p(places, "CIFAR-10-P", names, CIFAR10_CLASSES, labels)
     return _trained_on(splits, places, "cifar10", train_share)
 
 

@@ -64,6 +64,8 @@ from robench.attacking.descent import descend as descend
 from robench.attacking.descent import linear_distance as linear_distance
 from robench.attacking.patches import masks_of as masks_of
 from robench.attacking.patches import patch_mask as patch_mask
+from robench.benchmarks import CIFAR10_CLASSES as CIFAR10_CLASSES
+from robench.benchmarks import CIFAR100_CLASSES as CIFAR100_CLASSES
 from robench.benchmarks import CORRUPTIONS as CORRUPTIONS
 from robench.benchmarks import CorruptionName as CorruptionName
 from robench.benchmarks import PERTURBATIONS as PERTURBATIONS

@@ -1,4 +1,4 @@
-"""The conditions of published benchmarks by their names: corruptions, and perturbations that come as sequences."""
+"""Published benchmarks by their names: corruptions, perturbations that come as sequences, and the classes of CIFAR."""
 
 from __future__ import annotations
 
@@ -73,3 +73,18 @@ NOISE_SEQUENCES = ("gaussian_noise", "shot_noise", "speckle_noise")
 SEVERITIES = (1, 2, 3, 4, 5)
 SMALL_SIDE = 64
 """Images whose shorter side has at most so many pixels are corrupted with CIFAR-10-C's parameters, larger ones with ImageNet-C's."""
+CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+# fmt: off
+CIFAR100_CLASSES = [
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
+    "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
+    "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish",
+    "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
+    "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange",
+    "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine",
+    "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk",
+    "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
+    "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
+    "willow_tree", "wolf", "woman", "worm",
+]
+# fmt: on

@@ -16,13 +16,12 @@ from PIL import Image
 
 import robench
 from robench import DATASETS, DataError, Places, Splits, UsageError, load_cifar_c, load_imagenet_c
-from robench.benchmarks import CORRUPTIONS, PERTURBATIONS
+from robench.benchmarks import CIFAR10_CLASSES, CORRUPTIONS, PERTURBATIONS
 from robench.data import layouts
 from robench.data.layouts import write_cifar_c, write_imagenet_c
 from robench.data.loading import data_calls, load_data
 from robench.training.outputs import outputs_of
 
-TEN = DATASETS["cifar10_c"].function.__globals__["TEN"]
 TENCH, FIRST_CRANE = "n01440764", "n02012849"
 LABELS = np.array([3, 0, 9, 3], dtype=np.uint8)
 
@@ -73,7 +72,7 @@ def test_a_severity_is_its_fifth_of_the_rows_in_the_test_sets_order(data: Path, 
 @pytest.mark.parametrize("folder", ["CIFAR-10-C", "cifar10_c", "CIFAR10-C", "CIFAR-10-C/CIFAR-10-C"])
 def test_the_folder_is_known_by_any_spelling(data: Path, folder: str) -> None:
     by_hand(data / folder)
-    assert red(load_cifar_c(places(data), "CIFAR-10-C", TEN, "fog", 2)) == [20, 21, 22, 23]
+    assert red(load_cifar_c(places(data), "CIFAR-10-C", CIFAR10_CLASSES, "fog", 2)) == [20, 21, 22, 23]
 
 
 def test_images_stay_on_the_disk(data: Path) -> None:
@@ -82,9 +81,9 @@ def test_images_stay_on_the_disk(data: Path) -> None:
     random = np.random.default_rng(0)
     np.save(folder / "fog.npy", random.integers(0, 256, (5 * count, 32, 32, 3), dtype=np.uint8))
     np.save(folder / "labels.npy", np.tile(random.integers(0, 10, count), 5))
-    load_cifar_c(places(data), "CIFAR-10-C", TEN, "fog", 1)  # what is imported late is imported
+    load_cifar_c(places(data), "CIFAR-10-C", CIFAR10_CLASSES, "fog", 1)  # what is imported late is imported
     tracemalloc.start()
-    images = load_cifar_c(places(data), "CIFAR-10-C", TEN, "fog", 4).test.images
+    images = load_cifar_c(places(data), "CIFAR-10-C", CIFAR10_CLASSES, "fog", 4).test.images
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert isinstance(images, np.memmap) and not images.flags.owndata
@@ -127,7 +126,7 @@ def test_what_is_no_corruption_or_severity_is_refused_before_any_file(name: str,
 )
 def test_the_functions_refuse_the_same(data: Path, corruption: str, severity: int, told: str) -> None:
     for read in (
-        lambda: load_cifar_c(places(data), "CIFAR-10-C", TEN, corruption, severity),
+        lambda: load_cifar_c(places(data), "CIFAR-10-C", CIFAR10_CLASSES, corruption, severity),
         lambda: load_imagenet_c(places(data), corruption, severity),
     ):
         with pytest.raises(UsageError, match=told):
@@ -184,7 +183,7 @@ def test_a_file_that_is_missing_or_damaged_is_one_error(
 ) -> None:
     change(by_hand(data / "CIFAR-10-C"))
     with pytest.raises(DataError, match=told):
-        load_cifar_c(places(data), "CIFAR-10-C", TEN, "fog", 3)
+        load_cifar_c(places(data), "CIFAR-10-C", CIFAR10_CLASSES, "fog", 3)
 
 
 def test_without_its_folder_what_to_lay_is_said(data: Path) -> None:
@@ -208,12 +207,6 @@ def test_a_whole_set_in_the_other_ones_folder_is_told_by_its_classes(data: Path)
     sparse(data / "CIFAR-10-C", np.arange(10_000) % 100)
     with pytest.raises(DataError, match=r"labels.npy has 100 classes .* CIFAR-10-C's 10 have 1,000 images each"):
         load_data("cifar10_c(names='fog', severities=1)", places(data))
-
-
-def test_classes_are_called_as_those_of_the_clean_sets() -> None:
-    for own, clean in (("TEN", "TEN"), ("HUNDRED", "HUNDRED")):
-        of = DATASETS["cifar10_c"].function.__globals__[own]
-        assert of == DATASETS["cifar10"].function.__globals__[clean]
 
 
 @pytest.mark.parametrize("inside", ["", "datasets"])
@@ -298,7 +291,7 @@ def test_what_is_written_as_cifars_reads_back_exactly(data: Path) -> None:
     published = np.load(folder / "labels.npy")
     assert (published.dtype, published.tolist()) == (np.uint8, [5, 4, 3, 2, 1, 0] * 5)
     for severity in range(1, 6):
-        splits = load_cifar_c(places(data), "CIFAR-10-C", TEN, "fog", severity)
+        splits = load_cifar_c(places(data), "CIFAR-10-C", CIFAR10_CLASSES, "fog", severity)
         assert (splits.test.pixels(slice(None)).transpose(0, 2, 3, 1) == images[severity - 1]).all()
         assert splits.test.targets().tolist() == labels.tolist()
     with pytest.raises(DataError, match="labels.npy holds other labels than those given; write to another folder"):

@@ -31,7 +31,7 @@ def caustic_refraction(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
     side = min(inputs.shape[-2:])
     drawn = draws.uniform("caustic_refraction", 0, None, (2,)).to(inputs.device)[:, :, None, None]
     light = _caustics(inputs, 0.5 + 1.5 * drawn[:, 0], (0.75 + 0.5 * drawn[:, 1]) * side)
-    light = torch.nn.functional.pad(smoothed(light[:, None], bell(1.0, 4.0), "symmetric")[:, 0], (1, 1, 1, 1))
+    light = torch.nn.functional.pad(smoothed(light[:, None], bell(1.0, 4).tolist(), "symmetric")[:, 0], (1, 1, 1, 1))
     slope_down = light[:, 2:, 1:-1] - light[:, :-2, 1:-1]
     slope_across = light[:, 1:-1, 2:] - light[:, 1:-1, :-2]
     flat = slope_down * slope_down + slope_across * slope_across

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robench.attacking.corruptions.motion import motion
+from robench.attacking.corruptions.resampling import bell
 from robench.attacking.corruptions.severities import severe
 from robench.attacking.draws import Draws
 
@@ -60,9 +61,9 @@ def disc(radius: float, alias: float) -> Tensor:
     places = torch.arange(-reach, reach + 1, dtype=torch.float64)
     full = (places[:, None].square() + places.square() <= radius**2).double()
     full = full / full.sum()
-    bell = gaussian_window(alias, window // 2)
+    weights = bell(alias, window // 2)
     padded = F.pad(full[None, None], (window // 2,) * 4, mode="reflect")
-    blurred = F.conv2d(padded, (bell[:, None] * bell)[None, None])[0, 0]
+    blurred = F.conv2d(padded, (weights[:, None] * weights)[None, None])[0, 0]
     empty = int((blurred.amax(0) < 1e-8).sum()) // 2  # the same on every side; small images have no room for it
     return blurred[empty : len(blurred) - empty, empty : len(blurred) - empty]
 
@@ -205,7 +206,7 @@ def smoothed(inputs: Tensor, deviation: float) -> Tensor:
     if reach == 0:
         return inputs.clone()
     # Products with banded matrices, a block of rows or columns each: several times as fast as convolutions.
-    window = F.pad(gaussian_window(deviation, reach).to(inputs), (0, _BLOCK))
+    window = F.pad(bell(deviation, reach).to(inputs), (0, _BLOCK))
     band = window.repeat(_BLOCK)[:-_BLOCK].view(_BLOCK, -1)
     height, width = inputs.shape[-2:]
     tops = [(top, min(_BLOCK, height - top)) for top in range(0, height, _BLOCK)]
@@ -218,13 +219,6 @@ def smoothed(inputs: Tensor, deviation: float) -> Tensor:
         return torch.cat([wide[..., left : left + n + 2 * reach] @ band[:n, : n + 2 * reach].T for left, n in lefts], 2)
 
     return _image_by_image(inputs, blurred)
-
-
-def gaussian_window(deviation: float, reach: int) -> Tensor:
-    """A Gaussian at the whole numbers from -reach to reach, float64; it sums to 1."""
-    places = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    bell = torch.exp(-places.square() / (2 * deviation**2))
-    return bell / bell.sum()
 
 
 def _image_by_image(inputs: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:

@@ -113,12 +113,11 @@ def smoothed(inputs: Tensor, kernel: list[float], mode: str) -> Tensor:
     return inputs
 
 
-def bell(deviation: float, truncate: float) -> list[float]:
-    """A Gaussian that sums to 1, cut off at so many deviations."""
-    reach = int(truncate * deviation + 0.5)
+def bell(deviation: float, reach: int) -> Tensor:
+    """A Gaussian at the whole numbers from -reach to reach, float64; it sums to 1."""
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
     weights = torch.exp(-offsets.square() / (2 * deviation**2))
-    return list((weights / weights.sum()).tolist())
+    return weights / weights.sum()
 
 
 def _split(places: Tensor, size: int) -> tuple[Tensor, Tensor]:

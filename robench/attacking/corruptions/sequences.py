@@ -114,7 +114,9 @@ def brightness(inputs: Tensor, draws: Draws) -> Tensor:
 def gaussian_blur(inputs: Tensor, draws: Draws) -> Tensor:
     """Blurred ever more: deviations from 0.25 to 1.3 pixels (small images: 0.3 to 0.75)."""
     first, step, truncate = (0.3, 0.015, 7.0) if is_small(inputs) else (0.25, 0.035, 6.0)
-    return _film([smoothed(inputs, bell(first + step * frame, truncate), "edge") for frame in range(LENGTH)])
+    deviations = [first + step * frame for frame in range(LENGTH)]
+    kernels = [bell(each, int(truncate * each + 0.5)).tolist() for each in deviations]
+    return _film([smoothed(inputs, kernel, "edge") for kernel in kernels])
 
 
 def spatter(inputs: Tensor, draws: Draws) -> Tensor:
