@@ -101,7 +101,10 @@ class Draws:
         count = int(np.prod(shape, dtype=int))
         half = (count + 1) // 2
         pairs = self.bulk_uniform(purpose, step, (2, half))
-        radius = pairs[:, 0].neg_().log1p_().mul_(-2).sqrt_()
-        angle = pairs[:, 1].mul_(2 * torch.pi)
-        both = torch.cat([radius * angle.cos(), radius * angle.sin()], 1)
-        return both[:, :count].reshape(-1, *shape)
+        # Image by image, because its numbers then stay in the processor's cache.
+        for radius, angle in pairs:
+            radius.neg_().log1p_().mul_(-2).sqrt_()
+            cosine = angle.mul_(2 * torch.pi).cos()
+            angle.sin_().mul_(radius)
+            radius.mul_(cosine)
+        return pairs.flatten(1)[:, :count].reshape(-1, *shape)

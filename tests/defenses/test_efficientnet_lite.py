@@ -41,17 +41,15 @@ def accuracy(size: int, count: int) -> float:
 
 
 def test_it_names_most_photographs() -> None:
-    """Of all 1,000 it names 84.5 %; chance is 0.1 %, and with a tensor in another's place it is near that."""
+    """Chance is 0.1 %, and with a tensor in another's place it is near that."""
     assert accuracy(0, 60) > 0.8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "wanted"), [(0, 0.845), (1, 0.849), (2, 0.856)])
-def test_the_three_sizes_name_as_many_of_all_photographs_as_they_did(size: int, wanted: float) -> None:
-    split = load_data("imagenet", photographs_found()).split
-    if len(split) != 1000:
-        pytest.skip("there is another ImageNet under ROBENCH_DATA")
-    assert accuracy(size, 1000) == pytest.approx(wanted, abs=0.006)
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_larger_sizes_name_most_photographs(size: int) -> None:
+    """What each names of all 1,000 is in docs/measurements/corruptions.md."""
+    assert accuracy(size, 60) > 0.8
 
 
 @pytest.mark.parametrize(("size", "side", "millions"), [(0, 224, 4.65), (1, 240, 5.42), (2, 260, 6.09)])

@@ -9,12 +9,15 @@ from io import BytesIO
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
 from robench.attacking.corruptions.severities import severe
 from robench.attacking.draws import Draws
+
+Bytes = NDArray[np.uint8]
 
 
 def contrast(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
@@ -107,14 +110,18 @@ def pixelate(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
     share = severe(inputs, severity, (0.6, 0.5, 0.4, 0.3, 0.25), (0.95, 0.9, 0.85, 0.75, 0.65))
     height, width = inputs.shape[2:]
     smaller = (int(width * share), int(height * share))
-    small = _on_pictures(inputs, smaller, lambda picture: picture.resize(smaller, Image.Resampling.BOX))
+
     # A box filter that enlarges picks the pixel under the middle.
-    rows, columns = (
+    columns, rows = (
         ((np.arange(size) + 0.5) * (count / size)).astype(int)
-        for size, count in ((height, smaller[1]), (width, smaller[0]))
+        for count, size in zip(smaller, (width, height), strict=True)
     )
-    large = torch.from_numpy(small.numpy().take(columns, 3).take(rows, 2))
-    return large.to(inputs.device).div(255).to(inputs.dtype)
+
+    def change(picture: Image.Image) -> Bytes:
+        small = np.asarray(picture.resize(smaller, Image.Resampling.BOX))
+        return small.take(columns, 1).take(rows, 0)
+
+    return _on_pictures(inputs, change)
 
 
 def jpeg_compression(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
@@ -125,33 +132,27 @@ def jpeg_compression(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
     """
     quality = severe(inputs, severity, (25, 18, 15, 10, 7), (80, 65, 58, 50, 40))
 
-    def change(picture: Image.Image) -> Image.Image:
+    def change(picture: Image.Image) -> Bytes:
         written = BytesIO()
         picture.save(written, "JPEG", quality=quality)
-        return Image.open(written)
+        return np.array(Image.open(written))
 
-    changed = _on_pictures(inputs, (inputs.shape[3], inputs.shape[2]), change)
-    return changed.to(inputs.device).div(255).to(inputs.dtype)
+    return _on_pictures(inputs, change)
 
 
-def _on_pictures(inputs: Tensor, size: tuple[int, int], change: Callable[[Image.Image], Image.Image]) -> Tensor:
-    """Each image changed as an 8-bit picture: uint8, on the CPU.
-
-    Args:
-        size: width and height afterwards.
-    """
+def _on_pictures(inputs: Tensor, change: Callable[[Image.Image], Bytes]) -> Tensor:
+    """Images changed as 8-bit pictures, one by one, by what keeps their size (and gives (H, W) or (H, W, 3))."""
     images = inputs.cpu().numpy()
-    changed = np.empty((*images.shape[:2], size[1], size[0]), dtype=np.uint8)
+    changed = torch.empty(images.shape)
     # One pair of buffers for all: new memory for each image would cost as much as the arithmetic.
     levels, pixels = np.empty(images.shape[1:], dtype=np.float32), np.empty(images.shape[1:], dtype=np.uint8)
     for image, result in zip(images, changed, strict=True):
         np.multiply(image, np.float32(255), out=levels)
         np.add(levels, np.float32(0.5), out=pixels, casting="unsafe")
         bands = [Image.fromarray(band) for band in pixels]
-        found = np.asarray(change(bands[0] if len(bands) == 1 else Image.merge("RGB", bands)))
-        for channel in range(len(result)):
-            result[channel] = found if found.ndim == 2 else found[..., channel]
-    return torch.from_numpy(changed)
+        found = torch.from_numpy(change(bands[0] if len(bands) == 1 else Image.merge("RGB", bands)))
+        result.copy_(found.view(*found.shape[:2], -1).movedim(-1, 0))
+    return changed.to(inputs.device).div_(255).to(inputs.dtype)
 
 
 def saturate(inputs: Tensor, severity: int, draws: Draws) -> Tensor:

@@ -92,8 +92,9 @@ def impulse_noise(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
     """
     share = severe(inputs, severity, (0.03, 0.06, 0.09, 0.17, 0.27), (0.01, 0.02, 0.03, 0.05, 0.07))
     uniform = draws.bulk_uniform("impulse_noise", 0, inputs.shape[1:]).to(inputs)
-    # The lower end becomes black and the upper one white: one number says whether and what.
-    return inputs.masked_fill(uniform < share / 2, 0).masked_fill_(uniform >= 1 - share / 2, 1)
+    # One number says whether and what: of the share that lies at either end the lower becomes black and the upper white.
+    inside = (uniform - 0.5).abs_() <= (1 - share) / 2
+    return torch.where(inside, inputs, uniform.round_())
 
 
 def speckle_noise(inputs: Tensor, severity: int, draws: Draws) -> Tensor:
