@@ -135,6 +135,7 @@ from robench.data.sequences import load_cifar_p as load_cifar_p
 from robench.data.sequences import load_imagenet_p as load_imagenet_p
 from robench.data.imagenet import load_imagenet as load_imagenet
 from robench.data.natural import load_natural as load_natural
+from robench.data.natural import load_out_of_distribution as load_out_of_distribution
 from robench.data.pictures import Interpolation as Interpolation
 
 # For all: errors that are one clear message, content hashes

@@ -107,7 +107,7 @@ def load_imagenet(
         splits = load_imagenet(places, resize=256, size=224)
     """
     preparation = Preparation(resize, size, interpolation)
-    place = _validation_folder(places)
+    place = validation_folder(places)
     labels = {known.wnid: known.index for known in imagenet_classes()}
     found = wnid_pictures(place, labels, "ImageNet's 1,000 classes")
     split = split_of(places, found, labels, preparation, f"ImageNet's images in {place}")
@@ -167,7 +167,12 @@ def without(missing: list[str]) -> str:
     return f", without images of {len(missing):,} of its classes ({few([words[wnid] for wnid in missing])})"
 
 
-def _validation_folder(places: Places) -> Path:
+def validation_folder(places: Places) -> Path:
+    """Where ImageNet's validation images lie, in class folders.
+
+    Raises:
+        DataError: nowhere.
+    """
     looked = []
     for place in _possible(places):
         if has_wnids(place):

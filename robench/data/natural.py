@@ -9,14 +9,11 @@ import csv
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from robench.data.derived import tested_only
 from robench.data.finding import named_folders, not_found
-from robench.data.folders import contents
+from robench.data.folders import Found, contents
 from robench.data.imagenet import (
     ORDER,
     ImageNetClass,
@@ -25,6 +22,7 @@ from robench.data.imagenet import (
     imagenet_classes,
     imagenet_splits,
     split_of,
+    validation_folder,
     without,
     wnid_pictures,
 )
@@ -37,6 +35,9 @@ NaturalSet = Literal["imagenet_a", "imagenet_r", "imagenet_o"]
 TITLES: dict[NaturalSet, str] = {"imagenet_a": "ImageNet-A", "imagenet_r": "ImageNet-R", "imagenet_o": "ImageNet-O"}
 IMAGES: dict[NaturalSet, int] = {"imagenet_a": 7_500, "imagenet_r": 30_000, "imagenet_o": 2_000}
 """As they are published."""
+OUTSIDE: NaturalSet = "imagenet_o"
+INSIDE = 10_000
+"""ImageNet's validation images of the 200 classes that ImageNet-O is told from."""
 
 
 @lru_cache
@@ -87,38 +88,26 @@ def load_natural(
     return Splits(*tested_only(split), len(classes), source, names, ORDER, outputs)
 
 
-class OutOfDistribution(NamedTuple):
-    """Pictures of none of ImageNet's classes: no label is right, so they are no `Splits`.
-
-    Attributes:
-        images: uint8, (N, 3, H, W), memory-mapped.
-        wnids: of what each is a picture of, (N,); none is one of ImageNet's 1,000.
-        inside: the places among 1,000 outputs of the 200 classes whose images are the in-distribution ones, and whose
-            outputs alone are read.
-        source: where they were found.
-    """
-
-    images: NDArray[np.uint8]
-    wnids: NDArray[np.str_]
-    inside: tuple[int, ...]
-    source: str
-
-
-def read_out_of_distribution(
+def load_out_of_distribution(
     places: Places, *, resize: int = 256, size: int = 224, interpolation: Interpolation = "bilinear"
-) -> OutOfDistribution:
-    """ImageNet-O's pictures, which are of classes outside ImageNet.
+) -> Splits:
+    """ImageNet-O as a test split: its pictures, of no class that ImageNet has, beside ImageNet's own images of 200 classes.
 
-    A detector is measured by how well it tells them from ImageNet's validation images of the 200 classes `inside`.
+    A detector is measured by how well it tells the one from the other. The classes are the 200, of which a model's outputs
+    are read, and behind them those of ImageNet-O, for which there are no outputs (`Splits.unseen`).
 
     Raises:
-        DataError: it was not found, a folder is of one of ImageNet's classes, or a picture cannot be read.
+        DataError: either was not found, a folder of ImageNet-O is of one of ImageNet's classes, or a picture cannot be read.
         UsageError: the crop is larger than the shorter side.
 
     Example:
-        outside = read_out_of_distribution(places)
+        splits = load_out_of_distribution(places)
     """
-    preparation, place = Preparation(resize, size, interpolation), _folder(places, "imagenet_o")
+    preparation, place, classes = (
+        Preparation(resize, size, interpolation),
+        _folder(places, OUTSIDE),
+        natural_classes(OUTSIDE),
+    )
     known = {one.wnid for one in imagenet_classes()}
     folders = [inside.name for inside in contents(place) if re.fullmatch(r"n\d{8}", inside.name) and inside.is_dir()]
     if of_imagenet := [folder for folder in folders if folder in known]:
@@ -126,13 +115,25 @@ def read_out_of_distribution(
             f"{place} has the class folder {of_imagenet[0]!r}, which is one of ImageNet's classes, and ImageNet-O's are of none: "
             "fetch it again; its 200 in-distribution classes are ImageNet's own validation images"
         )
-    labels = {folder: label for label, folder in enumerate(folders)}
-    split = split_of(
-        places, wnid_pictures(place, labels, "ImageNet-O's"), labels, preparation, f"ImageNet-O in {place}"
+    labels = {wnid: label for label, wnid in enumerate([*(one.wnid for one in classes), *folders])}
+    beside = validation_folder(places)
+    every = wnid_pictures(beside, {one.wnid: one.index for one in imagenet_classes()}, "ImageNet's 1,000 classes").files
+    inside = {wnid: files for wnid, files in every.items() if wnid in labels}
+    if not inside:
+        raise DataError(
+            f"{beside} has images of none of the 200 classes that ImageNet-O's are told from; wanted all of them"
+        )
+    outside = wnid_pictures(place, labels, "ImageNet-O's").files
+    split = split_of(places, Found(inside | outside, [], []), labels, preparation, f"ImageNet-O in {place}")
+    counts = [sum(map(len, files.values())) for files in (inside, outside)]
+    missing = [one.wnid for one in classes if one.wnid not in inside]
+    source = (
+        f"ImageNet-O{_counted(OUTSIDE, counts[1])}, beside {counts[0]:,} images of ImageNet's 200 classes"
+        f"{'' if counts[0] == INSIDE else f', not the {INSIDE:,} validation images'}{without(missing)} ({preparation}) in {place} and {beside}"
     )
-    inside = tuple(one.index for one in natural_classes("imagenet_o"))
-    source = f"ImageNet-O{_counted('imagenet_o', len(split))} ({preparation}) in {place}"
-    return OutOfDistribution(split.images, np.array(folders)[split.labels], inside, source)
+    outputs = Among(tuple(one.index for one in classes), len(imagenet_classes()), everything=False)
+    names = (*(one.word for one in classes), *folders)
+    return Splits(*tested_only(split), len(labels), source, names, ORDER, outputs, unseen=len(folders))
 
 
 def _folder(places: Places, name: NaturalSet) -> Path:

@@ -220,6 +220,7 @@ class Splits:
         order: by what rule the classes are in this order, where it was read from a folder; else empty.
         among: where the classes are among the outputs of a wider model; None: that is not known.
         corruption, severity: of the test images, where they are one condition of a set that is published corrupted.
+        unseen: how many of the classes, the last ones, no output stands for: to be told from the others, and never named.
 
     Raises:
         DataError: there is a single class, a label is none of them, there are not as many names, or images differ in shape.
@@ -240,6 +241,7 @@ class Splits:
     among: Among | None = None
     corruption: str | None = None
     severity: int | None = None
+    unseen: int = 0
 
     def __post_init__(self) -> None:
         if self.classes < 2:

@@ -115,6 +115,7 @@ class Facts:
         corruption, severity: of a natural threat, where it has them.
         family: the data set without its condition, where it is published corrupted; else empty.
         normaliser: published errors that means over its conditions are divided by, by name; else empty.
+        unseen: how many of the classes, the last ones, the model has no output for.
     """
 
     norm: str
@@ -135,6 +136,7 @@ class Facts:
     severity: int | None = None
     family: str = ""
     normaliser: str = ""
+    unseen: int = 0
 
 
 @dataclass(frozen=True)

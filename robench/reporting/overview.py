@@ -12,6 +12,7 @@ from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.corrupted import Corrupted, of_corruptions
+from robench.reporting.detection import of_unseen
 from robench.reporting.evidence import bearing, in_full, on_board
 from robench.reporting.groups import Group
 from robench.reporting.metrics import attack_success_rate_all, clean_accuracy
@@ -71,6 +72,9 @@ def overview(groups: Sequence[Group], cards: Mapping[str, ModelCard]) -> Table |
 
 def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
     """What is printed of a data set's units."""
+    group = group.where(lambda unit: not of_unseen(unit))
+    if not group.units:
+        return
     corrupted = group.where(of_corruptions)
     if not (corrupted.units and corrupted.units[0].unit.facts.family):
         yield _shares(group, "Clean", True), partial(_clean, _shares(group, "Clean", True))

@@ -18,6 +18,7 @@ from robench.records.store import Measured, Store
 from robench.reporting.common_norms import norms_on_common
 from robench.reporting.corrupted import of_corruptions
 from robench.reporting.corruptions import corruption_tables
+from robench.reporting.detection import detected, detection_table, known_and_unseen, of_unseen
 from robench.reporting.detection_metrics import expected_calibration_error
 from robench.reporting.evidence import no_rank
 from robench.reporting.exchange import AdversarialImages, images_of
@@ -179,7 +180,9 @@ def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLA
             *sequence_tables(group, layout.base),
         ],
     )
-    group = group.where(lambda unit: not (of_corruptions(unit) or of_sequences(unit)))
+    found = _made(f"Detection of unseen classes, {group.name}", lambda: detection_table(group))
+    natural += [found] if found else []
+    group = group.where(lambda unit: not (of_corruptions(unit) or of_sequences(unit) or of_unseen(unit)))
     if not group.units and natural:
         return natural
     robustness = _made(f"Robustness on {group.name}", lambda: robustness_table(group, cards, layout))
@@ -240,7 +243,7 @@ def _named(group: Group, one: Measured) -> dict[str, Json]:
 
 def summarise(one: Measured) -> dict[str, Json]:
     """The metrics of one unit as plain values; distances that are infinite are None."""
-    records, facts = one.records, one.unit.facts
+    facts, (records, unseen) = one.unit.facts, known_and_unseen(one)
     rates = {
         "clean_accuracy": clean_accuracy(records),
         "robust_accuracy": robust_accuracy(records, facts.norm, facts.eps),
@@ -275,6 +278,7 @@ def summarise(one: Measured) -> dict[str, Json]:
     told = records[records["certainty"].notna()]
     right = (told["prediction"] == told["label"]).to_numpy(dtype=bool)
     plain["ece"] = expected_calibration_error(told["certainty"].to_numpy(dtype=float), right) if len(told) else None
+    plain["detection"] = {**detected(records, unseen)} if len(records) and len(unseen) else None
     plain["forwards"], plain["backwards"], plain["seconds"] = (_plain(x) for x in passes(records))
     return plain
 

@@ -153,6 +153,7 @@ class Measurement:
             severity=severity,
             family=data.family if condition.card.as_it_is else "",
             normaliser=data.card.normaliser if condition.card.as_it_is else "",
+            unseen=data.splits.unseen,
             share=share,
             device=self.subject.device.type,
             torch=torch.__version__,
@@ -182,6 +183,11 @@ def rows_of(
         asked = [c for attack in attacks for c in conditions(attack, data.card)]
         for condition in asked:
             condition.images_given(data.split, positions_of(data))
+            if data.splits.unseen and not condition.card.as_it_is:
+                raise UsageError(
+                    f"{condition.text} was asked for on {data.name}, which has images of no class that a model could name: what is "
+                    "measured is how well they are told from the others; run it with --attack clean"
+                )
         own = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
         for checkpoint in own:
             met = on_diagonal(asked, checkpoint.call) if settings.diagonal else asked

@@ -14,6 +14,8 @@ from robench.errors import ModelError
 from robench.training.recipe import Recipe
 
 SHOWN = 10
+NEVER = 1000.0
+"""So far below the least logit stands a class that no output stands for: its probability is 0 in double precision."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +23,26 @@ class Outputs:
     """The outputs of a model that are read.
 
     Attributes:
-        classes: how many.
-        chosen: their places among the model's; None: all of them.
+        classes: how many, with those that no output stands for.
+        chosen: the places of the others among the model's; None: all of them.
+        unseen: how many no output stands for, the last ones.
     """
 
     classes: int
     chosen: tuple[int, ...] | None = None
+    unseen: int = 0
 
     def said(self, name: str) -> str:
         """Which outputs of a model are read, for a person; empty where they are all."""
         if self.chosen is None:
             return ""
         first = ", ".join(map(str, self.chosen[:SHOWN])) + (", …" if len(self.chosen) > SHOWN else "")
-        return f"of the outputs of {name} those of the {self.classes} classes are read ({first})"
+        return f"of the outputs of {name} those of the {self.classes - self.unseen} classes are read ({first})"
 
     def of(self, module: nn.Module) -> nn.Module:
         """The module with these outputs alone."""
-        return module if self.chosen is None else Chosen(module, self.chosen)
+        chosen = module if self.chosen is None else Chosen(module, self.chosen)
+        return Silent(chosen, self.unseen) if self.unseen else chosen
 
 
 class Chosen(nn.Module):
@@ -53,6 +58,19 @@ class Chosen(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = self.module(inputs)
         return logits.index_select(1, self.places)
+
+
+class Silent(nn.Module):
+    """A model with further classes behind its own, which it never names."""
+
+    def __init__(self, module: nn.Module, unseen: int) -> None:
+        super().__init__()
+        self.module, self.unseen = module, unseen
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.module(inputs)
+        never = logits.amin(1, keepdim=True) - NEVER
+        return torch.cat([logits, never.expand(-1, self.unseen)], 1)
 
 
 def fitted(recipe: Recipe, splits: Splits, name: str) -> Outputs:
@@ -82,13 +100,14 @@ def outputs_of(splits: Splits, outputs: int, name: str) -> Outputs:
     Raises:
         ModelError: it has as many outputs neither as there are classes nor as a wider model has that they are known of.
     """
-    among = splits.among
-    if outputs == splits.classes:
-        return Outputs(outputs)
+    among, seen = splits.among, splits.classes - splits.unseen
+    if outputs == seen:
+        return Outputs(splits.classes, unseen=splits.unseen)
     if among is not None and among.fits(outputs):
-        return Outputs(outputs) if among.everything else Outputs(splits.classes, among.outputs)
-    first = f" ({', '.join(map(repr, splits.names[:3]))}{', …' if splits.classes > 3 else ''})" if splits.names else ""
-    wanted = f"images of {splits.source} are of {splits.classes} classes{first}"
+        chosen = None if among.everything else among.outputs
+        return Outputs(splits.classes if chosen else outputs, chosen, splits.unseen)
+    first = f" ({', '.join(map(repr, splits.names[:3]))}{', …' if seen > 3 else ''})" if splits.names else ""
+    wanted = f"images of {splits.source} are of {seen} classes{first}"
     if among is None:
         way = "nothing says which of its outputs they are: name the class folders by wnid or by the outputs' numbers"
         way += " from 0, or lay a classes.csv beside them, with the columns folder and index"
@@ -97,6 +116,6 @@ def outputs_of(splits: Splits, outputs: int, name: str) -> Outputs:
     else:
         way = f"they are known as the outputs {', '.join(map(str, among.outputs[:3]))}… of a model with more than {max(among.outputs)}"
     raise ModelError(
-        f"{name} returned (1, {outputs}), but logits of shape (1, {splits.classes}) (images, classes) were wanted: {wanted}, and "
-        f"{way}; or give a model with {splits.classes} outputs"
+        f"{name} returned (1, {outputs}), but logits of shape (1, {seen}) (images, classes) were wanted: {wanted}, and "
+        f"{way}; or give a model with {seen} outputs"
     )

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torchvision import transforms
 
+import robench
 from robench import DATASETS, DataError, Places, Splits, UsageError, load_imagenet, load_natural
 from robench.data import imagenet
 from robench.data.imagenet import imagenet_classes
 from robench.data.loading import load_data
-from robench.data.natural import NaturalSet, natural_classes, read_out_of_distribution
+from robench.data.natural import NaturalSet, load_out_of_distribution, natural_classes
 from robench.data.pictures import Interpolation, cropped, prepared, unchanged
 from robench.training.outputs import outputs_of
 from tests.data.test_data import real_data
@@ -23,6 +25,27 @@ TENCH, FIRST_CRANE, SECOND_CRANE = "n01440764", "n02012849", "n03126707"
 PLACES_OF_THESE = [0, 134, 517]
 THREE = [TENCH, FIRST_CRANE, SECOND_CRANE]
 GREYS = {TENCH: 10, FIRST_CRANE: 20, SECOND_CRANE: 30}
+
+BRIGHTNESS = '''
+"""A model of ImageNet that is the surer of the goldfish, class 1, the brighter an image is."""
+
+import torch
+
+import robench
+
+
+class Brightness(torch.nn.Module):
+    def forward(self, inputs):
+        logits = torch.zeros(len(inputs), 1000, device=inputs.device)
+        logits[:, 1] = 9 * inputs.mean((1, 2, 3))
+        return logits
+
+
+@robench.defense(paper="none")
+def brightness(task: robench.Task) -> robench.Recipe:
+    """Sure of bright images."""
+    return robench.Recipe(Brightness(), robench.Schedule(steps=0))
+'''
 
 
 def pictures(folder: Path, wnids: Sequence[str], count: int = 1, side: int = 40) -> Path:
@@ -266,14 +289,54 @@ def test_the_entries_read_their_own_sets_with_their_options(data: Path, name: Na
     assert DATASETS[name].options["among"].default == "present"
 
 
-def test_pictures_of_no_class_have_no_labels(data: Path) -> None:
+def test_pictures_of_no_class_stand_behind_the_classes_that_they_are_told_from(data: Path) -> None:
+    inside = natural_classes("imagenet_o")
     pictures(data / "imagenet-o", ["n00000002", "n00000001"], count=2)
-    outside = read_out_of_distribution(places(data), resize=16, size=8)
-    assert outside.images.shape == (4, 3, 8, 8)
-    assert outside.wnids.tolist() == ["n00000001", "n00000001", "n00000002", "n00000002"]
-    assert outside.images[:, 0, 0, 0].tolist() == [41, 42, 40, 41]
-    assert outside.inside == tuple(known.index for known in natural_classes("imagenet_o"))
-    assert outside.source.startswith("ImageNet-O, 4 images of the 2,000 published (")
+    pictures(data / "imagenet" / "val", [inside[3].wnid, TENCH])
+    splits = load_out_of_distribution(places(data), resize=16, size=8)
+    assert (splits.classes, splits.unseen, splits.names[3], splits.names[200:]) == (
+        202,
+        2,
+        inside[3].word,
+        ("n00000001", "n00000002"),
+    )
+    assert sorted(splits.test.targets().tolist()) == [3, 200, 200, 201, 201]
+    assert splits.source.startswith(
+        "ImageNet-O, 4 images of the 2,000 published, beside 1 images of ImageNet's 200 classes, not the 10,000 validation images"
+    )
+    outputs = outputs_of(splits, 1000, "a model")
+    assert (outputs.classes, outputs.chosen) == (202, tuple(known.index for known in inside))
+    assert outputs_of(splits, 200, "a model").chosen is None
+    logits = outputs.of(torch.nn.Identity())(torch.arange(1000.0)[None])
+    assert logits[0, :200].tolist() == [known.index for known in inside]
+    assert logits[0, 200:].tolist() == [inside[0].index - 1000.0] * 2
+    assert logits.double().softmax(1)[0, 200:].tolist() == [0, 0]
     pictures(data / "imagenet-o", [TENCH])
     with pytest.raises(DataError, match=f"has the class folder '{TENCH}', which is one of ImageNet's classes"):
-        read_out_of_distribution(places(data))
+        load_out_of_distribution(places(data))
+
+
+def test_classes_that_are_not_seen_are_detected_and_attacked_by_nobody(data: Path) -> None:
+    """The confidence of a model that says the brightness; the photographs of the known classes are the brighter ones."""
+    inside = natural_classes("imagenet_o")
+    pictures(data / "imagenet-o", ["n00000001", "n00000002"], count=2)
+    pictures(data / "imagenet" / "val", [known.wnid for known in inside[:4]])
+    with pytest.raises(UsageError, match=r"imagenet_o.* no class that a model could name.*--attack clean"):
+        robench.run("vit", "fgsm", "imagenet_o(resize=16, size=8)", data=data, store=data / "s", cache=data / "c")
+    mine = data.parent / "mine.py"
+    mine.write_text(BRIGHTNESS)
+    for folder in (data / "imagenet" / "val").iterdir():
+        Image.new("RGB", (40, 40), (250, 250, 250)).save(folder / "0.png")
+    result = robench.run(
+        str(mine), "clean", "imagenet_o(resize=16, size=8)", data=data, store=data.parent / "s", cache=data.parent / "c"
+    )
+    (table,) = result.tables()
+    assert table.title == "Detection of unseen classes, imagenet_o(resize=16, size=8)"
+    assert [cell.text for cell in table.rows[0][1]] == ["100.0", "100.0", "0.0", "25.0"]
+    assert table.caption[0].startswith(
+        "4 images of known classes and 4 of unseen ones (ImageNet-O, 4 images of the 2,000"
+    )
+    assert "chance is 50.0 and 50" in table.caption[0]
+    (cell,) = result.summary()
+    assert cell["detection"] == {"auroc": 1, "aupr": 1, "fpr95": 0}
+    assert cell["clean_accuracy"]["total"] == 4  # type: ignore[index, call-overload]
