@@ -565,6 +565,9 @@ KEPT = [
 NATURAL, CORRUPT, CELLS = "robench/running/natural.py", "robench/attacking/corruptions/__init__.py", "robench/reporting/corruptions.py"
 MET, PRINTED = "running/test_natural.py", "reporting/test_natural_tables.py"
 WEATHERED = [
+    Mutation("attacks of some images are required of all rows", "robench/reporting/evidence.py", "in near and in_full(one)}", "in near}", PRINTED),
+    Mutation("classes without an output are as likely as the least", "robench/training/outputs.py", "logits.amin(1, keepdim=True) - NEVER", "logits.amin(1, keepdim=True)", "data/test_imagenet.py"),
+    Mutation("the first unseen class counts as known", "robench/reporting/detection.py", "< facts.classes - facts.unseen", "<= facts.classes - facts.unseen", "data/test_imagenet.py"),
     Mutation("a natural threat may ask the model", NATURAL, "if int(model.forwards.sum()):", "if False:", MET),
     Mutation("natural errors are those before", NATURAL, "wrong = prediction != every", "wrong = before != every", MET),
     Mutation("pixels outside the patches are not looked at", NATURAL, "if condition.card.confined:", "if False:", MET),

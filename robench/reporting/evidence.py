@@ -40,6 +40,12 @@ def bearing(group: Group, norm: str, eps: float) -> list[Threat]:
     return [threat for threat in own if threat.eps is None or threat.eps <= eps * (1 + 1e-9)]
 
 
+def required(group: Group, norm: str, eps: float) -> set[str]:
+    """Keys of the attacks that a row needs for a worst case within eps: those that some row was attacked with in full."""
+    near = {threat.key for threat in bearing(group, norm, eps)}
+    return {one.unit.identity.threat for one in group.units if one.unit.identity.threat in near and in_full(one)}
+
+
 def on_board(one: Measured) -> bool:
     """Whether a unit belongs to the worst case over a ball: not if no attacker chose it, nor if only patches may change."""
     return one.unit.facts.goal != "natural" and one.unit.facts.share is None

@@ -13,7 +13,7 @@ from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.corrupted import Corrupted, of_corruptions
 from robench.reporting.detection import of_unseen
-from robench.reporting.evidence import bearing, in_full, on_board
+from robench.reporting.evidence import bearing, on_board, required
 from robench.reporting.groups import Group
 from robench.reporting.metrics import attack_success_rate_all, clean_accuracy
 from robench.reporting.resampling import bootstrap
@@ -83,8 +83,7 @@ def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
         eps = min(eps for own, eps in norms if own == norm and eps is not None)
         column = _shares(group, f"{NORM_NAMES[norm]} {written_float(eps)}", True)
         near = {threat.key for threat in bearing(group, norm, eps)}
-        run = {o.unit.identity.threat for o in group.units if o.unit.identity.threat in near and in_full(o)}
-        yield column, partial(_robust, column, norm, eps, run)
+        yield column, partial(_robust, column, norm, eps, near, required(group, norm, eps))
     without = [name for name in CORRUPTIONS if name not in NOISES]
     for name, members in (("C", CORRUPTIONS), ("C w/o noise", without)):
         column = _shares(group, name, False)
@@ -108,9 +107,11 @@ def _clean(column: Column, units: list[Measured]) -> Cell | None:
     return column.cell(rate.value, rate.interval)
 
 
-def _robust(column: Column, norm: str, eps: float, wanted: set[str], units: list[Measured]) -> Cell | None:
+def _robust(
+    column: Column, norm: str, eps: float, near: set[str], wanted: set[str], units: list[Measured]
+) -> Cell | None:
     """The worst case over the attacks that may reach eps, "≤" where other rows were attacked with more."""
-    own = [one for one in units if one.unit.identity.threat in wanted]
+    own = [one for one in units if one.unit.identity.threat in near]
     return worst_cell(column, norm, eps, wanted, own)[0] if own else None
 
 

@@ -17,7 +17,7 @@ from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.captions import caption_of
-from robench.reporting.evidence import bearing, in_full, no_rank, on_board, on_images, told_apart
+from robench.reporting.evidence import bearing, in_full, no_rank, on_board, on_images, required, told_apart
 from robench.reporting.groups import Group
 from robench.reporting.metrics import (
     Rate,
@@ -131,7 +131,7 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
         board = [one for one in group.units if on_board(one) and one.unit.facts.norm == norm]
         several = len({group.threat(one).label for one in board}) > 1
         name = "Worst case, robust accuracy" if several else "Robust accuracy"
-        wanted = {one.unit.identity.threat for own in rows for one in own if in_full(one)}
+        wanted = required(group, norm, eps)
         if not several:  # a row that was attacked at this radius alone lacks nothing; one that was not is not shown
             wanted = {max(threats, key=lambda threat: threat.eps or 0).key}
             rows = [own if any(one.unit.identity.threat in wanted for one in own) else [] for own in rows]

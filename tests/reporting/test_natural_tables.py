@@ -255,3 +255,18 @@ def test_a_worst_case_over_fewer_attacks_is_at_most_that_in_the_overview_too() -
     assert rows["ksa"]["digits L∞ 0.1"] == "≤ 100.0 (1 of 2 attacks)"
     assert rows["vit"]["Parameters (M)"] == "1.00"
     assert rows["ksa"]["Parameters (M)"] == "–"
+
+
+def test_a_file_of_some_images_is_no_attack_that_other_rows_lack() -> None:
+    """Of the four images of vit it has two; ksa was attacked with all that is required."""
+    some = {"attack": "images(path='a.npz', eps=0.1)"}
+    missing = {"margin": [1.0, 1.0, math.nan, math.nan], "forwards": 0}
+    cells = [
+        cell_of([True, False, False, False]),
+        cell_of([False, True, False, False], missing, **some),
+        cell_of([False, False, False, False], defense="ksa", weights="k"),
+    ]
+    other = corrupted("fog", 3, [False] * 4, dataset="mnist", data="other")
+    rows = shown(titled(Result([*cells, other]), "Overview"))
+    assert rows["vit"]["digits L∞ 0.1"] == "50.0"
+    assert rows["ksa"]["digits L∞ 0.1"] == "100.0"
