@@ -53,7 +53,8 @@ def report(
     normaliser: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="CSV of a baseline's errors (corruption,severity,error), for an mCE over them."
+            metavar="PATH",
+            help="CSV of a baseline: corruption,severity,error for an mCE; perturbation,flip_probability,top5_distance for mFR, mT5D.",
         ),
     ] = None,
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,7 @@ from robench.reporting.corruption_metrics import (
 )
 from robench.reporting.evidence import on_images
 from robench.reporting.groups import Group
-from robench.reporting.normalisers import PUBLISHED, corruption_baseline
+from robench.reporting.normalisers import PUBLISHED, Baseline, CorruptionBaseline, baseline
 from robench.reporting.resampling import Array, bootstrap, paired_bootstrap
 from robench.reporting.tables import Cell, Column, Table
 from robench.reporting.ties import marked
@@ -53,22 +52,24 @@ SETS: dict[str, tuple[str, ...]] = {
 
 
 def corruption_tables(
-    group: Group, cards: Mapping[str, ModelCard], base: str | None = None, normaliser: Path | None = None
+    group: Group, cards: Mapping[str, ModelCard], base: str | None = None, normaliser: Baseline | None = None
 ) -> list[Table]:
     """The tables of a group's corruptions; none where it has none.
 
     Args:
         cards: by the names of the models.
         base: label of the row whose errors the others' are divided by.
-        normaliser: file of a baseline's errors to divide by; None: the published ones, of a set that is as published.
+        normaliser: a baseline whose errors to divide by; None: the published ones, of a set that is as published.
     """
     own = group.where(of_corruptions)
     if not own.units:
         return []
     rows = {label: Corrupted(own.of(model)) for model, label in own.defenses.items()}
     facts = own.units[0].unit.facts
-    named = facts.normaliser and PUBLISHED / f"{facts.normaliser}.csv"
-    tables = [_summary(own, rows, base, normaliser or named or None), _each(own, rows)]
+    if normaliser is None and facts.normaliser:
+        normaliser = baseline(PUBLISHED / f"{facts.normaliser}.csv")
+    over = normaliser if isinstance(normaliser, CorruptionBaseline) else None
+    tables = [_summary(own, rows, base, over), _each(own, rows)]
     tables += [_severities(label, row, own.name) for label, row in rows.items()]
     notes = [
         f"{label}: {card.note}." for model, label in own.defenses.items() if (card := cards.get(model)) and card.note
@@ -77,7 +78,7 @@ def corruption_tables(
     return tables
 
 
-def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, normaliser: Path | None) -> Table:
+def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, over: CorruptionBaseline | None) -> Table:
     """Rows defenses; the clean error, means over sets of corruptions, and what is divided by the base row's errors."""
     columns, filled, caption = [], list[list[Cell]](), list[str]()
 
@@ -101,13 +102,12 @@ def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, norm
     for name, labels in complete.items():
         if labels:
             add(name, {label: [(c, s) for c in SETS[name] for s in SEVERITIES] for label in labels})
-    if normaliser and any(row.has(CORRUPTIONS) for row in rows.values()):
-        baseline = corruption_baseline(normaliser)
+    if over and any(row.has(CORRUPTIONS) for row in rows.values()):
         for name, mean in (("mCE", mean_corruption_error), ("mCE without noise", mce_without_noise)):
             column = Column("", name, False, digits=1)
             columns.append(column)
-            filled.append([_published(column, row, mean, baseline.errors) for row in rows.values()])
-        caption.append(f"mCE, in %: errors over those of {baseline.title}.")
+            filled.append([_published(column, row, mean, over.errors) for row in rows.values()])
+        caption.append(f"mCE, in %: errors over those of {over.title}.")
     if not any(complete.values()):
         run = {label: row.conditions for label, row in rows.items()}
         count = max(map(len, run.values()))
@@ -134,14 +134,14 @@ def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, norm
 
 
 def _published(
-    column: Column, row: Corrupted, mean: Callable[[Mapping[str, Array], Mapping[str, Array]], float], baseline: Errors
+    column: Column, row: Corrupted, mean: Callable[[Mapping[str, Array], Mapping[str, Array]], float], errors: Errors
 ) -> Cell:
     """A mean over published errors of a baseline, with its interval over images."""
     if not row.has(CORRUPTIONS):
         return column.cell(math.nan)
     conditions = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
     value, interval = bootstrap(
-        lambda means: mean(by_corruption(means, conditions), baseline), row.wrong[conditions].to_numpy()
+        lambda means: mean(by_corruption(means, conditions), errors), row.wrong[conditions].to_numpy()
     )
     return on_images(column.cell(value, interval), row.wrong)
 

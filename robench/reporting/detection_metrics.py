@@ -16,8 +16,6 @@ from robench.errors import DataError
 Array = NDArray[np.float64]
 RECALL = 0.95
 ECE_BINS = 15
-RMS_BIN = 100
-"""Images in a bin of the RMS calibration error."""
 
 
 class Detection(NamedTuple):
@@ -74,25 +72,6 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> flo
     place = np.searchsorted(edges, sure)
     gaps = np.bincount(place, right - sure, ECE_BINS)
     return float(np.abs(gaps).sum() / len(sure))
-
-
-def rms_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """RMS calibration error, a share: √(mean (accuracy − mean confidence)²) over bins of 100 images sorted by confidence.
-
-    The last bin takes what is left over. The script that came with ImageNet-A leaves that bin, the most confident one, out of the
-    sum; here it counts.
-
-    Args:
-        confidence, correct: as of `expected_calibration_error`.
-
-    Raises:
-        DataError: as of `expected_calibration_error`.
-    """
-    sure, right = _judged(confidence, correct)
-    order = np.argsort(sure, kind="stable")
-    place = np.minimum(np.arange(len(sure)) // RMS_BIN, max(1, len(sure) // RMS_BIN) - 1)
-    gaps, counts = np.bincount(place, (right - sure)[order]), np.bincount(place)
-    return float(np.sqrt(np.sum(gaps**2 / counts) / len(sure)))
 
 
 def _judged(confidence: ArrayLike, correct: ArrayLike) -> tuple[Array, Array]:

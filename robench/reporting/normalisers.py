@@ -110,6 +110,18 @@ def sequence_baseline(path: Path = PUBLISHED / "alexnet_imagenet_p.csv") -> Sequ
     return SequenceBaseline(table.title, found["flip_probability"], found["top5_distance"], not unverified)
 
 
+Baseline = CorruptionBaseline | SequenceBaseline
+
+
+def baseline(path: Path) -> Baseline:
+    """A baseline from a CSV: of sequences where it has a column `perturbation`, else of corruptions.
+
+    Raises:
+        DataError: it cannot be read, or a line is not of this form.
+    """
+    return sequence_baseline(path) if "perturbation" in _table(path, ()).header else corruption_baseline(path)
+
+
 @dataclass(frozen=True)
 class _Line:
     """A line of a table: its cells by column, and where it is, as a message says it."""
@@ -147,7 +159,7 @@ class _Table:
 
 def _table(path: Path, wanted: Sequence[str]) -> _Table:
     """The lines of a CSV that has these columns."""
-    form = f"a CSV in UTF-8 whose header has {', '.join(wanted)} is wanted"
+    form = f"a CSV in UTF-8 whose header has {', '.join(wanted) or 'corruption or perturbation'} is wanted"
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError) as error:

@@ -37,7 +37,7 @@ from robench.reporting.metrics import (
     success_rate_uint8,
     target_rates,
 )
-from robench.reporting.normalisers import corruption_baseline
+from robench.reporting.normalisers import baseline
 from robench.reporting.overview import overview
 from robench.reporting.robustness import PLAIN, Layout, robustness_table
 from robench.reporting.seeds import over_seeds, training_of
@@ -109,7 +109,8 @@ class Result:
         Args:
             base: label of the row, as the table has it.
             sizes: show parameters and multiply-accumulates beside accuracy.
-            normaliser: a CSV (corruption, severity, error) of a baseline's errors, for an mCE over them.
+            normaliser: a CSV of what a baseline does, for means over it: corruption, severity, error for an mCE; perturbation and
+                flip_probability or top5_distance, or both, for mFR and mT5D.
 
         Raises:
             UsageError: there is no such row.
@@ -123,9 +124,7 @@ class Result:
             raise UsageError(
                 f"the rows of the tables are {', '.join(labels)}; none is {base!r}{did_you_mean(base, labels)}"
             )
-        if normaliser is not None:
-            corruption_baseline(normaliser)
-        return replace(self, layout=Layout(base, sizes, normaliser))
+        return replace(self, layout=Layout(base, sizes, None if normaliser is None else baseline(normaliser)))
 
     def table(self) -> str:
         """All tables as text."""
@@ -177,7 +176,7 @@ def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLA
         f"Natural threats, {group.name}",
         lambda: [
             *corruption_tables(group, cards, layout.base, layout.normaliser),
-            *sequence_tables(group, layout.base),
+            *sequence_tables(group, layout.base, layout.normaliser),
         ],
     )
     found = _made(f"Detection of unseen classes, {group.name}", lambda: detection_table(group))

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from robench.reporting.metrics import (
     on_the_boundary,
     worst_case,
 )
+from robench.reporting.normalisers import Baseline
 from robench.reporting.statistics import Interval
 from robench.reporting.tables import Cell, Column, Failure, Table
 from robench.reporting.ties import marked
@@ -53,12 +53,12 @@ class Layout:
     Attributes:
         base: label of the row that the others' differences to are shown, in brackets; None: none are.
         sizes: the models' parameters and multiply-accumulates, beside their accuracy.
-        normaliser: file of a baseline's errors that those under corruptions are divided by; None: none, but for published files.
+        normaliser: what a baseline does, that corruptions or sequences are divided by; None: none, but for published files.
     """
 
     base: str | None = None
     sizes: bool = False
-    normaliser: Path | None = None
+    normaliser: Baseline | None = None
 
 
 PLAIN = Layout()

@@ -6,7 +6,7 @@ frame with the first, which has none; of all other perturbations each frame with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,6 @@ from robench.errors import DataError
 
 Array = NDArray[np.float64]
 Classes = NDArray[np.integer[Any]]
-CIFAR_PERTURBATIONS = tuple("spatter" if name == "snow" else name for name in PERTURBATIONS)
-"""The 10 that CIFAR-P's are over."""
 RANKED = 5
 
 
@@ -83,19 +81,6 @@ def top5_distance(top: Classes, *, noise: bool, difficulty: int = 1) -> Array:
     return np.asarray(moved.mean(1), dtype=np.float64)
 
 
-def unnormalised_mean(values: Mapping[str, float], names: Sequence[str] = PERTURBATIONS) -> float:
-    """Mean flip probability (mFP) or top-5 distance (uT5D) over the ten perturbations, divided by no baseline.
-
-    Args:
-        values: of each perturbation; others than the ten are left out.
-        names: the ten; `CIFAR_PERTURBATIONS` for CIFAR-P.
-
-    Raises:
-        DataError: one is missing.
-    """
-    return float(np.mean([_value(values, name, "the values") for name in names]))
-
-
 def mean_flip_rate(flips: Mapping[str, float], baseline: Mapping[str, float]) -> float:
     """mFR, %: flip probability over the baseline's, mean of ImageNet-P's ten perturbations; 100 is as unsteady as the baseline.
 
@@ -107,8 +92,6 @@ def mean_flip_rate(flips: Mapping[str, float], baseline: Mapping[str, float]) ->
 
 def mean_top5_distance(distances: Mapping[str, float], baseline: Mapping[str, float]) -> float:
     """mT5D, %: top-5 distance over the baseline's, mean of ImageNet-P's ten perturbations.
-
-    No table of a baseline comes with robench: where there is none, print `unnormalised_mean`.
 
     Raises:
         DataError: one of the ten is missing, of the model or of the baseline.

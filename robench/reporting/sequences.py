@@ -15,6 +15,7 @@ from robench.errors import DataError
 from robench.records.store import Measured, Unit
 from robench.reporting.evidence import on_images
 from robench.reporting.groups import Group
+from robench.reporting.normalisers import PUBLISHED, Baseline, SequenceBaseline, baseline
 from robench.reporting.resampling import Array, bootstrap
 from robench.reporting.sequence_metrics import (
     clips,
@@ -67,20 +68,25 @@ class Steadiness:
         return pd.DataFrame(columns).dropna()
 
 
-def sequence_tables(group: Group, base: str | None = None) -> list[Table]:
+def sequence_tables(group: Group, base: str | None = None, normaliser: Baseline | None = None) -> list[Table]:
     """The tables of a group's sequences; none where it has none.
 
     Args:
         base: label of the row whose figures the others' are divided by.
+        normaliser: a baseline whose figures to divide by; None: the published ones, of a set that is as published.
     """
     own = group.where(of_sequences)
     if not own.units:
         return []
     rows = {label: Steadiness(own.of(model)) for model, label in own.defenses.items()}
-    return [_summary(own, rows, base), _each(own, rows)]
+    named = own.units[0].unit.facts.normaliser
+    if normaliser is None and named:
+        normaliser = baseline(PUBLISHED / f"{named}.csv")
+    over = normaliser if isinstance(normaliser, SequenceBaseline) else None
+    return [_summary(own, rows, base, over), _each(own, rows)]
 
 
-def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None) -> Table:
+def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None, over: SequenceBaseline | None) -> Table:
     columns, filled = [], list[list[Cell]]()
     run = {label: [name for name in PERTURBATIONS if name in row.flips] for label, row in rows.items()}
     names = max(run.values(), key=len) or [*next(iter(rows.values())).flips]
@@ -102,9 +108,14 @@ def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None) -> 
             terms.append(pd.DataFrame({"a": -table[names].sum(axis=1), "b": float(len(names))}))
         columns.append(column)
         filled.append(marked(cells, terms))
+        known = {} if over is None else over.flip_probability if part == "flips" else over.top5_distance
+        mean = mean_flip_rate if part == "flips" else mean_top5_distance
+        if complete and set(PERTURBATIONS) <= set(known):
+            published = Column("", "mFR" if part == "flips" else "mT5D", False, digits=1)
+            columns.append(published)
+            filled.append([_normalised(published, mean, table, known) for table in tables.values()])
         if base is not None and base in tables and complete and set(names) <= set(tables[base]):
             ratio = Column(f"over {base}", "mFR" if part == "flips" else "mT5D", False, digits=1)
-            mean = mean_flip_rate if part == "flips" else mean_top5_distance
             columns.append(ratio)
             filled.append([_over(ratio, mean, table, tables[base]) for table in tables.values()])
     unit = group.units[0].unit
@@ -122,8 +133,22 @@ def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None) -> 
         caption.append(
             f"mFR and mT5D, in %: over those of {base}, measured here the same way, and not over AlexNet's published ones."
         )
+    if over is not None and any(column.name in ("mFR", "mT5D") and not column.group for column in columns):
+        doubt = "" if over.verified else ", which are not verified"
+        caption.append(f"mFR and mT5D, in %: over those of {over.title}{doubt}.")
     table = [[column[place] for column in filled] for place in range(len(rows))]
     return Table(f"Sequences of perturbations, {group.name}", columns, [*zip(rows, table, strict=True)], caption)
+
+
+def _normalised(column: Column, mean: Ratio, own: pd.DataFrame, known: Mapping[str, float]) -> Cell:
+    """The mean of the ten perturbations' ratios to a baseline's figures."""
+    names = list(PERTURBATIONS)
+    if not set(names) <= set(own):
+        return column.cell(math.nan)
+    value, interval = bootstrap(
+        lambda means: mean(dict(zip(names, means.tolist(), strict=True)), known), own[names].to_numpy()
+    )
+    return replace(column.cell(value, interval), merit=math.nan)
 
 
 def _over(column: Column, mean: Ratio, own: pd.DataFrame, base: pd.DataFrame) -> Cell:

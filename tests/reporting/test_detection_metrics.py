@@ -10,7 +10,6 @@ from robench.errors import DataError
 from robench.reporting.detection_metrics import (
     detection,
     expected_calibration_error,
-    rms_calibration_error,
 )
 
 
@@ -61,14 +60,6 @@ def test_a_confidence_on_the_edge_of_two_bins_is_in_the_lower_one() -> None:
     assert expected_calibration_error([0.0, 1.0, 1.0], [False, True, True]) == 0
 
 
-def test_rms_calibration_error_is_over_bins_of_a_hundred_and_what_is_left() -> None:
-    """The hundred least confident: 10 right at .2; the 150 others: 90 right at .9. Gaps of .1 and .3, weights of 100 and 150."""
-    confidence = np.repeat([0.9, 0.2], [150, 100])
-    correct = np.repeat([True, False, True, False], [90, 60, 10, 90])
-    assert rms_calibration_error(confidence, correct) == pytest.approx(np.sqrt((100 * 0.1**2 + 150 * 0.3**2) / 250))
-    assert rms_calibration_error([0.3, 0.8], [False, True]) == pytest.approx(0.55 - 0.5)  # fewer are one bin
-
-
 @pytest.mark.parametrize(
     ("confidence", "said"),
     [([], "shape \\(0,\\)"), ([[0.5]], "shape \\(1, 1\\)"), ([0.5, 1.5], "1.5 is no"), ([np.nan], "nan is no")],
@@ -77,8 +68,7 @@ def test_what_is_no_confidence_is_refused(confidence: list[float], said: str) ->
     for known, unseen in ((confidence, [0.5]), ([0.5], confidence)):
         with pytest.raises(DataError, match=said):
             detection(known, unseen)
-    for error in (expected_calibration_error, rms_calibration_error):
-        with pytest.raises(DataError, match=said):
-            error(confidence, [True])
-        with pytest.raises(DataError, match="2 confidences and 1 judgements"):
-            error([0.5, 0.6], [True])
+    with pytest.raises(DataError, match=said):
+        expected_calibration_error(confidence, [True])
+    with pytest.raises(DataError, match="2 confidences and 1 judgements"):
+        expected_calibration_error([0.5, 0.6], [True])

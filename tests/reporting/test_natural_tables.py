@@ -180,6 +180,31 @@ def test_flip_rates_are_over_the_base_row_and_no_published_one() -> None:
     assert [cell.best for cell in dict(table.rows)["ksa"]][:1] == [True] or len(base[0].records) < 100
 
 
+def test_flip_rates_of_published_films_are_over_alexnets_which_are_said_to_be_unverified(tmp_path: Path) -> None:
+    """One flip in three pairs everywhere, but of noise two of three frames differ from the first; over twice as much: 50."""
+    films = {"normaliser": "alexnet_imagenet_p", "family": "imagenet_p"}
+    result = Result([clip([[0, 0, 1, 1]], name, **films) for name in PERTURBATIONS])
+    table = titled(result, "Sequences")
+    over = {"gaussian_noise": 0.2365, "shot_noise": 0.3006, "motion_blur": 0.0930, "zoom_blur": 0.0594, "snow": 0.1193}
+    over |= {"brightness": 0.0488, "translate": 0.1101, "rotate": 0.1310, "tilt": 0.0705, "scale": 0.2353}
+    rates = [(2 / 3 if name.endswith("noise") else 1 / 3) / over[name] for name in PERTURBATIONS]
+    assert float(shown(table)["vit"]["mFR"]) == pytest.approx(100 * sum(rates) / 10, abs=0.05)
+    assert "mT5D" not in shown(table)["vit"]
+    assert table.caption[-1] == (
+        "mFR and mT5D, in %: over those of AlexNet on ImageNet-P, as recalled, which are not verified."
+    )
+    lines = [f"{name},{4 / 3 if name.endswith('noise') else 2 / 3:.6f},3" for name in PERTURBATIONS]
+    halves = [line.replace("1.333333", "0.999999") for line in lines]
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(["# mine", "perturbation,flip_probability,top5_distance", *halves]))
+    own = titled(result.against(None, normaliser=file), "Sequences")
+    assert float(shown(own)["vit"]["mFR"]) == pytest.approx(100 * (8 * 0.5 + 2 * (2 / 3)) / 10, abs=0.05)
+    assert float(shown(own)["vit"]["mT5D"]) > 0
+    assert own.caption[-1] == "mFR and mT5D, in %: over those of mine."
+    made = Result([clip([[0, 0, 1, 1]], name) for name in PERTURBATIONS])
+    assert "mFR" not in shown(titled(made, "Sequences"))["vit"]
+
+
 def test_all_of_a_model_stands_in_one_row() -> None:
     """Clean, C, C without noise, P, patches and size, whatever data set they are of."""
     cells = whole(dict.fromkeys(CORRUPTIONS, [1] * 5))

@@ -11,14 +11,12 @@ from robench.benchmarks import PERTURBATION_VALIDATION, PERTURBATIONS
 from robench.errors import DataError
 from robench.reporting.normalisers import sequence_baseline
 from robench.reporting.sequence_metrics import (
-    CIFAR_PERTURBATIONS,
     clips,
     flip_probability,
     is_noise,
     mean_flip_rate,
     mean_top5_distance,
     top5_distance,
-    unnormalised_mean,
 )
 
 PREDICTIONS = np.array([[1, 1, 2, 1, 1], [7, 8, 8, 8, 8]])[:, :, None]
@@ -105,8 +103,6 @@ def test_the_flip_rate_is_the_mean_of_ratios_over_the_ten() -> None:
     flips = dict.fromkeys(PERTURBATIONS, 0.05) | {"tilt": 0.06} | dict.fromkeys(PERTURBATION_VALIDATION, 0.9)
     assert mean_flip_rate(flips, baseline) == pytest.approx(75)
     assert mean_top5_distance(flips, baseline) == pytest.approx(75)
-    assert unnormalised_mean(flips) == pytest.approx((9 * 0.05 + 0.06) / 10)
-    assert unnormalised_mean(flips, CIFAR_PERTURBATIONS) == pytest.approx((8 * 0.05 + 0.06 + 0.9) / 10)
 
 
 def test_a_perturbation_that_is_missing_is_named() -> None:
@@ -119,8 +115,6 @@ def test_a_perturbation_that_is_missing_is_named() -> None:
             mean(whole, less)
         with pytest.raises(DataError, match=f"the baseline's {what} are 0 for rotate"):
             mean(whole, whole | {"rotate": 0.0})
-    with pytest.raises(DataError, match="lack rotate"):
-        unnormalised_mean(less)
 
 
 def test_alexnet_ships_unverified_without_top5_distances_and_agrees_with_resnet50s_rate() -> None:
@@ -138,7 +132,6 @@ def test_alexnet_ships_unverified_without_top5_distances_and_agrees_with_resnet5
 def test_only_noise_is_compared_with_the_first_frame() -> None:
     every = [*PERTURBATIONS, *PERTURBATION_VALIDATION]
     assert {name for name in every if is_noise(name)} == {"gaussian_noise", "shot_noise", "speckle_noise"}
-    assert [name for name in CIFAR_PERTURBATIONS if name not in PERTURBATIONS] == ["spatter"]
 
 
 def test_clips_are_put_in_order_from_records() -> None:
