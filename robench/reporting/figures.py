@@ -1,13 +1,13 @@
-"""Figures as SVG text: robust accuracy over eps, images fooled over passes; clean / adversarial / difference pictures."""
+"""Figures as SVG text: accuracy over eps, images fooled over passes, accuracy over masks; clean and adversarial pictures."""
 
 from __future__ import annotations
 
 import base64
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,12 @@ from robench.records.store import Measured
 from robench.reporting import escaping
 from robench.reporting.evidence import on_board
 from robench.reporting.groups import Group
+from robench.reporting.masks import over_masks
 from robench.reporting.metrics import curve, success_after
 from robench.reporting.robustness import NORM_NAMES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LINES = ["-", "--", ":", "-.", (0, (6, 1)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
 
@@ -76,6 +80,33 @@ def efforts(group: Group, norm: str) -> str | None:
     )
 
 
+def spreads(group: Group) -> str | None:
+    """Boxes of the accuracy over masks, of every defense under every patch threat that has several; SVG or None.
+
+    A box ends at the quartiles, its line is the median, its whiskers reach the least and the largest (the RSPC study's box plot).
+    """
+    found = sorted(over_masks(group), key=lambda each: each[1])
+    if not found:
+        return None
+    defenses = list(dict.fromkeys(defense for defense, _, _ in found))
+
+    def draw(axes: Axes) -> None:
+        for place, (defense, attack, values) in enumerate(reversed(found)):
+            drawn = axes.boxplot(
+                [100 * values],
+                positions=[place],
+                widths=0.6,
+                whis=(0, 100),
+                orientation="horizontal",
+                tick_labels=[escaping.figure(f"{attack} · {defense}")],
+            )
+            for part in (line for lines in drawn.values() for line in lines):
+                part.set_color(f"C{defenses.index(defense)}")
+        axes.set(xlabel="accuracy under each mask (%)")
+
+    return _figure(0.3 * len(found) + 0.8, draw)
+
+
 def _name(group: Group, one: Measured) -> str:
     """A row in a legend, with its n where lines of the figure differ in it."""
     own = one.records["image"].nunique()
@@ -95,22 +126,9 @@ class Line:
 
 def _drawn(lines: Sequence[Line], *, drawstyle: str = "default", **axis: Any) -> str:
     """A figure of lines as SVG text."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot as plt
-
     defenses, attacks = (list(dict.fromkeys(getattr(line, key) for line in lines)) for key in ("defense", "attack"))
-    with plt.rc_context(
-        {
-            "svg.fonttype": "none",
-            "svg.hashsalt": "robench",
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-        }
-    ):
-        figure, axes = plt.subplots(figsize=(9.5, max(3.6, 0.19 * len(lines) + 0.4)), layout="constrained")
+
+    def draw(axes: Axes) -> None:
         for line in lines:
             axes.plot(
                 line.x,
@@ -124,8 +142,34 @@ def _drawn(lines: Sequence[Line], *, drawstyle: str = "default", **axis: Any) ->
                 drawstyle=drawstyle,
             )
         axes.set(ylim=(0, None), **axis)
+        axes.figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+
+    return _figure(max(3.6, 0.19 * len(lines) + 0.4), draw)
+
+
+def _figure(height: float, draw: Callable[[Axes], None]) -> str:
+    """What is drawn on a pair of axes, as SVG text.
+
+    Args:
+        height: in inches.
+    """
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    with plt.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "robench",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    ):
+        figure, axes = plt.subplots(figsize=(9.5, height), layout="constrained")
+        draw(axes)
         axes.grid(alpha=0.25, linewidth=0.6)
-        figure.legend(frameon=False, fontsize=8, loc="outside right upper")
         out = io.StringIO()
         with warnings.catch_warnings():
             # The text is drawn by whoever shows the page, with fonts of its own.

@@ -20,7 +20,7 @@ from robench.records.refusals import refusals
 from robench.records.store import Measured, Store, Unit
 from robench.reporting import escaping
 from robench.reporting.corrupted import of_corruptions
-from robench.reporting.figures import Triple, curves, efforts, triple
+from robench.reporting.figures import Triple, curves, efforts, spreads, triple
 from robench.reporting.groups import Group
 from robench.reporting.result import Result, cells_of, tables_of
 from robench.reporting.robustness import NORM_NAMES
@@ -156,6 +156,7 @@ def _section(environment: Environment, group: Group, result: Result, lost: list[
             figures.append(
                 _attempt(partial(draw, group), norm, lost, f"a figure of {group.name} in {NORM_NAMES[norm]}")
             )
+    figures.append(_attempt(spreads, group, lost, f"a figure of {group.name} over masks"))
     pictures = [
         _attempt(
             partial(_pictures, group), one, lost, f"pictures of {group.label(one)} under {group.attack_in_full(one)}"

@@ -12,6 +12,8 @@ from measured import card, cell_of, records, shown, unit
 from robench.benchmarks import CORRUPTIONS, PERTURBATIONS
 from robench.errors import DataError
 from robench.records.store import Measured
+from robench.reporting.figures import spreads
+from robench.reporting.pages import render
 from robench.reporting.result import Result
 from robench.reporting.tables import Table
 
@@ -233,6 +235,31 @@ def test_accuracy_over_masks_is_of_each_mask() -> None:
     row = shown(titled(Result([one]), "Patch threats over masks"))["patch_noise(masks=3) · vit"]
     assert [row[f"accuracy over masks {name}"] for name in ("least", "median", "largest")] == ["0.0", "50.0", "100.0"]
     assert row["mean"] == "50.0"
+
+
+def test_accuracies_over_masks_are_drawn_as_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two images under three masks 1, 2 and 0 are right; whiskers reach the least and the largest."""
+    from matplotlib.axes import Axes
+
+    seen, drawn = [], Axes.boxplot
+
+    def watched(axes: Axes, values: Any, **more: Any) -> Any:
+        seen.append(([list(each) for each in values], more["whis"]))
+        return drawn(axes, values, **more)
+
+    monkeypatch.setattr(Axes, "boxplot", watched)
+    columns = {"image": ["a", "b"] * 3, "draw": [0, 0, 1, 1, 2, 2], "eps": None}
+    wrong = [True, False, False, False, True, True]
+    masks = cell_of(wrong, columns, attack="patch_noise(masks=3)", goal="natural", eps=None, share=(0.1, 0.1))
+    (group,) = Result([masks]).groups()
+    svg = spreads(group)
+    assert svg is not None
+    assert "patch_noise(masks=3) · vit" in svg
+    assert "accuracy under each mask (%)" in svg
+    assert seen == [([[50.0, 100.0, 0.0]], (0, 100))]
+    assert svg in render(Result([masks]), "html")
+    (plain,) = Result([cell_of([True, False])]).groups()
+    assert spreads(plain) is None
 
 
 def test_ece_is_of_the_prediction_and_missing_where_nothing_says_it() -> None:
