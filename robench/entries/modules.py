@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from robench.entries.sources import files_behind
 from robench.errors import UsageError
 
 E = TypeVar("E")
@@ -30,6 +29,8 @@ def run_file(path: Path, name: str) -> ModuleType:
     Raises:
         UsageError: it raises.
     """
+    from robench.entries.sources import files_behind  # with numpy, which `robench --help` does without
+
     loaded = sys.modules.get(name)
     known: dict[str, tuple[str, int]] = getattr(loaded, "__robench_stamps__", {})
     if loaded is not None and known == _stamps(path, {n: Path(file) for n, (file, _) in known.items() if n}):
