@@ -71,6 +71,7 @@ speed: .venv/installed
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/training.py
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/attacks.py
 	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/corruptions.py
+	OMP_NUM_THREADS=1 .venv/bin/python tests/speed/natural.py
 
 # The pages, with warnings as errors; they are in build/docs.
 docs: .venv/installed

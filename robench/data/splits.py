@@ -120,9 +120,10 @@ class Split:
 
         What is held out of a training, and what a training looks at, follows it.
         """
-        keys, rank = self._turns()
+        keys, rank = self._turns
         return np.lexsort((keys, self.labels[self.rows], rank))
 
+    @cached_property
     def _turns(self) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
         """Of each image a key, from its id, and its rank: how many of its class have a smaller key."""
         labels, ids = self.labels[self.rows], self.image_ids()
@@ -147,7 +148,7 @@ class Split:
             raise UsageError(
                 f"n={n!r} was asked for, but the {self.name} split has {len(self)} images; n may be 1 to {len(self)}"
             )
-        return self.select(np.lexsort(self._turns())[:n])
+        return self.select(np.lexsort(self._turns)[:n])
 
     @cached_property
     def fingerprint(self) -> str:

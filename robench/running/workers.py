@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,8 @@ SHARD_SECONDS = 20.0
 """A shard is sized to take about this long, so that a killed run loses little."""
 SMALLEST_SHARD = 32
 """Below this many images a forward pass costs twice as much for each of them; a slow attack's shards stay this large."""
+WRITE_SECONDS = 5.0
+"""Records of shards that end within so long are written together: a write costs as much as many images of a quick threat."""
 
 
 class Sink(Protocol):
@@ -38,20 +40,55 @@ class Sink(Protocol):
 
 
 @dataclass
+class Gathered:
+    """A sink that writes the records of quick shards together."""
+
+    sink: Sink
+    frames: list[pd.DataFrame] = field(default_factory=list)
+    written: float = field(default_factory=time.perf_counter)
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Keep records, and write all that are kept where the last write was a while ago."""
+        self.frames.append(frame)
+        if time.perf_counter() - self.written >= WRITE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        frames, self.frames = self.frames, []
+        if frames:
+            self.sink.add(pd.concat(frames, ignore_index=True))
+        self.written = time.perf_counter()
+
+
+@dataclass
 class Pace:
-    """Seconds of a worker for each image, learnt from the shards that have ended; it sizes the next ones."""
+    """Seconds of a worker for each image, learnt from the shards that have ended; it sizes the next ones.
+
+    Attributes:
+        quick: the cost is that of a pass or so, as of natural threats: the first shard need not be small.
+    """
 
     batch: int
+    quick: bool = False
     seconds: float = 0.0
     images: int = 0
 
-    def next(self, left: int, workers: int) -> int:
-        """Images of the next shard: small at first, then as many as take `SHARD_SECONDS`, the rest shared evenly."""
+    def next(self, left: int, workers: int, free: int) -> int:
+        """Images of the next shard: small at first, then as many as take `SHARD_SECONDS`, the rest shared evenly.
+
+        Args:
+            left: images that are in no shard yet.
+            free: workers that have no shard; what is quick is shared among them, for the others end as soon.
+        """
+        if self.quick:
+            return min(self.batch, max(SMALLEST_SHARD, -(-left // free)), left)
+        even = -(-left // workers)
         if not self.images:
             size = min(self.batch, SMALLEST_SHARD)
         else:
             size = min(self.batch, max(SMALLEST_SHARD, int(SHARD_SECONDS * self.images / max(self.seconds, 1e-9))))
-        return max(1, min(size, -(-left // workers)))
+        return max(1, min(size, even))
 
 
 def complete(
@@ -74,7 +111,7 @@ def complete(
         done: told after each shard how many images it held.
     """
     stop = threading.Event()
-    queue, pace = missing, Pace(batch)
+    queue, pace, gathered = missing, Pace(batch, quick=condition.goal == "natural"), Gathered(unit)
     running: dict[Future[tuple[pd.DataFrame, float]], int] = {}
 
     def attacked(places: NDArray[np.int64]) -> pd.DataFrame:
@@ -104,20 +141,22 @@ def complete(
         try:
             while len(queue) or running:
                 while len(queue) and len(running) < workers:
-                    size = pace.next(len(queue), workers)
+                    size = pace.next(len(queue), workers, workers - len(running))
                     running[pool.submit(work, queue[:size])] = size
                     queue = queue[size:]
                 ended, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in ended:
                     size = running.pop(future)
                     frame, seconds = future.result()
-                    unit.add(frame)
+                    gathered.add(frame)
                     pace.seconds, pace.images = pace.seconds + seconds, pace.images + size
                     done(size)
                     log.debug("%s: a shard of %d images in %.2f s", condition.text, size, seconds)
         except BaseException:
             stop.set()
             raise
+        finally:
+            gathered.flush()
 
 
 @contextmanager

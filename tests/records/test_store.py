@@ -206,3 +206,13 @@ def test_kept_pixels_are_read_back() -> None:
     row = measured([True]).records.assign(adversarial=[adversarial.tobytes()], clean=[clean.tobytes()]).iloc[0]
     assert np.array_equal(adversarial_pixels(row, (1, 2, 2)), adversarial)
     assert clean_pixels(row, (1, 2, 2)).ravel().tolist() == pytest.approx([0, 0.2, 0.4, 1.0])
+
+
+def test_a_store_that_is_asked_again_sees_what_was_written_since(tmp_path: Path) -> None:
+    store, first = Store(tmp_path), stored(tmp_path)
+    (before,) = store.units()
+    first.refresh()
+    stored(tmp_path, weights="other")
+    assert len(found := store.units()) == 2
+    assert {one.facts.created for one in found} == {one.facts.created for one in Store(tmp_path).units()}
+    assert before.facts.created not in {one.facts.created for one in found}
