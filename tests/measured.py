@@ -97,6 +97,7 @@ def unit(folder: Path = Path("nowhere"), defense: str = "vit", attack: str = "fg
         "normaliser",
         "share",
         "classes",
+        "knowledge",
     )
     made = {name: changes.pop(name) for name in of_facts if name in changes}
     spec = Spec(parse(defense), parse(attack), parse(changes.pop("dataset", "digits")), changes.get("seed", 0))

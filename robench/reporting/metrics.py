@@ -60,6 +60,11 @@ def _rate(values: NDArray[np.bool_], images: NDArray[np.str_]) -> Rate:
     return Rate(count, total, wilson(count, total))
 
 
+def rate_of(flags: pd.Series) -> Rate:
+    """Of how many images (index, each once) a flag holds, with Wilson's interval."""
+    return _rate(flags.to_numpy(dtype=bool), flags.index.to_numpy(dtype=np.str_))
+
+
 def _images(records: pd.DataFrame) -> NDArray[np.str_]:
     return records["image"].to_numpy(dtype=np.str_)
 
@@ -178,7 +183,7 @@ def worst_case(units: Sequence[pd.DataFrame], norm: str, eps: float | None) -> R
     Only images that every attack was run on count.
     """
     fooled = pd.concat([fooled_within(records, norm, eps) for records in units], axis=1, join="inner").any(axis=1)
-    return _rate(~fooled.to_numpy(dtype=bool), fooled.index.to_numpy(dtype=np.str_))
+    return rate_of(~fooled)
 
 
 def robust_accuracy(records: pd.DataFrame, norm: str, eps: float | None) -> Rate:
