@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,22 +57,27 @@ class Unit:
         """Hold the unit while it is worked on."""
         return lease(self.folder / "lease", waiting=waiting)
 
-    def read(self, tell: Tell = lambda _: None, *, pixels: bool = False) -> pd.DataFrame:
+    def read(
+        self, tell: Tell = lambda _: None, *, pixels: bool = False, parts: Collection[str] | None = None
+    ) -> pd.DataFrame:
         """All records, each once. Parts that are damaged or missing are told and left out.
 
         Args:
             pixels: also the images that were kept.
+            parts: only these files; None: all.
         """
-        tables, seen = [], set()
+        tables, seen, listed = [], set(), {part.name: part.rows for part in self._listed()}
         for path in sorted(self.folder.glob("part-*.parquet")):
+            if parts is not None and path.name not in parts:
+                continue
             seen.add(path.name)
             if problem := self._problem(path):
                 tell(f"{path.name} of {self.folder.name} is damaged ({problem}); its images are left out")
                 continue
             tables.append(pq.read_table(path, columns=None if pixels else WITHOUT_PIXELS))
-        for part in self._listed():
-            if part.name not in seen:
-                tell(f"{part.name} of {self.folder.name} is missing; its {part.rows} rows are left out")
+        for name in listed if parts is None else parts:
+            if name not in seen:
+                tell(f"{name} of {self.folder.name} is missing; its {listed.get(name, '')} rows are left out")
         if not tables:
             return empty() if pixels else empty()[WITHOUT_PIXELS]
         frame = to_frame(pa.concat_tables(tables))
@@ -213,7 +218,7 @@ class Store:
         return sorted(found, key=lambda unit: -unit.facts.created)
 
     def _read(self, path: Path) -> Manifest:
-        """A manifest as it is on disk: parsed again where the file was replaced, since a run asks for all of them at each unit."""
+        """A manifest as it is on disk, parsed again where the file was replaced: a run asks for all of them at each unit."""
         try:
             found = path.stat()
         except OSError as error:

@@ -7,6 +7,7 @@ no rank. Other attacks lower a row's worst case.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -61,7 +62,8 @@ class Standing:
 
     Attributes:
         model: names it, as `Unit.row` does.
-        robust: whether each image is right under all attacks, of those images that all of them met.
+        robust: whether each image is right under all attacks that it met, of those images that all required ones met. Another
+            attack of fewer images lowers it on these.
         met: the required attacks that it met in full.
         reason: why it has no rank; empty where it has one.
         rank: None where it has none.
@@ -199,15 +201,21 @@ def _standing(
     required: tuple[Call, ...],
     suite: Suite,
 ) -> Standing:
-    at_eps = [one for one in units if one.unit.facts.eps is None or abs(one.unit.facts.eps - eps) <= 1e-9 * eps]
-    met = tuple(call for call in required if any(suite.met_by(one) == call for one in at_eps))
-    fooled = pd.concat([fooled_within(one.records, norm, eps) for one in units], axis=1, join="inner")
+    calls = [suite.met_by(one) if _is_at(one, eps) else None for one in units]
+    met = tuple(call for call in required if call in calls)
+    broken = [fooled_within(one.records, norm, eps) for one in units]
+    asked = [own for own, call in zip(broken, calls, strict=True) if call in met] or broken
+    images = asked[0].index
+    for own in asked[1:]:
+        images = images.intersection(own.index)
+    fooled = pd.concat([own.reindex(images, fill_value=False) for own in broken], axis=1)
     breaks = fooled.sum(axis=1)
     faced = []
-    for place, one in enumerate(units):
-        own = fooled.iloc[:, place]
+    for place, (one, own) in enumerate(zip(units, broken, strict=True)):
         forwards, backwards, _ = passes(one.records)
-        faced.append(Faced(group.attack_in_full(one), ~own, int((own & (breaks == 1)).sum()), forwards, backwards))
+        only = int((fooled.iloc[:, place] & (breaks == 1)).sum())
+        seen = own.loc[own.index.intersection(images)]
+        faced.append(Faced(group.attack_in_full(one), ~seen, only, forwards, backwards))
     lacking = f"{len(met)} of {len(required)} attacks" if len(met) < len(required) else ""
     records = pd.concat([one.records for one in units])
     clean = clean_accuracy(records[records["image"].astype(str).isin(breaks.index)])
@@ -221,6 +229,12 @@ def _standing(
         met,
         "; ".join(filter(None, [lacking, no_rank(group.of(model))])),
     )
+
+
+def _is_at(one: Measured, eps: float) -> bool:
+    """Whether a unit was attacked at a radius, or without any."""
+    own = one.unit.facts.eps
+    return own is None or math.isclose(own, eps)
 
 
 def _with_seeds(standings: list[Standing], group: Group) -> list[Standing]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,20 @@ def test_any_other_attack_lowers_the_worst_case_and_a_minimal_one_within_the_rad
     faced = {one.attack: (one.rate.count, one.only) for one in found.standings[0].faced}
     assert faced["cw_linf"] == (100, 60)
     assert faced["autoattack(eps=0.1)"] == (160, 0)
+
+
+def test_another_attack_of_fewer_images_leaves_n_as_it_is() -> None:
+    few = met("mim", 0.7)
+    few = replace(few, records=few.records.iloc[100:])  # of which 40 are broken
+    (row,) = board(*suite_of("vit", 0.1, 0.1, 0.2, 0.1), few).standings
+    assert (row.worst.count, row.worst.total) == (200 - 40 - 40, 200)
+    assert {one.attack: (one.rate.count, one.rate.total) for one in row.faced}["mim(eps=0.1)"] == (60, 100)
+    half = suite_of("vit", 0.1, 0.1, 0.2, 0.1)
+    half[2] = replace(half[2], records=half[2].records.iloc[:50])
+    (row,) = board(*half).standings
+    assert (row.worst.count, row.worst.total, row.clean.total) == (10, 50, 50), (
+        "a required one that is half finished counts"
+    )
 
 
 def test_a_board_holds_what_needs_no_more_than_its_knowledge() -> None:
