@@ -137,7 +137,7 @@ function line(row) {
 // What is behind a row
 function detail(row) {
   const m = model(row), parts = [];
-  const part = (title, ...nodes) => parts.push(el("div", {}, el("h3", {}, title), ...nodes));
+  const part = (title, ...nodes) => parts.push(el("div", parts.length ? {} : { class: "whole" }, el("h3", {}, title), ...nodes));
   const attacks = row.faced.map(([place, count, total, only, forwards, backwards]) => el("tr", {}, el("th", { scope: "row", class: "left call" }, board().attacks[place]),
     el("td", {}, `${count}/${total}`), el("td", {}, withEnds([count, total])), el("td", {}, only), el("td", {}, `${forwards} + ${backwards}`)));
   part("Robust accuracy under each attack", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Attacks on ${row.label}` }, el("table", {}, el("thead", {}, el("tr", {}, ...["Attack", "Right", "%", "Only this one breaks", "Passes forward + backward"].map((name, i) => el("th", { scope: "col", class: i ? "" : "left" }, name)))), el("tbody", {}, ...attacks))));
@@ -155,11 +155,11 @@ function detail(row) {
 }
 const COLOURS = ["var(--accent)", "var(--bad)", "var(--soft)", "var(--ink)"], DASHES = ["", "6 3", "2 3", "8 3 2 3"];
 function curves(rows) {
-  const lines = rows.map((row) => model(row).curves[board().norm] || []), reach = Math.max(...lines.flat().map(([eps]) => eps)) || 1;
+  const lines = rows.map((row) => model(row).curves[board().norm] || []), [reach, , far] = lines.flat().reduce((most, point) => (point[0] > most[0] ? point : most), [1e-9, 0, "0"]);
   const x = (eps) => 34 + (eps / reach) * 290, y = (value) => 150 - 140 * value, nodes = [];
   for (const value of [0, 0.5, 1]) nodes.push(el("line", { class: "axis", x1: 34, x2: 324, y1: y(value), y2: y(value) }), el("text", { x: 28, y: y(value) + 4, "text-anchor": "end" }, 100 * value));
   lines.forEach((line, i) => nodes.push(el("path", { d: line.map(([eps, value], k) => `${k ? "L" : "M"}${x(eps).toFixed(1)} ${y(value).toFixed(1)}`).join(""), fill: "none", stroke: COLOURS[i], "stroke-width": 2, "stroke-dasharray": DASHES[i] })));
-  nodes.push(el("text", { x: 34, y: 166 }, "0"), el("text", { x: 324, y: 166, "text-anchor": "end" }, `ε ${Number(reach.toPrecision(3))}`));
+  nodes.push(el("text", { x: 34, y: 166 }, "0"), el("text", { x: 324, y: 166, "text-anchor": "end" }, `ε ${far}`));
   const said = rows.map((row, i) => `${["solid", "dashed", "dotted", "dash-dot"][i]}: ${row.label}`).join("; ");
   return el("figure", {}, el("svg", { viewBox: "0 0 340 172", width: 340, height: 172, role: "img", "aria-label": `Robust accuracy in % over the radius, ${said}` }, ...nodes), el("figcaption", {}, `Robust accuracy, %; ${said}${rows.length < 2 ? "; tick other rows to have theirs beside it" : ""}`));
 }

@@ -98,6 +98,8 @@ def unit(folder: Path = Path("nowhere"), defense: str = "vit", attack: str = "fg
         "share",
         "classes",
         "knowledge",
+        "shape",
+        "class_names",
     )
     made = {name: changes.pop(name) for name in of_facts if name in changes}
     spec = Spec(parse(defense), parse(attack), parse(changes.pop("dataset", "digits")), changes.get("seed", 0))

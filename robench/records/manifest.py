@@ -6,7 +6,7 @@ This is the one place that reads and writes their JSON. `SCHEMA` is its version;
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Identity:
 
     def digest(self) -> str:
         """Sixteen hexadecimal digits."""
-        return digest(asdict(self))
+        return digest({field.name: getattr(self, field.name) for field in fields(self)})
 
     @cached_property
     def model(self) -> str:

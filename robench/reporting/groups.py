@@ -66,13 +66,20 @@ class Group:
     def _cells(self) -> dict[tuple[str, str], Measured]:
         return {(one.unit.row, one.unit.identity.threat): one for one in reversed(self.units)}
 
+    @cached_property
+    def _rows(self) -> dict[str, list[Measured]]:
+        found: dict[str, list[Measured]] = {}
+        for one in self.units:
+            found.setdefault(one.unit.row, []).append(one)
+        return found
+
     def find(self, model: str, threat: Threat) -> Measured | None:
         """The unit of a row and a column; None where it was not measured."""
         return self._cells.get((model, threat.key))
 
     def of(self, model: str) -> list[Measured]:
         """The units of a row."""
-        return [one for one in self.units if one.unit.row == model]
+        return self._rows.get(model, [])
 
     def label(self, one: Measured) -> str:
         """The label of a unit's row."""

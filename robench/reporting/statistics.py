@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Z = 1.959963984540054
+"""The standard normal's quantile at 97.5 %."""
 
 
 class Interval(NamedTuple):
@@ -18,13 +21,13 @@ class Interval(NamedTuple):
 
 
 def wilson(successes: int, trials: int) -> Interval:
-    """Wilson's score interval for a share, where a row is one image."""
-    from scipy.stats import binomtest
-
+    """Wilson's score interval for a share (1927), where a row is one image."""
     if trials == 0:
         return Interval(float("nan"), float("nan"))
-    found = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    return Interval(float(found.low), float(found.high))
+    share, spread = successes / trials, Z * Z / trials
+    middle = (share + spread / 2) / (1 + spread)
+    reach = Z * math.sqrt((share * (1 - share) + spread / 4) / trials) / (1 + spread)
+    return Interval(0.0 if successes == 0 else middle - reach, 1.0 if successes == trials else middle + reach)
 
 
 def clustered(values: Array, images: NDArray[np.str_], resamples: int = 2000) -> Interval:

@@ -11,16 +11,14 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from robench.benchmarks import CORRUPTIONS, SEVERITIES
 from robench.entries.calls import Call
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.corrupted import Corrupted, of_corruptions
-from robench.reporting.evidence import bearing, on_board
 from robench.reporting.groups import Group
-from robench.reporting.metrics import worst_case
+from robench.reporting.leaderboard.outcomes import Outcome, Outcomes, Sizes, rate, shared
 
 VARIED = ("eps", "names", "severities", "share", "targets")
 """Options of which a list makes one unit each."""
@@ -34,11 +32,13 @@ class About:
 
     Attributes:
         model: names it, as `Unit.row` does.
+        outcomes: of its units that may stand on a board.
         card: None where the store has none.
     """
 
     group: Group
     model: str
+    outcomes: list[Outcome]
     card: ModelCard | None
 
     @cached_property
@@ -116,32 +116,37 @@ class About:
 
     def curve(self, norm: str) -> list[tuple[float, float]]:
         """Robust accuracy in the worst case at each radius that was attacked at, from the clean accuracy at 0 on."""
-        own = [one for one in self.units if on_board(one) and one.unit.facts.norm == norm]
-        if not own:
+        own = [one for one in self.outcomes if one.one.unit.facts.norm == norm]
+        radii = sorted({one.one.unit.facts.eps for one in own if one.one.unit.facts.eps is not None})
+        if not radii:
             return []
-        images = pd.concat([one.records for one in own]).drop_duplicates("image")
-        points = [(0.0, float(images["correct"].astype(float).mean()))]
-        for eps in sorted({one.unit.facts.eps for one in own if one.unit.facts.eps is not None}):
-            near = {threat.key for threat in bearing(self.group, norm, eps)}
-            parts = [one.records for one in own if one.unit.identity.threat in near]
-            points.append((eps, worst_case(parts, norm, eps).value))
+        right, seen = (np.logical_or.reduce([getattr(one, name) for one in own]) for name in ("right", "seen"))
+        points = [(0.0, rate(right, seen).value)]
+        for eps in radii:
+            near = [one for one in own if (radius := one.one.unit.facts.eps) is None or radius <= eps * (1 + 1e-9)]
+            broken = np.logical_or.reduce([one.broken(eps) for one in near])
+            points.append((eps, rate(~broken, shared(near)).value))
         return points
 
-    def distances(self, norm: str) -> pd.Series:
-        """By image the smallest perturbation with which a minimal attack fooled the model; infinite where none did."""
-        sizes = []
-        for one in self.units:
-            facts = one.unit.facts
-            if facts.norm != norm or facts.goal != "minimal" or not on_board(one):
-                continue
-            size = one.records[norm].astype(float).where(one.records["fooled"].astype(bool), np.inf)
-            sizes.append(size.groupby(one.records["image"].astype(str)).min())
-        return pd.concat(sizes, axis=1).min(axis=1) if sizes else pd.Series(dtype=float)
+    def distances(self, norm: str) -> Sizes | None:
+        """By image the smallest perturbation with which a minimal attack fooled the model; infinite where none did, NaN where
+        none was run."""
+        minimal = [
+            one for one in self.outcomes if one.one.unit.facts.norm == norm and one.one.unit.facts.goal == "minimal"
+        ]
+        if not minimal:
+            return None
+        least: Sizes = np.minimum.reduce([one.sizes for one in minimal])
+        return np.where(np.logical_or.reduce([one.seen for one in minimal]), least, np.nan)
 
 
-def abouts(group: Group, cards: Mapping[str, ModelCard]) -> dict[str, About]:
+def abouts(outcomes: Outcomes, cards: Mapping[str, ModelCard]) -> dict[str, About]:
     """All models of a group, by their names."""
-    return {model: About(group, model, cards.get(group.of(model)[0].unit.identity.model)) for model in group.defenses}
+    group = outcomes.group
+    return {
+        model: About(group, model, own, cards.get(own[0].one.unit.identity.model))
+        for model, own in outcomes.by_row.items()
+    }
 
 
 def folded(calls: Iterable[Call]) -> list[Call]:

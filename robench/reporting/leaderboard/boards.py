@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import pandas as pd
+import numpy as np
 
 from robench.entries.calls import Call, written_float
+from robench.records.manifest import Facts
 from robench.records.store import Measured
-from robench.reporting.evidence import bearing, no_rank, on_board
+from robench.reporting.evidence import no_rank
 from robench.reporting.groups import Group
+from robench.reporting.leaderboard.outcomes import Flags, Outcome, Outcomes, rate, shared
 from robench.reporting.leaderboard.ranking import SPLITS, better, ranks, separable, stays_first
 from robench.reporting.leaderboard.suites import Suite, suites
-from robench.reporting.metrics import Rate, clean_accuracy, fooled_within, passes, rate_of
+from robench.reporting.metrics import Rate
 from robench.reporting.robustness import NORM_NAMES
 from robench.reporting.seeds import training_of
 
@@ -39,21 +41,17 @@ class Faced:
     """One attack that a row met on a board.
 
     Attributes:
-        attack: as it is written, with its radius.
+        attack: as it is written, with its radius where that is not the board's.
         robust: whether each image (index) is right under it.
         only: how many images no other attack of the row breaks.
         forwards, backwards: passes for each attacked image, on average.
     """
 
     attack: str
-    robust: pd.Series
+    rate: Rate
     only: int
     forwards: float
     backwards: float
-
-    @property
-    def rate(self) -> Rate:
-        return rate_of(self.robust)
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,9 @@ class Standing:
 
     Attributes:
         model: names it, as `Unit.row` does.
-        robust: whether each image is right under all attacks that it met, of those images that all required ones met. Another
-            attack of fewer images lowers it on these.
+        right: by image of the board, whether it is right under all attacks that met it.
+        seen: by image, whether all required attacks met it, if any did: the images that the row is of. Another attack of fewer
+            images lowers it on these.
         met: the required attacks that it met in full.
         reason: why it has no rank; empty where it has one.
         rank: None where it has none.
@@ -75,7 +74,8 @@ class Standing:
     model: str
     label: str
     defense: Call
-    robust: pd.Series
+    right: Flags
+    seen: Flags
     clean: Rate
     faced: tuple[Faced, ...]
     met: tuple[Call, ...]
@@ -87,7 +87,7 @@ class Standing:
     @property
     def worst(self) -> Rate:
         """Robust accuracy against the strongest attack, chosen for each image."""
-        return rate_of(self.robust)
+        return rate(self.right, self.seen)
 
 
 @dataclass(frozen=True)
@@ -144,40 +144,58 @@ class Board:
         return said
 
 
-def boards(groups: Sequence[Group], only: Suite | None = None) -> list[Board]:
+def boards(groups: Sequence[Outcomes], only: Suite | None = None) -> list[Board]:
     """All boards of several groups, the widest knowledge first.
 
     Args:
         only: the suite that is required; None: that of the norm's name. A norm without one has no board.
     """
     found = []
-    for group in groups:
-        facts = [one.unit.facts for one in group.units if on_board(one)]
+    for outcomes in groups:
+        without = {model: _no_rank(outcomes.group.of(model)) for model in outcomes.by_row}
+        facts = [one.one.unit.facts for own in outcomes.by_row.values() for one in own]
         for norm, eps in sorted({(f.norm, f.eps) for f in facts if f.eps is not None}):
             own = only or suites().get(norm)
             for knowledge in KNOWLEDGE if own else ():
-                if own and (board := _board(group, norm, eps, knowledge, own)):
+                if own and (board := _board(outcomes, norm, eps, knowledge, own, without)):
                     found.append(board)
     return found
 
 
-def _board(group: Group, norm: str, eps: float, knowledge: str, suite: Suite) -> Board | None:
-    """None where no row was attacked with anything that the board requires."""
-    threats = [t.key for t in bearing(group, norm, eps) if t.first.unit.facts.knowledge in KNOWLEDGE[knowledge]]
-    units = [one for one in group.units if one.unit.identity.threat in threats]
-    known = {
-        call: one.unit.facts.knowledge for one in group.units if (call := suite.met_by(one))
-    }  # of what was never run it is not known, and the widest board alone asks for it
-    required = tuple(call for call in suite.attacks if known.get(call, "white-box") in KNOWLEDGE[knowledge])
-    rows = {model: [one for one in units if one.unit.row == model] for model in group.defenses}
-    standings = [_standing(group, model, own, norm, eps, required, suite) for model, own in rows.items() if own]
+def _no_rank(units: list[Measured]) -> str:
+    """Why a model has no rank, from its largest unit where that has all images of the others."""
+    largest = max(units, key=lambda one: len(one.records))
+    images = set(largest.records["image"])
+    return no_rank([largest] if all(images.issuperset(one.records["image"]) for one in units) else units)
+
+
+def _board(
+    outcomes: Outcomes, norm: str, eps: float, knowledge: str, suite: Suite, without: Mapping[str, str]
+) -> Board | None:
+    """None where no row was attacked with anything that the board requires.
+
+    Args:
+        without: by row, why it has no rank on any board; empty where it may have one.
+    """
+    group, allowed = outcomes.group, KNOWLEDGE[knowledge]
+    known = outcomes.knowledge(suite)
+    # Of what was never run it is not known what it needs, and the widest board alone asks for it.
+    required = tuple(call for call in suite.attacks if known.get(call, "white-box") in allowed)
+    standings = []
+    for model, row in outcomes.by_row.items():
+        own = [
+            one for one in row if _reaches(one.one.unit.facts, norm, eps) and one.one.unit.facts.knowledge in allowed
+        ]
+        if own:
+            standings.append(_standing(group, model, own, eps, required, suite, without[model]))
     if not any(standing.met for standing in standings):
         return None
     standings = _with_seeds(standings, group)
     ranked = sorted((s for s in standings if not s.reason), key=lambda s: (-s.worst.value, -s.clean.value, s.label))
     others = sorted((s for s in standings if s.reason), key=lambda s: (-len(s.met), -s.worst.value, s.label))
-    outcomes = [standing.robust for standing in ranked]
-    above = better(outcomes)
+    right = np.array([one.right & one.seen for one in ranked]).reshape(len(ranked), len(outcomes.images))
+    wrong = np.array([~one.right & one.seen for one in ranked]).reshape(right.shape)
+    above = better(right, wrong)
     placed = [replace(s, rank=rank) for s, rank in zip(ranked, ranks(above), strict=True)]
     return Board(
         group,
@@ -187,47 +205,51 @@ def _board(group: Group, norm: str, eps: float, knowledge: str, suite: Suite) ->
         required,
         (*placed, *others),
         (separable(above), max(0, len(ranked) - 1)),
-        stays_first(outcomes) if len(ranked) > 1 else None,
+        stays_first(right, wrong) if len(ranked) > 1 else None,
         tuple((str(one.defense), one.reason) for one in group.refused if one.attack is None),
     )
+
+
+def _reaches(facts: Facts, norm: str, eps: float) -> bool:
+    """Whether an attack's perturbations may lie within eps in a norm."""
+    return facts.norm == norm and (facts.eps is None or facts.eps <= eps * (1 + 1e-9))
 
 
 def _standing(
     group: Group,
     model: str,
-    units: list[Measured],
-    norm: str,
+    units: Sequence[Outcome],
     eps: float,
     required: tuple[Call, ...],
     suite: Suite,
+    without: str,
 ) -> Standing:
-    calls = [suite.met_by(one) if _is_at(one, eps) else None for one in units]
+    calls = [suite.met_by(one.one) if _is_at(one.one, eps) else None for one in units]
     met = tuple(call for call in required if call in calls)
-    broken = [fooled_within(one.records, norm, eps) for one in units]
-    asked = [own for own, call in zip(broken, calls, strict=True) if call in met] or broken
-    images = asked[0].index
-    for own in asked[1:]:
-        images = images.intersection(own.index)
-    fooled = pd.concat([own.reindex(images, fill_value=False) for own in broken], axis=1)
-    breaks = fooled.sum(axis=1)
-    faced = []
-    for place, (one, own) in enumerate(zip(units, broken, strict=True)):
-        forwards, backwards, _ = passes(one.records)
-        only = int((fooled.iloc[:, place] & (breaks == 1)).sum())
-        seen = own.loc[own.index.intersection(images)]
-        faced.append(Faced(group.attack_in_full(one), ~seen, only, forwards, backwards))
+    seen = shared([one for one, call in zip(units, calls, strict=True) if call in met] or units)
+    broken = np.array([one.broken(eps) & one.seen for one in units])
+    breaks = broken.sum(0)
+    faced = tuple(
+        Faced(
+            _named(group, one.one, eps),
+            rate(~own, seen & one.seen),
+            int((own & (breaks == 1) & seen).sum()),
+            *one.passes,
+        )
+        for one, own in zip(units, broken, strict=True)
+    )
     lacking = f"{len(met)} of {len(required)} attacks" if len(met) < len(required) else ""
-    records = pd.concat([one.records for one in units])
-    clean = clean_accuracy(records[records["image"].astype(str).isin(breaks.index)])
+    clean = rate(np.logical_or.reduce([one.right for one in units]), seen)
     return Standing(
         model,
         group.defenses[model],
-        units[0].unit.spec.defense,
+        units[0].one.unit.spec.defense,
         breaks == 0,
+        seen,
         clean,
-        tuple(faced),
+        faced,
         met,
-        "; ".join(filter(None, [lacking, no_rank(group.of(model))])),
+        "; ".join(filter(None, [lacking, without])),
     )
 
 
@@ -235,6 +257,12 @@ def _is_at(one: Measured, eps: float) -> bool:
     """Whether a unit was attacked at a radius, or without any."""
     own = one.unit.facts.eps
     return own is None or math.isclose(own, eps)
+
+
+def _named(group: Group, one: Measured, eps: float) -> str:
+    """A unit's attack on a board: its radius is said where it is another than the board's."""
+    threat = group.threat(one)
+    return threat.label if _is_at(one, eps) else group.attack_in_full(one)
 
 
 def _with_seeds(standings: list[Standing], group: Group) -> list[Standing]:

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from robench.entries.calls import written_float
 from robench.records.schema import NORMS
 from robench.reporting.leaderboard.about import About, abouts
 from robench.reporting.leaderboard.boards import Board, Faced, Standing, boards
+from robench.reporting.leaderboard.outcomes import Flags, Outcomes, Sizes
 from robench.reporting.leaderboard.published import published
 from robench.reporting.leaderboard.sprites import sprite
 from robench.reporting.leaderboard.suites import Suite
@@ -50,8 +51,8 @@ class Leaderboard:
         Args:
             suite: that is required of every row; None: the norm's own.
         """
-        groups = result.groups()
-        about = {(g.name, model): one for g in groups for model, one in abouts(g, result.cards).items()}
+        groups = [Outcomes.of(group) for group in result.groups()]
+        about = {(g.group.name, model): one for g in groups for model, one in abouts(g, result.cards).items()}
         made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         return cls(boards(groups, suite), about, list(notes), made, version("robench"))
 
@@ -135,7 +136,6 @@ def packed(found: Leaderboard) -> Plain:
 
     Intervals are computed from the counts by the page.
     """
-    images = {name: _images(found, name) for name in dict.fromkeys(board.dataset for board in found.boards)}
     places = {key: place for place, key in enumerate(found.about)}
     left = PICTURE_BYTES
     models, shown = [], {(b.dataset, s.model) for b in found.boards for s in b.standings}
@@ -149,24 +149,19 @@ def packed(found: Leaderboard) -> Plain:
                 "attack": about.group.attack_in_full(one.attack),
                 "said": one.said,
             }
-        models.append(_model(about, images.get(key[0], []), picture) if key in shown else None)
+        models.append(_model(about, picture) if key in shown else None)
     return {
         "version": found.version,
         "made": found.made,
         "notes": found.notes,
         "models": models,
-        "boards": [_packed_board(found, board, places, images[board.dataset]) for board in found.boards],
+        "boards": [_packed_board(found, board, places) for board in found.boards],
     }
 
 
-def _images(found: Leaderboard, dataset: str) -> list[str]:
-    """Ids of all images that a row of a data set was tested on."""
-    rows = [s.robust.index for board in found.boards if board.dataset == dataset for s in board.standings]
-    return sorted(set().union(*rows))
-
-
-def _model(about: About, images: list[str], picture: Plain | None) -> Plain:
-    distances = {norm: sizes for norm in NORMS if len(sizes := about.distances(norm))}
+def _model(about: About, picture: Plain | None) -> Plain:
+    distances = {norm: sizes for norm in NORMS if (sizes := about.distances(norm)) is not None}
+    curves = {norm: points for norm in NORMS if (points := about.curve(norm))}
     return {
         "call": str(about.call),
         "recipe": about.recipe,
@@ -184,17 +179,17 @@ def _model(about: About, images: list[str], picture: Plain | None) -> Plain:
             name: [None if error is None else round(error, 4) for error in errors]
             for name, errors in about.corruptions.items()
         },
-        "curves": {norm: _rounded(about.curve(norm)) for norm in NORMS if len(about.curve(norm)) > 1},
-        "distances": {norm: _floats(sizes.reindex(images)) for norm, sizes in distances.items()},
+        "curves": {norm: _rounded(points) for norm, points in curves.items()},
+        "distances": {norm: _floats(sizes) for norm, sizes in distances.items()},
         "picture": picture,
     }
 
 
-def _rounded(points: list[tuple[float, float]]) -> list[list[float]]:
-    return [[round(eps, 6), round(share, 5)] for eps, share in points]
+def _rounded(points: list[tuple[float, float]]) -> list[list[float | str]]:
+    return [[round(eps, 6), round(share, 5), written_float(eps)] for eps, share in points]
 
 
-def _packed_board(found: Leaderboard, board: Board, places: dict[tuple[str, str], int], images: list[str]) -> Plain:
+def _packed_board(found: Leaderboard, board: Board, places: dict[tuple[str, str], int]) -> Plain:
     attacks = list(dict.fromkeys(one.attack for standing in board.standings for one in standing.faced))
     return {
         "dataset": board.dataset,
@@ -205,9 +200,9 @@ def _packed_board(found: Leaderboard, board: Board, places: dict[tuple[str, str]
         "required": [str(call) for call in board.required],
         "title": board.title,
         "caption": board.caption,
-        "images": len(images),
+        "images": len(board.standings[0].seen),
         "attacks": attacks,
-        "rows": [_packed_row(found, board, one, places, images, attacks) for one in board.standings],
+        "rows": [_packed_row(found, board, one, places, attacks) for one in board.standings],
         "refused": [list(one) for one in board.refused],
     }
 
@@ -217,11 +212,9 @@ def _packed_row(
     board: Board,
     standing: Standing,
     places: dict[tuple[str, str], int],
-    images: list[str],
     attacks: list[str],
 ) -> Plain:
     about = found.behind(board, standing)
-    robust = standing.robust.reindex(images)
     known = published(standing.defense, about.units[0].unit.spec.dataset.name, board.norm, board.eps)
     row: Plain = {
         "m": places[board.dataset, standing.model],
@@ -234,10 +227,10 @@ def _packed_row(
         "faced": [_packed_attack(one, attacks) for one in standing.faced],
         "seeds": list(standing.seeds),
         "evidence": standing.evidence,
-        "right": _bits(robust == 1),
+        "right": _bits(standing.right & standing.seen),
     }
-    if robust.isna().any():
-        row["has"] = _bits(robust.notna())
+    if not standing.seen.all():
+        row["has"] = _bits(standing.seen)
     if known:
         row["published"] = [known.robust, known.source]
     return row
@@ -254,11 +247,11 @@ def _packed_attack(one: Faced, attacks: list[str]) -> list[float]:
     ]
 
 
-def _bits(flags: pd.Series) -> str:
+def _bits(flags: Flags) -> str:
     """A bit for each image, the first one lowest, in base64."""
-    return base64.b64encode(np.packbits(flags.to_numpy(dtype=bool), bitorder="little").tobytes()).decode()
+    return base64.b64encode(np.packbits(flags, bitorder="little").tobytes()).decode()
 
 
-def _floats(values: pd.Series) -> str:
+def _floats(values: Sizes) -> str:
     """Half floats in base64, little-endian: three digits, which is what is printed; NaN where there is none."""
-    return base64.b64encode(values.to_numpy(dtype="<f2").tobytes()).decode()
+    return base64.b64encode(values.astype("<f2").tobytes()).decode()

@@ -6,10 +6,7 @@ chance of any false difference at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 Flags = NDArray[np.bool_]
@@ -49,27 +46,25 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def better(outcomes: Sequence[pd.Series]) -> Flags:
+def better(right: Flags, wrong: Flags) -> Flags:
     """Which row is significantly better than which.
 
     Args:
-        outcomes: for each row, whether it is right on each image (index); rows may be of different images.
+        right, wrong: (rows, images), whether a row is right, or wrong, on an image; neither where it was not tested on it.
 
     Returns:
         (rows, rows): [i, j] is whether row i is better than row j, on the images that both have.
     """
-    count = len(outcomes)
+    count = len(right)
     found = np.zeros((count, count), dtype=bool)
     if count < 2:
         return found
-    right, wrong = _matrices(outcomes)
-    only = (right @ wrong.T).round().astype(np.int64)
-    upper = np.triu_indices(count, 1)
-    p = holm(mcnemar(only[upper], only.T[upper]))
-    for i, j, value in zip(*upper, p, strict=True):
-        if value < ALPHA:
-            winner, loser = (i, j) if only[i, j] > only[j, i] else (j, i)
-            found[winner, loser] = True
+    only = (right.astype(np.float64) @ wrong.astype(np.float64).T).round().astype(np.int64)
+    first, second = np.triu_indices(count, 1)
+    more, less = only[first, second], only[second, first]
+    apart = holm(mcnemar(more, less)) < ALPHA
+    found[first[apart & (more > less)], second[apart & (more > less)]] = True
+    found[second[apart & (more < less)], first[apart & (more < less)]] = True
     return found
 
 
@@ -83,23 +78,18 @@ def separable(better_than: Flags) -> int:
     return sum(bool(better_than[i, i + 1] or better_than[i + 1, i]) for i in range(len(better_than) - 1))
 
 
-def stays_first(outcomes: Sequence[pd.Series], splits: int = SPLITS) -> int:
+def stays_first(right: Flags, wrong: Flags, splits: int = SPLITS) -> int:
     """In how many of so many random halves of the images the first row is still first, ties counted as staying.
 
     Each row is taken on what it has of a half; halves are the same in every call.
+
+    Args:
+        right, wrong: as of `better`.
     """
-    right, wrong = _matrices(outcomes)
-    images, random, stayed = right.shape[1], np.random.default_rng(0), 0
-    for _ in range(splits):
-        half = np.zeros(images)
-        half[random.permutation(images)[: max(1, images // 2)]] = 1.0
-        hits, misses = right @ half, wrong @ half
-        shares = np.where(hits + misses > 0, hits / np.maximum(1, hits + misses), -1.0)
-        stayed += bool(shares[0] >= shares.max())
-    return stayed
-
-
-def _matrices(outcomes: Sequence[pd.Series]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Whether each row is right, and whether it is wrong, on each image of any row; neither where it has none."""
-    table = pd.concat([one.astype(float) for one in outcomes], axis=1).to_numpy(dtype=np.float64).T
-    return (table == 1.0).astype(np.float64), (table == 0.0).astype(np.float64)
+    images, random = right.shape[1], np.random.default_rng(0)
+    halves = np.zeros((images, splits))
+    for split in range(splits):
+        halves[random.permutation(images)[: max(1, images // 2)], split] = 1.0
+    hits, misses = right @ halves, wrong @ halves
+    shares = np.where(hits + misses > 0, hits / np.maximum(1, hits + misses), -1.0)
+    return int((shares[0] >= shares.max(0)).sum())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar as reference
 from statsmodels.stats.multitest import multipletests
 
-from robench.reporting.leaderboard.ranking import better, holm, mcnemar, ranks, separable, stays_first
+from robench.reporting.leaderboard import ranking
+from robench.reporting.leaderboard.ranking import holm, mcnemar, ranks, separable
 
 
 def right(images: int, of: int = 100, start: int = 0) -> pd.Series:
@@ -16,6 +18,20 @@ def right(images: int, of: int = 100, start: int = 0) -> pd.Series:
     return pd.Series(
         [start <= place < start + images for place in range(of)], index=[f"i{place}" for place in range(of)]
     )
+
+
+def flags(rows: list[pd.Series]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Right, and wrong, by row and image of any of them."""
+    table = pd.concat([row.astype(float) for row in rows], axis=1).T.to_numpy()
+    return table == 1, table == 0
+
+
+def better(rows: list[pd.Series]) -> NDArray[np.bool_]:
+    return ranking.better(*flags(rows))
+
+
+def stays_first(rows: list[pd.Series]) -> int:
+    return ranking.stays_first(*flags(rows))
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(8, 1), (5, 0), (6, 0), (3, 3), (0, 0), (40, 60)])

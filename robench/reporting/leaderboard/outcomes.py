@@ -1,0 +1,118 @@
+"""Records as arrays over the images of a group: boards look at thousands of units, each of them many times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robench.attacking.balls import largest_inside
+from robench.entries.calls import Call
+from robench.records.store import Measured
+from robench.reporting.evidence import on_board
+from robench.reporting.groups import Group
+from robench.reporting.leaderboard.suites import Suite
+from robench.reporting.metrics import Rate
+from robench.reporting.statistics import wilson
+
+Flags = NDArray[np.bool_]
+Sizes = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one unit says of each image of its group.
+
+    Attributes:
+        one: the unit.
+        seen: whether it has records of the image.
+        right: whether the model was right before.
+        rows: the image of each record.
+        fooled: of each record.
+        passes: forwards and backwards for each attacked record, on average.
+    """
+
+    one: Measured
+    seen: Flags
+    right: Flags
+    rows: NDArray[np.int64]
+    fooled: Flags
+    passes: tuple[float, float]
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """By image the smallest perturbation that fooled the model in the unit's norm; infinite where none did."""
+        size = self.one.records[self.one.unit.facts.norm].to_numpy(dtype=np.float64, na_value=np.inf)
+        least = np.full(len(self.seen), np.inf)
+        np.minimum.at(least, self.rows[self.fooled], size[self.fooled])
+        return least
+
+    def broken(self, eps: float) -> Flags:
+        """Whether any record of the image fools the model with a perturbation of at most eps in the unit's norm.
+
+        An image that was wrong before is broken at distance 0; a target that was missed counts where the label was left.
+        """
+        return self.sizes <= largest_inside(self.one.unit.facts.norm, eps)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """All units of a group that may stand on a board, as arrays over the same images.
+
+    Attributes:
+        images: ids, sorted.
+        by_row: by the model, its units.
+    """
+
+    group: Group
+    images: list[str]
+    by_row: dict[str, list[Outcome]]
+    _known: dict[str, dict[Call, str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, group: Group) -> Outcomes:
+        """Of the units of a group in which an attacker had the whole image."""
+        units = [one for one in group.units if on_board(one)]
+        ids = [one.records["image"].tolist() for one in units]
+        images = sorted({image for own in ids for image in own})
+        place = {image: i for i, image in enumerate(images)}
+        by_row: dict[str, list[Outcome]] = {}
+        for one, own in zip(units, ids, strict=True):
+            rows = np.fromiter((place[image] for image in own), dtype=np.int64, count=len(own))
+            by_row.setdefault(one.unit.row, []).append(_outcome(one, rows, len(images)))
+        return cls(group, images, by_row)
+
+    def knowledge(self, suite: Suite) -> dict[Call, str]:
+        """What the attacks of a suite need of a model, of those that a row met."""
+        if suite.name not in self._known:
+            every = [one.one for own in self.by_row.values() for one in own]
+            self._known[suite.name] = {
+                call: one.unit.facts.knowledge for one in every if (call := suite.met_by(one)) is not None
+            }
+        return self._known[suite.name]
+
+
+def _outcome(one: Measured, rows: NDArray[np.int64], count: int) -> Outcome:
+    records = one.records
+    correct = records["correct"].to_numpy(dtype=bool)
+    seen, right = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    seen[rows] = True
+    right[rows[correct]] = True
+    passes = [records[name].to_numpy(dtype=np.float64, na_value=0.0)[correct] for name in ("forwards", "backwards")]
+    means = tuple(float(own.mean()) if len(own) else 0.0 for own in passes)
+    return Outcome(one, seen, right, rows, records["fooled"].to_numpy(dtype=bool), (means[0], means[1]))
+
+
+def shared(outcomes: Iterable[Outcome]) -> Flags:
+    """The images that all of several units have."""
+    seen: Flags = np.logical_and.reduce([one.seen for one in outcomes])
+    return seen
+
+
+def rate(right: Flags, among: Flags) -> Rate:
+    """Of how many images a flag holds, with Wilson's interval."""
+    count, total = int((right & among).sum()), int(among.sum())
+    return Rate(count, total, wilson(count, total))
