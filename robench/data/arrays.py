@@ -91,6 +91,8 @@ def array_labels(file: Path, counts: Sequence[int], images: Path) -> NDArray[np.
     array = _mapped(file)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer) or len(array) not in counts:
         raise DataError(f"{file} holds {array.dtype} of shape {array.shape}; {wanted}: fetch both again")
+    if len(array) and array.min() < 0:
+        raise DataError(f"{file} holds the label {array.min()}; {wanted}: fetch both again")
     return np.asarray(array, dtype=np.int64)
 
 

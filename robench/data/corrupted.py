@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from robench.benchmarks import Corruption, Validation
 from robench.data.arrays import array_labels, array_splits, mapped_images
 from robench.data.decoding import decoded
-from robench.data.finding import few, named_folders, not_found
+from robench.data.finding import by_robench, few, named_folders, not_found
 from robench.data.folders import contents, pictures_half
 from robench.data.imagenet import IMAGES, has_wnids, imagenet_classes, imagenet_splits, without, wnid_pictures
 from robench.data.pictures import unchanged
@@ -83,18 +83,24 @@ def load_cifar_c(places: Places, folder: str, names: Sequence[str], corruption: 
     said = "" if count == 10_000 else f", {count:,} images of the 10,000 published"
     start = (severity - 1) * count
     splits = array_splits(
-        rows[start : start + count], labels, names, f"{folder}/{file.name}, severity {severity}{said} in {file.parent}"
+        rows[start : start + count],
+        labels,
+        names,
+        f"{folder}/{file.name}{by_robench(file.parent, corruption)}, severity {severity}{said} in {file.parent}",
     )
-    return of_condition(splits, np.array([f"{place:05d}" for place in range(count)]), corruption, severity)
+    images = np.array([f"{place:05d}" for place in range(count)])
+    return _of_condition(splits, images, corruption, severity, file.parent)
 
 
-def of_condition(splits: Splits, images: NDArray[np.str_], corruption: str, severity: int | None = None) -> Splits:
+def _of_condition(splits: Splits, images: NDArray[np.str_], corruption: str, severity: int, root: Path) -> Splits:
     """A data set as one condition of several that are made of the same images.
 
     Args:
         images: names of what each was made of, (N,): the same in all conditions.
+        root: the folder of all conditions.
     """
-    return replace(splits, test=splits.test.named(images), corruption=corruption, severity=severity)
+    made = bool(by_robench(root))
+    return replace(splits, test=splits.test.named(images), corruption=corruption, severity=severity, generated=made)
 
 
 def load_imagenet_c(places: Places, corruption: str, severity: int) -> Splits:
@@ -117,9 +123,13 @@ def load_imagenet_c(places: Places, corruption: str, severity: int) -> Splits:
     split = decoded(places.cache, half, f"{IMAGENET_C} in {place}")
     said = "" if len(split) == IMAGES else f", {len(split):,} images of the {IMAGES:,} published"
     missing = [wnid for wnid in labels if wnid not in found.files]
-    splits = imagenet_splits(split, f"{IMAGENET_C}{said}{without(missing)} in {place}")
+    root = next((above for above in place.parents[1:3] if by_robench(above)), place)
+    made = by_robench(root, corruption)
+    splits = imagenet_splits(
+        split, f"{IMAGENET_C}{made and f'{made}, JPEG of quality 85'}{said}{without(missing)} in {place}"
+    )
     names = np.array([f"{folder}/{file.stem}" for file, folder in found.pictures()])
-    return of_condition(splits, names, corruption, severity)
+    return _of_condition(splits, names, corruption, severity, root)
 
 
 def _cifar_labels(file: Path, count: int, images: Path) -> NDArray[np.int64]:

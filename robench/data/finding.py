@@ -11,6 +11,8 @@ from robench.errors import DataError
 from robench.places import Places
 
 SHOWN = 5
+MADE = "made.json"
+"""Beside images that robench corrupted and wrote: what they were made from, and which of them are whole."""
 
 
 def named_folders(places: Places, names: Sequence[str], what: str) -> list[Path]:
@@ -49,6 +51,13 @@ def not_found(places: Places, what: str, wanted: str, looked: Iterable[object], 
         f"{what} was not found, and is not downloaded. Looked for {wanted} in: {seen}. Lay it as {places.data}/{lay}, or name "
         "another data folder with --data or ROBENCH_DATA"
     )
+
+
+def by_robench(root: Path, corruption: str = "") -> str:
+    """What is said of corrupted images that are no published files: that robench wrote them; else empty."""
+    if not (root / MADE).is_file():
+        return ""
+    return " as robench wrote it" + (", textures made by rule" if corruption == "frost" else "")
 
 
 def few(names: Sequence[object]) -> str:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from robench.data.corrupted import CIFAR_SHAPE, SEVERITIES, SIDE, check_corruption
 from robench.data.imagenet import imagenet_classes
-from robench.data.sequences import check_perturbation
+from robench.data.sequences import check_perturbation, pyav
 from robench.errors import DataError, StoreError, UsageError
 from robench.files import atomic_path
 
 QUALITY = 85
 """Of the JPEGs of ImageNet-C."""
+RATE = 30
+"""Frames a second of the films of ImageNet-P, which nobody watches."""
 
 
 def write_cifar_c(folder: Path, name: str, images: NDArray[np.uint8], labels: NDArray[Any]) -> Path:
@@ -123,6 +125,56 @@ def write_imagenet_c(
         raise UsageError(f"two images would be {twice}; give each a name of its own within its class")
     for file, pixels in zip(written, images, strict=True):
         _save_jpeg(file, pixels)
+    return written
+
+
+def write_imagenet_p(
+    folder: Path, name: str, sequences: NDArray[np.uint8], labels: Sequence[int], files: Sequence[str]
+) -> list[Path]:
+    """Write sequences as ImageNet-P has them: `NAME/WNID/FILE.mp4`, but without loss, so that every pixel reads back.
+
+    Needs PyAV. May be called for batch after batch; a file that is there is replaced.
+
+    Args:
+        name: of the perturbation.
+        sequences: uint8, (N, T, 224, 224, 3).
+        labels: places among ImageNet's 1,000 classes, (N,).
+        files: names of the pictures that they were made from, without a suffix, (N,).
+
+    Returns:
+        The files, in the order of the sequences.
+
+    Raises:
+        UsageError: there is no such perturbation, shapes or types are others, or PyAV is not installed.
+        StoreError: a file cannot be written.
+
+    Example:
+        write_imagenet_p(Path("ImageNet-P"), "tilt", sequences, [0], ["ILSVRC2012_val_00000293"])
+    """
+    check_perturbation(name)
+    _check(sequences, (None, None, SIDE, SIDE, 3))
+    library, classes = pyav(), imagenet_classes()
+    written = [
+        folder / name / classes[int(label)].wnid / f"{file}.mp4" for label, file in zip(labels, files, strict=True)
+    ]
+    for path, frames in zip(written, sequences, strict=True):
+        temporary = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with library.open(str(temporary), "w", format="mp4") as film:
+                stream = film.add_stream("libx264rgb", rate=RATE, options={"qp": "0"})
+                stream.height, stream.width, stream.pix_fmt = SIDE, SIDE, "rgb24"
+                for pixels in frames:
+                    film.mux(
+                        stream.encode(library.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
+                    )
+                film.mux(stream.encode())
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreError(
+                f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
+            ) from error
     return written
 
 

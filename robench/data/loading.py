@@ -11,6 +11,7 @@ from robench.entries.calls import Call, Name
 from robench.entries.cards import DatasetCard
 from robench.entries.registry import DATASETS
 from robench.errors import UsageError
+from robench.hashing import digest
 from robench.places import Places
 
 ALL_CLASSES, FEW_CLASSES = 20, 5
@@ -23,7 +24,7 @@ class Data:
 
     Attributes:
         call: as a person writes it.
-        fingerprint: of the whole test split.
+        fingerprint: of the whole test split, and of the condition where it is published corrupted.
         variant: the name of this copy, where the card knows it; else empty.
         split: the pinned images that are evaluated.
         family: the call without its condition, where the images are published corrupted; else empty.
@@ -82,6 +83,8 @@ def load_data(name: Name, places: Places, n: int | None = None) -> Data:
         )
     fingerprint = splits.test.fingerprint
     variant = entry.card.variants.get(fingerprint, "")
+    if splits.corruption is not None:  # two conditions may be of the same pixels, and are two data sets all the same
+        fingerprint = digest([fingerprint, splits.corruption, splits.severity])
     shown, family = entry.shown(call), ""
     if splits.corruption is not None:
         family = str(Call(shown.name, {o: v for o, v in shown.options.items() if o not in entry.card.each}))

@@ -5,6 +5,7 @@ The measures of these sequences ask whether a prediction changes from frame to f
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from robench.benchmarks import Flip, FlipValidation
 from robench.data.arrays import array_splits, mapped_images
 from robench.data.decoding import Half, decoded
-from robench.data.finding import few, named_folders, not_found
+from robench.data.finding import by_robench, few, named_folders, not_found
 from robench.data.folders import contents
 from robench.data.imagenet import imagenet_classes, imagenet_splits
-from robench.data.splits import Splits
+from robench.data.splits import Frames, Splits
 from robench.errors import DataError, UsageError, did_you_mean
+from robench.hashing import file_digest
 from robench.places import Places
 
 PublishedPerturbation = Literal[Flip, FlipValidation]
@@ -29,7 +31,7 @@ LEVELLED = ("gaussian_noise", "shot_noise", "speckle_noise")
 """Those whose harder levels 2 and 3 are files of their own: `gaussian_noise_2`."""
 FRAMES, TRANSLATED = 31, 41
 """Frames of a film of ImageNet-P, and of one that is moved."""
-IMAGENET_P = "ImageNet-P"
+IMAGENET_P, SIDE = "ImageNet-P", 224
 LEAST = 2
 """Frames that make a sequence."""
 
@@ -98,7 +100,7 @@ def read_clips(root: Path, name: str, frames: int | None = None) -> Iterator[Cli
         clips = read_clips(Path("ImageNet-P"), "tilt")
     """
     films, labels, wanted = films_of(root, name), _labels(), frames or frames_of(name)
-    library = _pyav()
+    library = pyav()
     return (Clip(_frames(library, film, wanted), labels[film.parent.name], film) for film in films)
 
 
@@ -138,34 +140,50 @@ class Films:
     """
 
     def __init__(self, films: Sequence[Path], frames: int) -> None:
-        self._films, self._count, self._library = films, frames, _pyav()
+        self._films, self._count, self._library = films, frames, pyav()
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        found = [_frames(self._library, self._films[row], self._count) for row in rows.tolist()]
+        found = [_frames(self._library, self._films[row], self._count, SIDE) for row in rows.tolist()]
         return np.moveaxis(np.stack(found), 4, 2)
+
+    def digests(self) -> list[str]:
+        """Of the films' files."""
+        return [file_digest(film) for film in self._films]
 
     def first(self, row: int) -> NDArray[np.uint8]:
         """The first frame of a film, (H, W, C)."""
-        frame: NDArray[np.uint8] = _frames(self._library, self._films[row], self._count)[0]
+        frame: NDArray[np.uint8] = _frames(self._library, self._films[row], self._count, SIDE)[0]
         return frame
 
 
-def load_cifar_p(
-    places: Places, folder: str, name: str, names: Sequence[str], labels: NDArray[np.int64] | None
-) -> Splits:
+class Mapped:
+    """Sequences of an array, uint8, (N, T, H, W, C), likewise."""
+
+    def __init__(self, sequences: NDArray[np.uint8]) -> None:
+        self._sequences = sequences
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.moveaxis(self._sequences[rows], 4, 2)
+
+    def digests(self) -> list[str]:
+        """Of the frames of each sequence."""
+        return [hashlib.blake2b(np.ascontiguousarray(one).data, digest_size=8).hexdigest() for one in self._sequences]
+
+
+def load_cifar_p(places: Places, folder: str, name: str, names: Sequence[str]) -> Splits:
     """A perturbation of CIFAR-10-P from `NAME.npy`: the first frames are the images, and what they begin is beside them.
+
+    There are no labels, and no figure of sequences asks for one: all images are said to be of class 0.
 
     Args:
         folder: under the data folder.
         names: of the classes.
-        labels: of the images, (N,), in the test set's order; None: all are said to be of class 0, since no figure of
-            sequences asks for labels.
 
     Raises:
-        DataError: the file is missing or damaged, or there are other labels than sequences.
+        DataError: the file is missing or damaged.
 
     Example:
-        splits = load_cifar_p(places, "CIFAR-10-P", "tilt", names, None)
+        splits = load_cifar_p(places, "CIFAR-10-P", "tilt", names)
     """
     check_perturbation(name)
     roots = named_folders(places, [folder], folder)
@@ -175,9 +193,9 @@ def load_cifar_p(
         looked = [f"{each} (there are {few(there) or 'none'})" for each in roots]
         raise not_found(places, folder, f"{name}.npy", looked, f"{folder}/{name}.npy")
     films = read_sequences(root, name)
-    known = np.zeros(len(films), dtype=np.int64) if labels is None or len(labels) != len(films) else labels
-    splits = array_splits(films[:, 0], known, names, f"{folder}/{name}.npy in {root}")
-    return _with_frames(splits, [f"{place:05d}" for place in range(len(films))], films.transpose(0, 1, 4, 2, 3), name)
+    unknown = np.zeros(len(films), dtype=np.int64)
+    splits = array_splits(films[:, 0], unknown, names, f"{folder}/{name}.npy{by_robench(root)} in {root}")
+    return _with_frames(splits, [f"{place:05d}" for place in range(len(films))], Mapped(films), name, root)
 
 
 def load_imagenet_p(places: Places, name: str) -> Splits:
@@ -199,31 +217,43 @@ def load_imagenet_p(places: Places, name: str) -> Splits:
     films = Films(files, frames_of(name))
     rows = ((films.first(row), labels[file.parent.name]) for row, file in enumerate(files))
     half = Half(files, len(files), lambda: rows, ["first frames", frames_of(name)])
-    splits = imagenet_splits(decoded(places.cache, half, f"{IMAGENET_P}/{name}"), f"{IMAGENET_P}/{name} in {root}")
-    return _with_frames(splits, [f"{file.parent.name}/{file.stem}" for file in files], films, name)
+    splits = imagenet_splits(
+        decoded(places.cache, half, f"{IMAGENET_P}/{name}"), f"{IMAGENET_P}/{name}{by_robench(root)} in {root}"
+    )
+    return _with_frames(splits, [f"{file.parent.name}/{file.stem}" for file in files], films, name, root)
 
 
-def _with_frames(splits: Splits, images: list[str], frames: Any, name: str) -> Splits:
+def _with_frames(splits: Splits, images: list[str], frames: Frames, name: str, root: Path) -> Splits:
     test = replace(splits.test.named(np.array(images)), frames=frames)
-    return replace(splits, test=test, corruption=name)
+    return replace(splits, test=test, corruption=name, generated=bool(by_robench(root)))
 
 
-def _pyav() -> Any:
+def pyav() -> Any:
+    """The library that reads and writes films.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     try:
         import av
     except ImportError as error:
         raise UsageError(
-            f"PyAV, which reads films, is not installed ({error}); pip install 'robench[video]'"
+            f"PyAV, which reads and writes films, is not installed ({error}); pip install 'robench[video]'"
         ) from error
     return av
 
 
-def _frames(library: Any, film: Path, wanted: int) -> NDArray[np.uint8]:
+def _frames(library: Any, film: Path, wanted: int, side: int | None = None) -> NDArray[np.uint8]:
     try:
         with library.open(str(film)) as opened:
             frames = [frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0)]
     except Exception as error:  # PyAV raises many kinds, IndexError among them
         raise DataError(f"{film} is truncated or is no film ({error}); fetch it again") from error
+    if side and frames and frames[0].shape[:2] != (side, side):
+        height, width = frames[0].shape[:2]
+        raise DataError(
+            f"{film} has frames of {height} x {width} pixels, and {side} x {side} were wanted; fetch it again"
+        )
     if len(frames) != wanted:
         raise DataError(f"{film} has {len(frames)} frames, and {wanted} were wanted; fetch it again")
     stacked: NDArray[np.uint8] = np.stack(frames)

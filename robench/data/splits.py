@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,6 +22,16 @@ MOMENT_IMAGES = 10_000
 VALIDATION_SHARE = 0.1
 
 
+class Frames(Protocol):
+    """Sequences of frames that are read when they are asked for."""
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """The frames of some images, uint8, (rows, T, C, H, W)."""
+
+    def digests(self) -> list[str]:
+        """Of the frames of each image, or of the file that they are in."""
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images with labels and ids.
@@ -31,7 +42,7 @@ class Split:
         ids: (N,), from the decoded pixels (see `hashing.pixel_ids`).
         rows: the rows of `images` that belong to this split, in its order.
         digests: of the pixels, (N,), where the ids are names that other sets have too; None: they are the ids.
-        frames: of the sequence that each image begins, uint8, (N, T, C, H, W); None: there are none.
+        frames: of the sequence that each image begins, uint8, (N, T, C, H, W), with their digests; None: there are none.
 
     Example:
         >>> import numpy as np
@@ -46,7 +57,7 @@ class Split:
     ids: NDArray[np.str_]
     rows: NDArray[np.int64]
     digests: NDArray[np.str_] | None = None
-    frames: NDArray[np.uint8] | None = None
+    frames: Frames | None = None
 
     def __post_init__(self) -> None:
         right = isinstance(self.images, np.ndarray) and self.images.dtype == np.uint8 and self.images.ndim == 4
@@ -156,6 +167,9 @@ class Split:
         names = self.image_ids().tolist()
         if self.digests is not None:
             names = [f"{name}:{d}" for name, d in zip(names, self.digests[self.rows].tolist(), strict=True)]
+        if self.frames is not None:  # sequences may begin with the same image
+            held = self.frames.digests()
+            names = [f"{name}:{held[row]}" for name, row in zip(names, self.rows.tolist(), strict=True)]
         pairs = sorted(f"{i}:{label}" for i, label in zip(names, self.labels[self.rows].tolist(), strict=True))
         return hashlib.sha256("\n".join(pairs).encode()).hexdigest()[:16]
 
@@ -221,6 +235,7 @@ class Splits:
         order: by what rule the classes are in this order, where it was read from a folder; else empty.
         among: where the classes are among the outputs of a wider model; None: that is not known.
         corruption, severity: of the test images, where they are one condition of a set that is published corrupted.
+        generated: whether robench corrupted these images, though they lie as published ones do.
         unseen: how many of the classes, the last ones, no output stands for: to be told from the others, and never named.
 
     Raises:
@@ -243,6 +258,7 @@ class Splits:
     corruption: str | None = None
     severity: int | None = None
     unseen: int = 0
+    generated: bool = False
 
     def __post_init__(self) -> None:
         if self.classes < 2:

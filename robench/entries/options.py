@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from robench.entries.calls import Call, parse, plain_value, written
@@ -136,11 +137,16 @@ def _hint(value: Any, annotation: Any) -> str:
         return f" and at most {figures(max(most))}"
     if SEEDS in get_args(annotation):
         return " (a seed is a whole number of at least 0)"
-    if isinstance(value, Call) and not value.options:
-        words = [word for part in _parts(annotation) if get_origin(part) is Literal for word in get_args(part)]
-        if words or str in _parts(annotation):
-            return f" (quote a string: '{value.name}')"
+    words = [word for part in _parts(annotation) if get_origin(part) is Literal for word in get_args(part)]
+    if isinstance(value, str) and (near := get_close_matches(value, filter(_is_text, words), 1)):
+        return f"; did you mean {near[0]!r}?"
+    if isinstance(value, Call) and not value.options and (words or str in _parts(annotation)):
+        return f" (quote a string: '{value.name}')"
     return ""
+
+
+def _is_text(word: Any) -> bool:
+    return isinstance(word, str)
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:

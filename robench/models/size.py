@@ -43,14 +43,15 @@ def size_of(model: nn.Module, shape: tuple[int, int, int]) -> Size:
 
     parameters = list(model.parameters())
     device = parameters[0].device if parameters else torch.device("cpu")
-    mode = model.training
+    modes = [(part, part.training) for part in model.modules()]  # a wrapper's own says nothing of what it wraps
     model.eval()
     counter = FlopCounterMode(display=False)
     with torch.enable_grad():  # some models differentiate inside; torch does not count to a leaf
         image = torch.zeros(1, *shape, device=device).requires_grad_().clone()
         with counter:
             model(image)
-    model.train(mode)
+    for part, mode in modes:
+        part.training = mode
     return Size(sum(p.numel() for p in parameters), counter.get_total_flops() // 2)
 
 

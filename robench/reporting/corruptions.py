@@ -35,7 +35,7 @@ from robench.reporting.corruption_metrics import (
 )
 from robench.reporting.evidence import on_images
 from robench.reporting.groups import Group
-from robench.reporting.normalisers import PUBLISHED, Baseline, CorruptionBaseline, baseline
+from robench.reporting.normalisers import Baseline, CorruptionBaseline, suited
 from robench.reporting.resampling import Array, bootstrap, paired_bootstrap
 from robench.reporting.tables import Cell, Column, Table
 from robench.reporting.ties import marked
@@ -66,14 +66,13 @@ def corruption_tables(
         return []
     rows = {label: Corrupted(own.of(model)) for model, label in own.defenses.items()}
     facts = own.units[0].unit.facts
-    if normaliser is None and facts.normaliser:
-        normaliser = baseline(PUBLISHED / f"{facts.normaliser}.csv")
-    over = normaliser if isinstance(normaliser, CorruptionBaseline) else None
+    over, why_not = suited(normaliser, CorruptionBaseline, facts.normaliser)
     tables = [_summary(own, rows, base, over), _each(own, rows)]
     tables += [_severities(label, row, own.name) for label, row in rows.items()]
     notes = [
         f"{label}: {card.note}." for model, label in own.defenses.items() if (card := cards.get(model)) and card.note
     ]
+    notes += [why_not] if why_not else []
     tables[0] = replace(tables[0], caption=[*_said(own, facts, rows), *tables[0].caption, *notes])
     return tables
 
@@ -249,10 +248,17 @@ def _said(group: Group, facts: Facts, rows: Mapping[str, Corrupted]) -> list[str
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     height, width = facts.shape[1:]
     table = "CIFAR-10-C's" if min(height, width) <= SMALL_SIDE else "ImageNet-C's"
-    intervals = "95 % intervals are of a bootstrap over images and cover no training seeds."
+    intervals = "95 % intervals are of a bootstrap over images and cover no training seeds; those that are not printed are in the page and in JSON."
     seen = f"n = {n} test images of {height} x {width} pixels"
     if facts.family:
-        return [f"{seen}, from files as they are ({facts.source.partition(' in ')[0]}). Top-1 error in %.", intervals]
+        sources = list(dict.fromkeys(one.unit.facts.source.partition(" in ")[0] for one in group.units))
+        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+        written = any(" as robench wrote it" in source for source in sources)
+        kept = " They are not the published files, though they lie as those do: no mean of them is a figure of the benchmark."
+        return [
+            f"{seen}, from files as they are ({sources[0]}{more}). Top-1 error in %.{kept if written else ''}",
+            intervals,
+        ]
     lines = [
         f"{seen} ({facts.source.partition(' in ')[0]}), attack seed {group.units[0].unit.identity.seed}; the same pixels for "
         f"every defense. Top-1 error in %, over all images. Corruptions were made in memory, with {table} parameters: they are not the "

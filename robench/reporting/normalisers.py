@@ -9,7 +9,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,40 @@ def sequence_baseline(path: Path = PUBLISHED / "alexnet_imagenet_p.csv") -> Sequ
 
 
 Baseline = CorruptionBaseline | SequenceBaseline
+Only = TypeVar("Only", CorruptionBaseline, SequenceBaseline)
+
+
+def suited(found: Baseline | None, kind: type[Only], named: str) -> tuple[Only | None, str]:
+    """The baseline that a set's figures may be divided by, and what a caption says where it is not the one that was given.
+
+    A figure over a published baseline bears the benchmark's name, and is printed for the benchmark's own files alone.
+
+    Args:
+        found: that was given; None: the published one of the set, if it has one.
+        kind: of the figures.
+        named: the set's own published baseline; empty where it has none, as images that were corrupted here.
+    """
+    if found is None and named:
+        found = baseline(PUBLISHED / f"{named}.csv")
+    if not isinstance(found, kind):
+        return None, ""
+    for path in sorted(PUBLISHED.glob("alexnet_*.csv")):
+        if path.stem != named and _alike(found, baseline(path)):
+            return None, (
+                f"Not divided by {found.title}: those are figures of the benchmark's published files, and these images are others. "
+                "Give a baseline that was measured on them, or name a row with --base."
+            )
+    return found, ""
+
+
+def _alike(first: Baseline, second: Baseline) -> bool:
+    """Whether two tables say the same."""
+    if isinstance(first, CorruptionBaseline) and isinstance(second, CorruptionBaseline):
+        own, other = first.errors, second.errors
+        return own.keys() == other.keys() and all(np.array_equal(own[name], other[name]) for name in own)
+    if isinstance(first, SequenceBaseline) and isinstance(second, SequenceBaseline):
+        return first.flip_probability == second.flip_probability and first.top5_distance == second.top5_distance
+    return False
 
 
 def baseline(path: Path) -> Baseline:

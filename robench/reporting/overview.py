@@ -75,8 +75,7 @@ def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
     group = group.where(lambda unit: not of_unseen(unit))
     if not group.units:
         return
-    corrupted = group.where(of_corruptions)
-    if not (corrupted.units and corrupted.units[0].unit.facts.family):
+    if not any(one.unit.facts.family for one in group.units):  # published corrupted: there are no clean images
         yield _shares(group, "Clean", True), partial(_clean, _shares(group, "Clean", True))
     norms = sorted({(o.unit.facts.norm, o.unit.facts.eps) for o in group.units if on_board(o) and o.unit.facts.eps})
     for norm in dict.fromkeys(norm for norm, _ in norms):

@@ -242,7 +242,11 @@ def _named(group: Group, one: Measured) -> dict[str, Json]:
 
 def summarise(one: Measured) -> dict[str, Json]:
     """The metrics of one unit as plain values; distances that are infinite are None."""
-    facts, (records, unseen) = one.unit.facts, known_and_unseen(one)
+    facts, (every, unseen) = one.unit.facts, known_and_unseen(one)
+    nameless = bool(facts.family) and of_sequences(
+        one.unit
+    )  # published sequences have no labels: nothing is right or wrong
+    records = every.iloc[:0] if nameless else every
     rates = {
         "clean_accuracy": clean_accuracy(records),
         "robust_accuracy": robust_accuracy(records, facts.norm, facts.eps),
@@ -252,7 +256,7 @@ def summarise(one: Measured) -> dict[str, Json]:
     }
     given, _ = attacked_images(records)
     plain: dict[str, Json] = {
-        "n": int(records["image"].nunique()),
+        "n": int(every["image"].nunique()),
         "attacked": given,
         "boundary": on_the_boundary(records),
     }
@@ -278,7 +282,7 @@ def summarise(one: Measured) -> dict[str, Json]:
     right = (told["prediction"] == told["label"]).to_numpy(dtype=bool)
     plain["ece"] = expected_calibration_error(told["certainty"].to_numpy(dtype=float), right) if len(told) else None
     plain["detection"] = {**detected(records, unseen)} if len(records) and len(unseen) else None
-    plain["forwards"], plain["backwards"], plain["seconds"] = (_plain(x) for x in passes(records))
+    plain["forwards"], plain["backwards"], plain["seconds"] = (_plain(x) for x in passes(every))
     return plain
 
 

@@ -15,7 +15,7 @@ from robench.errors import DataError
 from robench.records.store import Measured, Unit
 from robench.reporting.evidence import on_images
 from robench.reporting.groups import Group
-from robench.reporting.normalisers import PUBLISHED, Baseline, SequenceBaseline, baseline
+from robench.reporting.normalisers import Baseline, SequenceBaseline, suited
 from robench.reporting.resampling import Array, bootstrap
 from robench.reporting.sequence_metrics import (
     clips,
@@ -79,11 +79,9 @@ def sequence_tables(group: Group, base: str | None = None, normaliser: Baseline 
     if not own.units:
         return []
     rows = {label: Steadiness(own.of(model)) for model, label in own.defenses.items()}
-    named = own.units[0].unit.facts.normaliser
-    if normaliser is None and named:
-        normaliser = baseline(PUBLISHED / f"{named}.csv")
-    over = normaliser if isinstance(normaliser, SequenceBaseline) else None
-    return [_summary(own, rows, base, over), _each(own, rows)]
+    over, why_not = suited(normaliser, SequenceBaseline, own.units[0].unit.facts.normaliser)
+    summary = _summary(own, rows, base, over)
+    return [replace(summary, caption=[*summary.caption, *([why_not] if why_not else [])]), _each(own, rows)]
 
 
 def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None, over: SequenceBaseline | None) -> Table:
@@ -119,14 +117,16 @@ def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None, ove
             columns.append(ratio)
             filled.append([_over(ratio, mean, table, tables[base]) for table in tables.values()])
     unit = group.units[0].unit
+    sources = list(dict.fromkeys(one.unit.facts.source.partition(" in ")[0] for one in group.units))
     height, width = unit.facts.shape[1:]
     clips_seen = sorted({len(row.flips) for row in rows.values()})
     made = "from files as they are" if unit.facts.family else "made in memory from test images"
     other = "" if unit.facts.family else " They are not the published files, which are compressed as video."
     caption = [
         f"n = {' to '.join(f'{count:,}' for count in clips_seen)} clips of {height} x {width} pixels, {made} "
-        f"({unit.facts.source.partition(' in ')[0]}), difficulty 1, attack seed {unit.identity.seed}; the same frames for every defense.{other}",
-        "mFP: share of the pairs of frames, in %, between which the prediction flips, mean of the ten perturbations; uT5D: how far the five likeliest classes "
+        f"({sources[0]}{f' and {len(sources) - 1} more' if len(sources) > 1 else ''}), difficulty 1, attack seed {unit.identity.seed}; the same frames for every defense.{other}",
+        f"mFP: share of the pairs of frames, in %, between which the prediction flips, mean of {'the ten' if complete else len(names)} "
+        f"perturbation{'' if len(names) == 1 else 's'}; uT5D: how far the five likeliest classes "
         "move. Noise is compared with the clean frame, all else with the frame before. No label is asked for: a constant prediction never flips.",
     ]
     if any(column.group for column in columns):

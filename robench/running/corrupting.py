@@ -27,7 +27,8 @@ from robench.benchmarks import (
 )
 from robench.console import Reporter
 from robench.data.corrupted import CIFAR_SHAPE, SIDE
-from robench.data.layouts import write_cifar_c, write_cifar_p, write_imagenet_c
+from robench.data.finding import MADE
+from robench.data.layouts import write_cifar_c, write_cifar_p, write_imagenet_c, write_imagenet_p
 from robench.data.loading import Data
 from robench.data.splits import Split, to_unit
 from robench.errors import UsageError, did_you_mean
@@ -36,8 +37,6 @@ from robench.hashing import ENGINE
 from robench.running.natural import batch_of
 from robench.running.workers import one_intra_op_thread
 
-MADE = "made.json"
-"""Beside the images: what they were made from, and which of them are whole."""
 Make = Callable[[Tensor, Draws], Tensor]
 
 
@@ -67,9 +66,7 @@ def check_names(names: Sequence[str], *, sequences: bool) -> None:
     for name in names:
         if name not in known:
             kind = "perturbation" if sequences else "corruption"
-            raise UsageError(
-                f"no published {kind} is named {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}"
-            )
+            raise UsageError(f"no published {kind} is named {name!r}{did_you_mean(name, known)}")
 
 
 @dataclass(frozen=True)
@@ -96,14 +93,7 @@ class Corruptor:
             UsageError: the layout has no place for these images, or the folder holds something else.
             StoreError: a file cannot be written.
         """
-        split, written = self.data.split, list[str]()
-        height, width = split.shape[1:]
-        arrays = (height, width, split.shape[0]) == CIFAR_SHAPE
-        if not arrays and (split.shape[0], height, width) != (3, SIDE, SIDE):
-            raise UsageError(
-                f"{self.data.name} has images of shape {split.shape}; the benchmarks' layouts are of colour images of 32 x 32 "
-                f"(CIFAR-10-C) or {SIDE} x {SIDE} pixels (ImageNet-C)"
-            )
+        split, written, arrays = self.data.split, list[str](), self._arrays()
         if arrays and set(severities) != set(SEVERITIES):
             raise UsageError(
                 "CIFAR-10-C's layout has all five severities of a corruption in one file; leave --severities out"
@@ -129,23 +119,43 @@ class Corruptor:
         return written
 
     def write_sequences(self, names: Sequence[str]) -> list[str]:
-        """Write sequences of perturbations as CIFAR-10-P's files of numpy, (N, T, H, W, 3); likewise."""
-        if self.data.split.shape[0] != 3:
-            raise UsageError(
-                f"{self.data.name} has images of shape {self.data.split.shape}; sequences are of colour images"
-            )
+        """Write sequences of perturbations, those of 32 x 32 pixels as CIFAR-10-P has them, others as ImageNet-P; likewise."""
+        split = self.data.split
+        arrays = self._arrays()
         done, written = self._begun({"what": "sequences"}), list[str]()
         for name in names:
             if name in done:
                 continue
-            with self._gathered() as gathered:
-                for images in self._batches(name, lambda images, draws, name=name: sequence(images, name, draws)):  # type: ignore[misc]
-                    gathered.add(images.transpose(0, 1, 3, 4, 2))
-                write_cifar_p(self.out, name, gathered.array)
+            batches = self._batches(name, lambda images, draws, name=name: sequence(images, name, draws))  # type: ignore[misc]
+            if arrays:
+                with self._gathered() as gathered:
+                    for images in batches:
+                        gathered.add(images.transpose(0, 1, 3, 4, 2))
+                    write_cifar_p(self.out, name, gathered.array)
+            else:
+                labels, files, start = split.targets().tolist(), split.image_ids().tolist(), 0
+                for images in batches:
+                    rows = slice(start, start + len(images))
+                    write_imagenet_p(self.out, name, images.transpose(0, 1, 3, 4, 2), labels[rows], files[rows])
+                    start += len(images)
             done.append(name)
             written.append(name)
             self._end(done)
         return written
+
+    def _arrays(self) -> bool:
+        """Whether the layout of these images is CIFAR's files of numpy, and not ImageNet's folders.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        channels, height, width = self.data.split.shape
+        if (height, width, channels) != CIFAR_SHAPE and (channels, height, width) != (3, SIDE, SIDE):
+            raise UsageError(
+                f"{self.data.name} has images of shape {self.data.split.shape}; the benchmarks' layouts are of colour images of "
+                f"32 x 32 (CIFAR-10-C and -P) or {SIDE} x {SIDE} pixels (ImageNet-C and -P)"
+            )
+        return (height, width, channels) == CIFAR_SHAPE
 
     @contextmanager
     def _gathered(self) -> Iterator[Gathered]:
@@ -218,7 +228,18 @@ class Corruptor:
                 f"{self.out} holds {before.get('what')} of {before.get('dataset')}, and {', '.join(differing)} would be others now; "
                 "give another folder"
             )
-        return done
+        return [part for part in done if self._whole(part)]
+
+    def _whole(self, part: str) -> bool:
+        """Whether what is said to be there is: a file of so many images, or so many pictures."""
+        count = len(self.data.split)
+        if (folder := self.out / part).is_dir():
+            return sum(1 for _ in folder.rglob("[!.]*.*")) == count
+        try:
+            array = np.load(self.out / f"{part}.npy", mmap_mode="r")
+        except (OSError, ValueError):
+            return False
+        return len(array) in (count, len(SEVERITIES) * count)
 
     def _facts(self) -> dict[str, object]:
         split = self.data.split

@@ -152,7 +152,7 @@ class Measurement:
             corruption=corruption,
             severity=severity,
             family=data.family if condition.card.as_it_is else "",
-            normaliser=data.card.normaliser if condition.card.as_it_is else "",
+            normaliser=data.card.normaliser if condition.card.as_it_is and not data.splits.generated else "",
             unseen=data.splits.unseen,
             share=share,
             device=self.subject.device.type,

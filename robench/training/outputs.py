@@ -52,7 +52,7 @@ class Chosen(nn.Module):
 
     def __init__(self, module: nn.Module, places: tuple[int, ...]) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.training = module, module.training
         self.register_buffer("places", torch.tensor(places), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Silent(nn.Module):
 
     def __init__(self, module: nn.Module, unseen: int) -> None:
         super().__init__()
-        self.module, self.unseen = module, unseen
+        self.module, self.unseen, self.training = module, unseen, module.training
 
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = self.module(inputs)

@@ -21,6 +21,7 @@ from robench.cli import streams
 from robench.entries.modules import built_in_folder
 from robench.files import atomic_path
 from robench.records.store import Store, Unit
+from robench.running import workers
 
 RUN = ("run", "--defense", SMALL, "--attack", PGD, "--dataset", "digits", "--n", "60", "--workers", "1")
 
@@ -220,6 +221,7 @@ def test_a_signal_in_a_run_is_one_line_and_what_was_done_stays(
     words = (*RUN, "--store", f"stopped-{status}", "--batch-size", "16")
     with monkeypatch.context() as patched:
         patched.setattr(Unit, "add", add)
+        patched.setattr(workers, "WRITE_SECONDS", 0.0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         code, said = robench(monkeypatch, *words)
     assert code == status

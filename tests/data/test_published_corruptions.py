@@ -175,7 +175,7 @@ OTHER[-1] = 1
         (saved("labels.npy", LABELS / 2), r"labels.npy holds float64 of shape \(4,\); wanted 20 or 4"),
         (saved("labels.npy", OTHER), "labels.npy has other labels for one severity than for another"),
         (saved("labels.npy", LABELS + 1), "the label 10 .*fog.npy, severity 3.* is none of the 10 classes"),
-        (saved("labels.npy", LABELS.astype(int) - 1), "hold the label -1"),
+        (saved("labels.npy", LABELS.astype(int) - 1), "labels.npy holds the label -1"),
     ],
 )
 def test_a_file_that_is_missing_or_damaged_is_one_error(

@@ -149,5 +149,7 @@ def test_without_pyav_what_to_install_is_said(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "tilt" / TENCH).mkdir(parents=True)
     (tmp_path / "tilt" / TENCH / "a.mp4").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UsageError, match=r"PyAV, which reads films, is not installed .*pip install 'robench\[video\]'"):
+    with pytest.raises(
+        UsageError, match=r"PyAV, which reads and writes films, is not installed .*pip install 'robench\[video\]'"
+    ):
         read_clips(tmp_path, "tilt")

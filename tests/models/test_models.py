@@ -10,11 +10,13 @@ import pytest
 import torch
 from conftest import small_run
 from safetensors.torch import save_file
+from torch import nn
 
 from robench import DataError, Places, Task, UsageError, build_vit, recipe_of
 from robench.data.loading import load_data
 from robench.models.size import size_of, weightless
 from robench.training.checkpoints import Checkpoint
+from robench.training.outputs import Outputs, Silent
 
 COLOUR = Task((3, 32, 32), 10, 1000, (0.5,) * 3, (0.2,) * 3)
 
@@ -188,3 +190,17 @@ def test_sinusoidal_positions_are_the_table_of_vaswani_and_are_not_trained() -> 
     assert table[0, 0].tolist() == [0, 1, 0, 1]
     assert table[0, 1].tolist() == pytest.approx([0.841471, 0.540302, 0.01, 0.99995], abs=1e-5)
     assert build_vit((1, 8, 8), 10, [0.5], [0.2], patch=4, dim=4, depth=1, heads=2, mlp=4)[1].pos_embed.requires_grad
+
+
+def test_looking_at_a_size_leaves_every_part_in_its_mode() -> None:
+    """A wrapper may say that it trains while what it wraps does not, as one of some outputs of a model with weights does."""
+    inner = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(5)).eval()
+    inner(torch.rand(1, 3, 8, 8))
+    around = nn.Sequential(inner)
+    around.training = True
+    size_of(around, (3, 8, 8))
+    assert around.training
+    assert not any(part.training for part in inner.modules())
+    read = Outputs(3, (0, 2, 4)).of(inner)
+    assert not read.training
+    assert not Silent(inner, 2).training

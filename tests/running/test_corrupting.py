@@ -13,11 +13,14 @@ from typer.testing import CliRunner
 import robench
 from robench import Places, UsageError, corrupt, sequence
 from robench.attacking.draws import Draws
-from robench.benchmarks import SEVERITIES
+from robench.benchmarks import CORRUPTIONS, SEVERITIES
 from robench.cli import app
 from robench.console import Silent
+from robench.data.finding import MADE
 from robench.data.loading import load_data
-from robench.running.corrupting import MADE, Corruptor, check_names
+from robench.data.sequences import read_clips
+from robench.reporting.normalisers import PUBLISHED
+from robench.running.corrupting import Corruptor, check_names
 
 MINE = """
 import numpy as np
@@ -37,15 +40,20 @@ def small(places, *, side: int = 32, count: int = 12, grey: bool = False):
 
 
 class Sums(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = classes
+
     def forward(self, x):
-        weights = torch.randn(10, x[0].numel(), generator=torch.Generator().manual_seed(0))
+        x = x if x.shape[-1] == 32 else nn.functional.adaptive_avg_pool2d(x, 8)
+        weights = torch.randn(self.classes, x[0].numel(), generator=torch.Generator().manual_seed(0))
         return x.flatten(1) @ (weights - weights.mean(1, keepdim=True)).T
 
 
 @robench.defense()
 def sums(task):
     \"\"\"A linear map.\"\"\"
-    return robench.Recipe(Sums(), robench.Schedule(steps=0))
+    return robench.Recipe(Sums(task.classes), robench.Schedule(steps=0))
 """
 
 
@@ -109,6 +117,40 @@ def test_a_set_that_a_killed_run_left_half_written_is_made_again(mine: str, tmp_
     assert np.load(out / "fog.npy").shape == (60, 32, 32, 3)
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_what_is_gone_or_cut_is_made_again(mine: str, tmp_path: Path, damage: str) -> None:
+    arrays, folders = tmp_path / "C", tmp_path / "I"
+    large = f"{mine}::small(side=224, count=3)"
+    corruptor(f"{mine}::small", arrays).write(["contrast", "fog"], SEVERITIES)
+    corruptor(large, folders).write(["contrast"], [2, 5])
+    whole, picture = (arrays / "fog.npy").read_bytes(), next((folders / "contrast" / "5").rglob("*.JPEG"))
+    if damage == "cut":
+        (arrays / "fog.npy").write_bytes(whole[:1000])
+    else:
+        (arrays / "fog.npy").unlink()
+    picture.unlink()
+    assert corruptor(f"{mine}::small", arrays).write(["contrast", "fog"], SEVERITIES) == ["fog"]
+    assert (arrays / "fog.npy").read_bytes() == whole
+    assert corruptor(large, folders).write(["contrast"], [2, 5]) == ["contrast/5"]
+    assert picture.exists()
+
+
+def test_what_robench_wrote_is_never_a_figure_of_the_benchmark(mine: str, tmp_path: Path) -> None:
+    """The photographs lie as ImageNet-C's do, and no mCE over AlexNet's published errors is printed of them."""
+    data, call = tmp_path / "data", f"{mine}::small(side=224, count=2)"
+    corruptor(call, data / "ImageNet-C").write([*CORRUPTIONS], SEVERITIES)
+    found = robench.run(f"{mine}::sums", "clean", "imagenet_c", data=data, store=tmp_path / "s", cache=tmp_path / "c")
+    table = found.tables()[1]
+    assert "mCE" not in [column.name for column in table.columns]
+    assert "as robench wrote it, JPEG of quality 85" in table.caption[0]
+    assert "They are not the published files" in table.caption[0]
+    frost = load_data("imagenet_c(names='frost', severities=1)", Places(data, tmp_path / "c", tmp_path / "s"))
+    assert "textures made by rule" in frost.splits.source
+    given = found.against(None, normaliser=PUBLISHED / "alexnet_imagenet_c.csv").tables()[1]
+    assert "mCE" not in [column.name for column in given.columns]
+    assert any(line.startswith("Not divided by AlexNet on ImageNet-C, as published") for line in given.caption)
+
+
 def test_large_images_are_jpegs_in_class_folders(mine: str, tmp_path: Path) -> None:
     out = tmp_path / "data" / "ImageNet-C"
     call = f"{mine}::small(side=224, count=3)"
@@ -143,6 +185,37 @@ def test_sequences_are_read_back_frame_by_frame(mine: str, tmp_path: Path) -> No
     assert len(clips(made)[0]) == 31
     figures = [[t for t in r.tables() if t.title.startswith("Flip")][0].rows[0][1][0].value for r in (made, read)]
     assert figures[0] == pytest.approx(figures[1])
+
+
+def test_sequences_that_begin_alike_are_several_data_sets(mine: str, tmp_path: Path) -> None:
+    """Noise is added to later frames alone, so that the first ones are the clean images of all of them."""
+    data, names = tmp_path / "data", ["gaussian_noise", "shot_noise", "zoom_blur"]
+    corruptor(f"{mine}::small", data / "CIFAR-10-P").write_sequences(names)
+    first = [np.load(data / "CIFAR-10-P" / f"{name}.npy")[:, 0] for name in names]
+    assert np.array_equal(first[0], first[1])
+    result = robench.run(f"{mine}::sums", "clean", f"cifar10_p(names={names})", data=data, store=tmp_path / "s")
+    assert [one.unit.facts.corruption for one in result.measured] == names
+    (table,) = [table for table in result.tables() if table.title.startswith("Flip")]
+    assert [label for label, _ in table.rows] == names
+    (summary,) = [table for table in result.tables() if table.title.startswith("Sequences")]
+    assert "CIFAR-10-P/gaussian_noise.npy as robench wrote it and 2 more" in summary.caption[0]
+    assert "mean of 3 perturbations" in summary.caption[1]
+    assert {cell["clean_accuracy"]["total"] for cell in result.summary()} == {0}, "there are no labels"  # type: ignore[index, call-overload]
+    whole = result.overview()
+    assert whole is None or "Clean" not in [column.name for column in whole.columns]
+
+
+def test_large_sequences_are_films_that_read_back_exactly(mine: str, tmp_path: Path) -> None:
+    data, call = tmp_path / "data", f"{mine}::small(side=224, count=2)"
+    assert corruptor(call, data / "ImageNet-P").write_sequences(["tilt"]) == ["tilt"]
+    assert corruptor(call, data / "ImageNet-P").write_sequences(["tilt"]) == []
+    split = load_data(call, Places.of()).split
+    wanted = sequence(split.inputs(slice(None)), "tilt", Draws(0, split.image_ids().tolist()))
+    clips = sorted(read_clips(data / "ImageNet-P", "tilt"), key=lambda clip: clip.label)
+    assert [clip.label for clip in clips] == [0, 1]
+    for place, label in enumerate(split.targets().tolist()):
+        frames = (wanted[place] * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        assert np.array_equal(clips[label].frames, frames)
 
 
 @pytest.mark.parametrize(

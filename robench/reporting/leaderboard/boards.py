@@ -132,7 +132,7 @@ class Board:
         said = [
             f"Robust accuracy in % within {NORM_NAMES[self.norm]} ε = {self.radius} (pixels in [0, 1]) against the worst of a row's attacks, "
             f"chosen for each image, by an attacker whose knowledge is {self.knowledge} or less. Required of every row: {names}. "
-            "Other attacks lower the worst case; a row that lacks a required one stands below, “≤”, without a rank.",
+            "Other attacks lower the worst case; a row that lacks a required one stands below, with a ≤ and without a rank.",
             "Rank: 1 + the number of rows that are significantly better (McNemar's exact test over the images that both have, Holm's "
             "correction over all pairs, 5 %). In brackets: 95 % intervals over test images; they cover no training seeds.",
         ]

@@ -12,7 +12,7 @@ from robench.files import atomic_path
 from robench.reporting.leaderboard.contents import Leaderboard, packed, plain
 from robench.reporting.leaderboard.texts import as_csv, as_markdown
 
-_IN_A_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_IN_A_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """What could end a script within the strings of JSON."""
 
 
@@ -22,7 +22,7 @@ def as_html(found: Leaderboard) -> str:
 
     folder = built_in_folder("reports")
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-    data = json.dumps(packed(found), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    data = json.dumps(packed(found), separators=(",", ":"), allow_nan=False)
     return environment.get_template("leaderboard.html.j2").render(
         style=(folder / "leaderboard.css").read_text(encoding="utf-8"),
         script=(folder / "leaderboard.js").read_text(encoding="utf-8"),

@@ -61,7 +61,7 @@ def sprite(units: list[Measured]) -> Sprite | None:
         widest = float(np.abs(change).max()) or 1.0
         columns.append(np.concatenate([clean, adversarial, 0.5 + 0.5 * change / widest], axis=1))
         label, taken = (int(record[name]) for name in ("label", "prediction"))
-        said.append(" → ".join(names[c] if c < len(names) else str(c) for c in (label, taken)))
+        said.append(" taken for ".join(names[c] if c < len(names) else str(c) for c in (label, taken)))
     return Sprite(_png(np.concatenate(columns, axis=2), max(shape[1:])), most, one, said)
 
 
