@@ -30,9 +30,17 @@ DefenseOption = Annotated[
     ),
 ]
 AttackOption = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
         help='An attack: cw_l2, "pgd_linf(eps=[2/255, 8/255])". May be repeated.', autocompletion=entries("attack")
+    ),
+]
+SuiteOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help='The attacks that a board asks of every row, at the data set\'s radii or at others: linf, "linf(eps=8/255)". '
+        "May be repeated.",
     ),
 ]
 DatasetOption = Annotated[

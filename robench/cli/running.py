@@ -30,10 +30,12 @@ from robench.cli.options import (
     QuietOption,
     SeedOption,
     StoreOption,
+    SuiteOption,
     WorkersOption,
 )
 from robench.cli.streams import found_otherwise
 from robench.console import colored, reporter
+from robench.entries.calls import Name
 from robench.errors import RobenchError, StoreError, UsageError
 from robench.places import Places
 
@@ -59,16 +61,30 @@ def _settings(
     return Settings(n, seed, device.value, workers, size, keep_images, precision.value, diagonal)
 
 
+def _attacks(attack: list[str] | None, suite: list[str] | None) -> list[Name]:
+    """What is asked for, by name and by suite."""
+    from robench.reporting.leaderboard.suites import attacks_of
+
+    found: list[Name] = [*(attack or []), *(call for text in suite or [] for call in attacks_of(text))]
+    if not found:
+        raise UsageError(
+            "no attack was named; give one with --attack 'pgd_linf(eps=8/255)', or those of a board with --suite linf"
+        )
+    return found
+
+
 @app.command(
     epilog=example(
         'robench run --defense vit --defense ksa --attack "pgd_linf(eps=[1/255, 4/255])" \\',
         "    --attack cw_l2 --dataset cifar10 --n 1000",
+        'robench run --defense vit --suite "linf(eps=8/255)" --dataset cifar10 --n 1000',
     )
 )
 def run(
     defense: DefenseOption,
-    attack: AttackOption,
     dataset: DatasetOption,
+    attack: AttackOption = None,
+    suite: SuiteOption = None,
     n: NOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = Device.auto,
@@ -89,8 +105,9 @@ def run(
     if dry_run:
         plan(
             defense,
-            attack,
             dataset,
+            attack,
+            suite,
             n,
             seed,
             device,
@@ -113,7 +130,7 @@ def run(
 
         settings = _settings(n, seed, device, workers, batch_size, keep_images, precision, diagonal)
         places, told = Places.of(data, store), reporter(quiet=quiet)
-        rows = rows_of([*defense], [*attack], [*dataset], settings, places)
+        rows = rows_of([*defense], _attacks(attack, suite), [*dataset], settings, places)
         if n is None and not quiet:
             announce([row for row in rows if not row.refused], settings, places, told)
         measured, refused = run_rows(rows, settings, places, told)
@@ -152,8 +169,9 @@ def _write_page(store: Path) -> Path:
 @app.command(epilog=example("robench plan --defense ksa --attack cw_l2 --dataset cifar10 --n 1000"))
 def plan(
     defense: DefenseOption,
-    attack: AttackOption,
     dataset: DatasetOption,
+    attack: AttackOption = None,
+    suite: SuiteOption = None,
     n: NOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = Device.auto,
@@ -173,7 +191,7 @@ def plan(
 
         settings = _settings(n, seed, device, workers, batch_size, keep_images, precision, diagonal)
         places = Places.of(data, store)
-        rows = rows_of([*defense], [*attack], [*dataset], settings, places)
+        rows = rows_of([*defense], _attacks(attack, suite), [*dataset], settings, places)
         trainings, units = plan_rows(rows, settings, places)
         if as_json:
             plain = {"trainings": [asdict(t) for t in trainings], "cells": [asdict(u) for u in units]}

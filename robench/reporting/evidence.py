@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from robench.hashing import digest
 from robench.records.store import Measured
 from robench.reporting.groups import Group, Threat
-from robench.reporting.metrics import attacked_images, clean_accuracy
+from robench.reporting.metrics import attacked_images
+from robench.reporting.statistics import wilson
 from robench.reporting.tables import Cell
 
 
@@ -20,16 +22,19 @@ def no_rank(units: Sequence[Measured]) -> str:
     A classifier that says one class always, or is right no more often than by chance (by saying the commonest class, where
     some are commoner), is broken on few images because it is right on few.
     """
-    records = pd.concat([one.records for one in units])
     identity, facts = units[0].unit.identity, units[0].unit.facts
-    if records["clean_prediction"].nunique() == 1 and records["label"].nunique() > 1:
+    image, label, said, correct = (
+        np.concatenate([one.records[name].to_numpy(dtype=kind) for one in units])
+        for name, kind in (("image", object), ("label", np.int64), ("clean_prediction", np.int64), ("correct", bool))
+    )
+    if (said == said[0]).all() and (label != label[0]).any():
         return "no rank: it takes all images for one class"
     classes = len(identity.subset) if identity.subset else facts.classes
-    images = records.drop_duplicates("image")
-    counts = images["label"].value_counts()
-    uneven = len(counts) > 1 and counts.max() > -(-len(images) // classes)
-    chance = float(counts.max()) / len(images) if uneven else 1 / classes
-    if not clean_accuracy(records).interval.low > chance:
+    first = list({name: place for place, name in reversed(list(enumerate(image.tolist())))}.values())
+    counts = np.unique(label[first], return_counts=True)[1]
+    uneven = len(counts) > 1 and counts.max() > -(-len(first) // classes)
+    chance = float(counts.max()) / len(first) if uneven else 1 / classes
+    if not wilson(int(correct[first].sum()), len(first)).low > chance:
         return f"no rank: its clean accuracy cannot be told from chance, {100 * chance:.3g} %"
     return ""
 
@@ -53,6 +58,10 @@ def on_board(one: Measured) -> bool:
 
 def in_full(one: Measured) -> bool:
     """Whether all images that it should have attacked were attacked; a file may hold adversarial images of some."""
+    right = one.records["correct"].to_numpy(dtype=bool)
+    attacked = one.records["forwards"].to_numpy(dtype=np.float64, na_value=0.0)[right] > 0
+    if attacked.all():
+        return True
     given, of = attacked_images(one.records)
     return given == of
 

@@ -224,7 +224,7 @@ def _standing(
     suite: Suite,
     without: str,
 ) -> Standing:
-    calls = [suite.met_by(one.one) if _is_at(one.one, eps) else None for one in units]
+    calls = [one.call(suite) if _is_at(one.one, eps) else None for one in units]
     met = tuple(call for call in required if call in calls)
     seen = shared([one for one, call in zip(units, calls, strict=True) if call in met] or units)
     broken = np.array([one.broken(eps) & one.seen for one in units])

@@ -33,6 +33,7 @@ class Outcome:
         rows: the image of each record.
         fooled: of each record.
         passes: forwards and backwards for each attacked record, on average.
+        calls: which attack of a suite it is, by the suite's name, as far as that was asked.
     """
 
     one: Measured
@@ -41,6 +42,13 @@ class Outcome:
     rows: NDArray[np.int64]
     fooled: Flags
     passes: tuple[float, float]
+    calls: dict[str, Call | None] = field(default_factory=dict, repr=False)
+
+    def call(self, suite: Suite) -> Call | None:
+        """Which attack of a suite it is; see `Suite.met_by`."""
+        if suite.name not in self.calls:
+            self.calls[suite.name] = suite.met_by(self.one)
+        return self.calls[suite.name]
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -70,7 +78,6 @@ class Outcomes:
     group: Group
     images: list[str]
     by_row: dict[str, list[Outcome]]
-    _known: dict[str, dict[Call, str]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, group: Group) -> Outcomes:
@@ -87,12 +94,8 @@ class Outcomes:
 
     def knowledge(self, suite: Suite) -> dict[Call, str]:
         """What the attacks of a suite need of a model, of those that a row met."""
-        if suite.name not in self._known:
-            every = [one.one for own in self.by_row.values() for one in own]
-            self._known[suite.name] = {
-                call: one.unit.facts.knowledge for one in every if (call := suite.met_by(one)) is not None
-            }
-        return self._known[suite.name]
+        every = [one for own in self.by_row.values() for one in own]
+        return {call: one.one.unit.facts.knowledge for one in every if (call := one.call(suite)) is not None}
 
 
 def _outcome(one: Measured, rows: NDArray[np.int64], count: int) -> Outcome:

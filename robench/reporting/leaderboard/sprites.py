@@ -47,7 +47,11 @@ def sprite(units: list[Measured]) -> Sprite | None:
     for one in units:
         if not on_board(one) or "adversarial" not in one.records:
             continue
-        kept = one.records[one.records["adversarial"].notna() & one.records["correct"].astype(bool)]
+        held = np.flatnonzero(one.records["adversarial"].notna().to_numpy())
+        if not len(held):
+            continue
+        kept = one.records.iloc[held]
+        kept = kept[kept["correct"].astype(bool)]
         broken = kept[kept["success"].astype(bool)].head(PICTURED)
         if len(broken) > most:
             best, most = (one, broken), len(broken)

@@ -36,6 +36,8 @@ class Suite:
         Its options besides the radius must be those of the suite: fewer steps are another attack.
         """
         asked = one.unit.spec.attack
+        if asked.name not in {call.name for call in self.attacks}:
+            return None
         plain = Call(asked.name, {name: value for name, value in asked.options.items() if name != "eps"})
         if plain not in self.attacks or one.unit.identity.precision != "float32" or not in_full(one):
             return None
