@@ -137,7 +137,7 @@ function line(row) {
 // What is behind a row
 function detail(row) {
   const m = model(row), parts = [];
-  const part = (title, ...nodes) => parts.push(el("div", parts.length ? {} : { class: "whole" }, el("h3", {}, title), ...nodes));
+  const part = (title, ...nodes) => parts.push(el("div", parts.length ? {} : { class: "whole" }, el("h2", {}, title), ...nodes));
   const attacks = row.faced.map(([place, count, total, only, forwards, backwards]) => el("tr", {}, el("th", { scope: "row", class: "left call" }, board().attacks[place]),
     el("td", {}, `${count}/${total}`), el("td", {}, withEnds([count, total])), el("td", {}, only), el("td", {}, `${forwards} + ${backwards}`)));
   part("Robust accuracy under each attack", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Attacks on ${row.label}` }, el("table", {}, el("thead", {}, el("tr", {}, ...["Attack", "Right", "%", "Only this one breaks", "Passes forward + backward"].map((name, i) => el("th", { scope: "col", class: i ? "" : "left" }, name)))), el("tbody", {}, ...attacks))));
@@ -281,16 +281,9 @@ byId("save").addEventListener("click", () => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 });
-let before = null;
-addEventListener("beforeprint", () => {
-  before = state.open;
-  state.open = new Set(board().rows.map((row) => row.m));
-  drawTable();
-});
-addEventListener("afterprint", () => {
-  state.open = before || new Set();
-  drawTable();
-});
+// On paper the table stands whole, and what is behind its rows below it.
+addEventListener("beforeprint", () => byId("printed").replaceChildren(...shownRows().filter((row) => !state.open.has(row.m)).map((row) => el("article", {}, el("h2", { class: "call" }, row.label), ...detail(row).firstChild.childNodes))));
+addEventListener("afterprint", () => byId("printed").replaceChildren());
 addEventListener("hashchange", () => { read(); draw(); });
 read();
 if (DATA.boards.length) draw();
