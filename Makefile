@@ -19,7 +19,7 @@ demo: .venv/installed
 	  --defense "vit(epochs=30)" --defense "ksa(model=vit(epochs=30))" \
 	  --attack fgsm --attack "pgd_linf(steps=20)" \
 	  --attack "cw_l2(targets='random', search_steps=4, initial_c=1.0)" --attack "cw_linf(targets='random', steps=40)"
-	.venv/bin/robench run --quiet --dataset digits --n 50 --store results/demo --suite "linf(eps=0.2)" \
+	.venv/bin/robench run --quiet --dataset digits --n 50 --store results/demo --suite "linf(eps=0.1)" \
 	  --defense "vit(epochs=30)" --defense "ksa(model=vit(epochs=30))" > results/demo/board.log
 	.venv/bin/robench leaderboard --store results/demo --out results/demo/leaderboard.html --out results/demo/leaderboard.md
 

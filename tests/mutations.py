@@ -265,8 +265,8 @@ REPORTED = [
     Mutation("the worst case is of the weakest", METRICS, 'join="inner").any(axis=1)', 'join="inner").all(axis=1)', OF_TABLES),
     Mutation("confidence holds clean errors", METRICS, 'records.loc[records["correct"].astype(bool), "confidence"]', 'records["confidence"]', OF_TABLES),
     Mutation("rows of one image count as images", METRICS, "len(np.unique(images)) < total", "False", OF_TABLES),
-    Mutation("Wilson's interval is one of 90 %", STATISTICS, "proportion_ci(0.95", "proportion_ci(0.90", OF_TABLES),
-    Mutation("Wilson's interval is of one image more", STATISTICS, "binomtest(successes, trials)", "binomtest(successes, trials + 1)", OF_TABLES),
+    Mutation("Wilson's interval is one of 90 %", STATISTICS, "Z = 1.959963984540054", "Z = 1.6448536269514722", OF_TABLES),
+    Mutation("Wilson's interval is of one image more", STATISTICS, "share, spread = successes / trials, Z * Z / trials", "share, spread = successes / (trials + 1), Z * Z / trials", OF_TABLES),
     Mutation("clustered intervals are halves", STATISTICS, "np.quantile(means, [0.025, 0.975])", "np.quantile(means, [0.25, 0.75])", OF_TABLES),
     Mutation("the bootstrap is not paired", STATISTICS, "second[0][picks].sum(1) / second[1][picks].sum(1)", "second[0][picks[::-1]].sum(1) / second[1][picks[::-1]].sum(1)", OF_TABLES),
     Mutation("a ratio's denominators are ones", STATISTICS, "first[0][picks].sum(1) / first[1][picks].sum(1)", "first[0][picks].mean(1)", OF_TABLES),
@@ -289,7 +289,7 @@ REPORTED = [
 ]
 
 NAMED = [
-    Mutation("the seed is not in a unit's name", "robench/records/manifest.py", "return digest(asdict(self))", 'return digest({**asdict(self), "seed": 0})', IDENTITY),
+    Mutation("the seed is not in a unit's name", "robench/records/manifest.py", "return digest({field.name: getattr(self, field.name) for field in fields(self)})", 'return digest({field.name: getattr(self, field.name) for field in fields(self) if field.name != "seed"})', IDENTITY),
     Mutation("the seed is not in a unit's identity", "robench/running/rows.py", "            seed=seed,\n            precision", "            seed=0,\n            precision", IDENTITY),
     Mutation("the weights are not in a model's name", "robench/records/manifest.py", "digest([defense, weights, logits, data, subset])", "digest([defense, logits, data, subset])", "reporting/test_groups.py"),
     Mutation("the precision is not in a threat's name", "robench/records/manifest.py", "digest([self.attack, self.precision, self.engine])", "digest([self.attack, self.engine])", "reporting/test_groups.py"),
@@ -588,5 +588,31 @@ WEATHERED = [
     Mutation("conditions of a published set have a table each", "robench/running/rows.py", 'family=data.family if condition.card.as_it_is else ""', 'family=""', "data/test_published_corruptions.py"),
 ]
 
+BOARD = "robench/reporting/leaderboard/boards.py"
+RANKED = "robench/reporting/leaderboard/ranking.py"
+BOARDS = "reporting/leaderboard/test_boards.py reporting/leaderboard/test_ranking.py reporting/leaderboard/test_page.py"
+RANKING = [
+    Mutation("a row that lacks a required attack has a rank", BOARD, 'if len(met) < len(required) else ""', 'if False else ""', BOARDS),
+    Mutation("a smaller radius stands for a required attack", BOARD, "one.call(suite) if _is_at(one.one, eps) else None", "one.call(suite)", BOARDS),
+    Mutation("fewer steps stand for a required attack", "robench/reporting/leaderboard/suites.py", "if plain not in self.attacks or", "if", BOARDS),
+    Mutation("bfloat16 stands for a required attack", "robench/reporting/leaderboard/suites.py", 'one.unit.identity.precision != "float32" or', "", BOARDS),
+    Mutation("an attack of fewer images leaves its n to the row", BOARD, "if call in met] or units)", "if True] or units)", BOARDS),
+    Mutation("a black-box board holds white-box attacks", BOARD, "and one.one.unit.facts.knowledge in allowed", "and True", BOARDS),
+    Mutation("a row at chance has a rank", BOARD, '"; ".join(filter(None, [lacking, without]))', '"; ".join(filter(None, [lacking]))', BOARDS),
+    Mutation("what two attacks break is the work of one", BOARD, "(own & (breaks == 1) & seen)", "(own & seen)", BOARDS),
+    Mutation("an attack at a larger radius counts", BOARD, "facts.eps <= eps * (1 + 1e-9)", "True", BOARDS),
+    Mutation("pairs are not corrected for", RANKED, "holm(mcnemar(more, less)) < ALPHA", "mcnemar(more, less) < ALPHA", BOARDS),
+    Mutation("McNemar's test has one side", RANKED, "np.minimum(1.0, 2 * binom.cdf", "np.minimum(1.0, 1 * binom.cdf", BOARDS),
+    Mutation("Holm's steps go up and down", RANKED, "np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))", "p[order] * np.arange(len(p), 0, -1)", BOARDS),
+    Mutation("rows are right where they were not tested", "robench/reporting/leaderboard/boards.py", "[one.right & one.seen for one in ranked]", "[one.right for one in ranked]", BOARDS, lives="right is of images that were seen, or where nothing was broken; wrong alone says what was tested"),
+    Mutation("a failed attack is at distance 0", "robench/reporting/leaderboard/outcomes.py", "least = np.full(len(self.seen), np.inf)", "least = np.full(len(self.seen), 0.0)", BOARDS),
+    Mutation("a frozen board reads what was added", "robench/records/store.py", "if parts is not None and path.name not in parts:", "if False:", "cli/test_leaderboard.py"),
+    Mutation("sequences that begin alike are one data set", "robench/data/splits.py", "if self.frames is not None:  #", "if False:  #", "running/test_corrupting.py", lives="the name of the condition is in the fingerprint too"),
+    Mutation("what robench wrote is divided by published errors", "robench/running/rows.py", "and not data.splits.generated else", "and True else", "running/test_corrupting.py"),
+    Mutation("published errors divide any images", "robench/reporting/normalisers.py", "if path.stem != named and _alike", "if False and _alike", "running/test_corrupting.py"),
+    Mutation("a size leaves the model training", "robench/models/size.py", "part.training = mode", "part.training = True", "models/test_models.py"),
+    Mutation("what is gone counts as written", "robench/running/corrupting.py", "[part for part in done if self._whole(part)]", "[part for part in done]", "running/test_corrupting.py"),
+]
+
 # fmt: on
-MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED
+MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED + RANKING
