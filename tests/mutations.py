@@ -594,7 +594,7 @@ BOARDS = "reporting/leaderboard/test_boards.py reporting/leaderboard/test_rankin
 RANKING = [
     Mutation("a row that lacks a required attack has a rank", BOARD, 'if len(met) < len(required) else ""', 'if False else ""', BOARDS),
     Mutation("a smaller radius stands for a required attack", BOARD, "one.call(suite) if _is_at(one.one, eps) else None", "one.call(suite)", BOARDS),
-    Mutation("fewer steps stand for a required attack", "robench/reporting/leaderboard/suites.py", "if plain not in self.attacks or", "if", BOARDS),
+    Mutation("fewer steps stand for a required attack", "robench/reporting/leaderboard/suites.py", 'plain = Call(asked.name, {name: value for name, value in asked.options.items() if name != "eps"})', "plain = Call(asked.name, {})", BOARDS),
     Mutation("bfloat16 stands for a required attack", "robench/reporting/leaderboard/suites.py", 'one.unit.identity.precision != "float32" or', "", BOARDS),
     Mutation("an attack of fewer images leaves its n to the row", BOARD, "if call in met] or units)", "if True] or units)", BOARDS),
     Mutation("a black-box board holds white-box attacks", BOARD, "and one.one.unit.facts.knowledge in allowed", "and True", BOARDS),
@@ -604,7 +604,7 @@ RANKING = [
     Mutation("pairs are not corrected for", RANKED, "holm(mcnemar(more, less)) < ALPHA", "mcnemar(more, less) < ALPHA", BOARDS),
     Mutation("McNemar's test has one side", RANKED, "np.minimum(1.0, 2 * binom.cdf", "np.minimum(1.0, 1 * binom.cdf", BOARDS),
     Mutation("Holm's steps go up and down", RANKED, "np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))", "p[order] * np.arange(len(p), 0, -1)", BOARDS),
-    Mutation("rows are right where they were not tested", "robench/reporting/leaderboard/boards.py", "[one.right & one.seen for one in ranked]", "[one.right for one in ranked]", BOARDS, lives="right is of images that were seen, or where nothing was broken; wrong alone says what was tested"),
+    Mutation("rows are right where they were not tested", BOARD, "[one.right & one.seen for one in ranked]", "[one.right for one in ranked]", BOARDS),
     Mutation("a failed attack is at distance 0", "robench/reporting/leaderboard/outcomes.py", "least = np.full(len(self.seen), np.inf)", "least = np.full(len(self.seen), 0.0)", BOARDS),
     Mutation("a frozen board reads what was added", "robench/records/store.py", "if parts is not None and path.name not in parts:", "if False:", "cli/test_leaderboard.py"),
     Mutation("sequences that begin alike are one data set", "robench/data/splits.py", "if self.frames is not None:  #", "if False:  #", "running/test_corrupting.py", lives="the name of the condition is in the fingerprint too"),

@@ -107,6 +107,24 @@ def test_another_attack_of_fewer_images_leaves_n_as_it_is() -> None:
     )
 
 
+def test_an_image_that_a_row_was_not_tested_on_says_nothing_of_it() -> None:
+    """Right on its 100 images, beside a row that is right on the same and wrong on 100 others."""
+    few = [replace(one, records=one.records.iloc[:100]) for one in suite_of("vit", 0.0, 0.0, 0.0, 0.0)]
+    lost = {"linf": 0.05}
+    all_of_them = [
+        replace(one, records=one.records.assign(success=late, fooled=late))
+        for one in suite_of("ksa", 0.0, 0.0, 0.0, 0.0, **lost)
+        for late in [[place >= 100 for place in range(200)]]
+    ]
+    assert shown(board(*few, *all_of_them)) == {"vit": (1, 100, ""), "ksa": (1, 100, "")}
+
+
+def test_an_attack_at_a_larger_radius_is_on_another_board() -> None:
+    found = board(*suite_of("vit", 0.1, 0.1, 0.1, 0.1), met("fgsm", 0.9, eps=0.2))
+    assert shown(found)["vit"] == (1, 180, "")
+    assert [one.attack for one in found.standings[0].faced] == list(SUITE)
+
+
 def test_a_board_holds_what_needs_no_more_than_its_knowledge() -> None:
     units = suite_of("vit", 0.5, 0.8, 0.9, 0.6)
     score = board(*units, knowledge="score")
