@@ -35,11 +35,11 @@ from robench.cli.options import (
 )
 from robench.cli.streams import found_otherwise
 from robench.console import colored, reporter
-from robench.entries.calls import Name
 from robench.errors import RobenchError, StoreError, UsageError
 from robench.places import Places
 
 if TYPE_CHECKING:
+    from robench.entries.calls import Name
     from robench.running.settings import Settings
 
 

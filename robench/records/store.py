@@ -14,7 +14,6 @@ reads changes nothing: it says what is damaged and leaves it. A run that replace
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
@@ -31,6 +30,7 @@ from robench.hashing import file_digest
 from robench.leases import lease
 from robench.records.cards import ModelCard
 from robench.records.changes import changes
+from robench.records.frozen import frozen_units
 from robench.records.manifest import Damaged, Facts, Identity, Manifest, Part, Spec, read_signed
 from robench.records.schema import KEY, WITHOUT_PIXELS, empty, to_arrow, to_frame
 
@@ -286,20 +286,5 @@ class Store:
         return found
 
     def frozen(self) -> set[str]:
-        """Identities of the units that a frozen board names; they are never removed.
-
-        Raises:
-            StoreError: a board cannot be read, so that it is not known what it names.
-        """
-        names: set[str] = set()
-        for path in self.root.glob("boards/*.json"):
-            try:
-                units = json.loads(path.read_text(encoding="utf-8"))["units"]
-                if not isinstance(units, list) or not all(re.fullmatch("[0-9a-f]{16}", str(u)) for u in units):
-                    raise ValueError('"units" must be a list of identities, the 16 digits that end the names of units')
-                names |= set(units)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise StoreError(
-                    f"the board {path} cannot be read ({error}); nothing is removed before it is mended"
-                ) from error
-        return names
+        """Identities of the units that a frozen board names; they are never removed. Raises StoreError: see `frozen_units`."""
+        return frozen_units(self.root)

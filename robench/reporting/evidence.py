@@ -23,11 +23,15 @@ def no_rank(units: Sequence[Measured]) -> str:
     some are commoner), is broken on few images because it is right on few.
     """
     identity, facts = units[0].unit.identity, units[0].unit.facts
-    image, label, said, correct = (
+    image, correct = (
         np.concatenate([one.records[name].to_numpy(dtype=kind) for one in units])
-        for name, kind in (("image", object), ("label", np.int64), ("clean_prediction", np.int64), ("correct", bool))
+        for name, kind in (("image", object), ("correct", bool))
     )
-    if (said == said[0]).all() and (label != label[0]).any():
+    label, said = (
+        np.concatenate([one.records[name].to_numpy(dtype=np.int64, na_value=-1) for one in units])
+        for name in ("label", "clean_prediction")
+    )
+    if said[0] >= 0 and (said == said[0]).all() and (label != label[0]).any():
         return "no rank: it takes all images for one class"
     classes = len(identity.subset) if identity.subset else facts.classes
     first = list({name: place for place, name in reversed(list(enumerate(image.tolist())))}.values())

@@ -105,8 +105,9 @@ def test_it_stays_in_its_threat_model_and_leaves_its_inputs_alone(
 @pytest.mark.parametrize(("size", "workers"), [(1, 1), (7, 2)])
 @pytest.mark.parametrize("name", ALONE)
 def test_results_do_not_depend_on_the_batch_nor_on_the_workers(
-    name: str, size: int, workers: int, subject: Subject
+    name: str, size: int, workers: int, subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("robench.running.workers.WRITE_SECONDS", 0.0)  # each shard is a part
     condition, count = condition_of(name, subject.module), 16 if size == 1 else 64
     keys = ["image", *(["frame"] if condition.card.several == "frame" else [])]
     whole = attack_shard(subject, condition, 0, np.arange(64), set()).set_index(keys)
