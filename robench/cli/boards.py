@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from robench.cli.app import app, clean_exit, example
-from robench.cli.options import StoreOption
-from robench.errors import StoreError, UsageError
+from robench.cli.options import EverythingOption, OnlyDatasetOption, StoreOption
+from robench.errors import UsageError
 from robench.places import home
 
 
@@ -28,16 +28,14 @@ def leaderboard(
             help="File to write, .html, .md, .json or .csv. May be repeated. leaderboard.html in the store by default.",
         ),
     ] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set. May be repeated.")] = None,
+    dataset: OnlyDatasetOption = None,
     suite: Annotated[
         str | None,
         typer.Option(
             metavar="NAME", help="The suite whose attacks every row must have met; that of a board's norm by default."
         ),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also what was measured with code that has changed since.")
-    ] = False,
+    everything: EverythingOption = False,
     freeze: Annotated[
         str | None,
         typer.Option(
@@ -61,10 +59,14 @@ def leaderboard(
         paths = [home(one, "--out") for one in out or []] or [root / "leaderboard.html"]
         for path in paths:
             form_of(path)
+        if frozen and (freeze or dataset or everything or suite):
+            raise UsageError("--frozen makes a board as it was; it goes without --freeze, --dataset, --suite and --all")
         only = named(suite) if suite else None
-        if frozen and (freeze or dataset or everything):
-            raise UsageError("--frozen makes a board as it was; it goes without --freeze, --dataset and --all")
-        result, notes = thawed(root, frozen) if frozen else stored(root, dataset or [], everything=everything)
+        if frozen:
+            result, notes, suite = thawed(root, frozen)
+            only = named(suite) if suite else None
+        else:
+            result, notes = stored(root, dataset or [], everything=everything)
         found = Leaderboard.of(result, notes, only)
         if not found.boards:
             raise UsageError(
@@ -72,9 +74,6 @@ def leaderboard(
                 "begin with `robench run --suite linf --defense vit --dataset digits`"
             )
         for path in paths:
-            try:
-                print(write(found, path))
-            except OSError as error:
-                raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
+            print(write(found, path))
         if freeze:
-            print(keep(root, freeze, result))
+            print(keep(root, freeze, result, suite))

@@ -66,6 +66,10 @@ PrecisionOption = Annotated[
 ]
 # Paths are texts as they were typed, since `./~` is not `~`.
 DataOption = Annotated[str | None, typer.Option(metavar="PATH", help="Folder of data sets; ROBENCH_DATA by default.")]
+OnlyDatasetOption = Annotated[list[str] | None, typer.Option(help="Only this data set. May be repeated.")]
+EverythingOption = Annotated[
+    bool, typer.Option("--all", help="Also what was measured with code that has changed since.")
+]
 StoreOption = Annotated[str, typer.Option(metavar="PATH", help="Folder of records.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 KeepImagesOption = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from robench.cli.app import app, clean_exit, example
-from robench.cli.options import StoreOption
+from robench.cli.options import EverythingOption, OnlyDatasetOption, StoreOption
 from robench.console import colored
 from robench.places import home
 
@@ -39,10 +39,8 @@ def report(
             metavar="PATH", help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it."
         ),
     ] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="Only this data set. May be repeated.")] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also what was measured with code that has changed since.")
-    ] = False,
+    dataset: OnlyDatasetOption = None,
+    everything: EverythingOption = False,
     base: Annotated[
         str | None,
         typer.Option(metavar="DEFENSE", help="The row that the others' differences to are shown, in brackets: vit."),

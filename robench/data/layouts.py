@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -158,23 +159,12 @@ def write_imagenet_p(
         folder / name / classes[int(label)].wnid / f"{file}.mp4" for label, file in zip(labels, files, strict=True)
     ]
     for path, frames in zip(written, sequences, strict=True):
-        temporary = path.with_name(f".{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with library.open(str(temporary), "w", format="mp4") as film:
-                stream = film.add_stream("libx264rgb", rate=RATE, options={"qp": "0"})
-                stream.height, stream.width, stream.pix_fmt = SIDE, SIDE, "rgb24"
-                for pixels in frames:
-                    film.mux(
-                        stream.encode(library.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
-                    )
-                film.mux(stream.encode())
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StoreError(
-                f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
-            ) from error
+        with _quickly(path) as temporary, library.open(str(temporary), "w", format="mp4") as film:
+            stream = film.add_stream("libx264rgb", rate=RATE, options={"qp": "0"})
+            stream.height, stream.width, stream.pix_fmt = SIDE, SIDE, "rgb24"
+            for pixels in frames:
+                film.mux(stream.encode(library.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
+            film.mux(stream.encode())
     return written
 
 
@@ -194,13 +184,19 @@ def _save(file: Path, array: NDArray[np.uint8]) -> Path:
 
 
 def _save_jpeg(file: Path, pixels: NDArray[np.uint8]) -> None:
-    """A JPEG that a reader sees whole or not at all; not flushed to the disk, which for 50,000 files would take minutes."""
     from PIL import Image as pillow
 
+    with _quickly(file) as temporary:
+        pillow.fromarray(pixels).save(temporary, "JPEG", quality=QUALITY, optimize=True)
+
+
+@contextmanager
+def _quickly(file: Path) -> Iterator[Path]:
+    """A file that a reader sees whole or not at all; not flushed to the disk, which for 50,000 files would take minutes."""
     temporary = file.with_name(f".{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        pillow.fromarray(pixels).save(temporary, "JPEG", quality=QUALITY, optimize=True)
+        yield temporary
         temporary.replace(file)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -10,6 +10,9 @@ from robench.entries.calls import Call, call_from_json, call_to_json
 from robench.files import atomic_path
 from robench.records.manifest import Damaged, read_signed, signed
 
+LARGEST = 4
+"""So many weights of a row of attention are summed where one number is printed, as in the KSA paper."""
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -47,6 +50,11 @@ class ModelCard:
     feature_distances: list[float]
     approximate_slopes: bool
     note: str = ""
+
+    @property
+    def held_by_largest(self) -> list[float]:
+        """For each attention layer the share of a row that its four largest weights hold; layers that were not seen are left out."""
+        return [layer[min(LARGEST, len(layer)) - 1] for layer in self.attention if layer]
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""

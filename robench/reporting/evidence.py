@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from robench.hashing import digest
+from robench.records.manifest import Facts
 from robench.records.store import Measured
 from robench.reporting.groups import Group, Threat
 from robench.reporting.metrics import attacked_images
@@ -23,6 +24,10 @@ def no_rank(units: Sequence[Measured]) -> str:
     some are commoner), is broken on few images because it is right on few.
     """
     identity, facts = units[0].unit.identity, units[0].unit.facts
+    largest = max(units, key=lambda one: len(one.records))
+    images = set(largest.records["image"])
+    if all(images.issuperset(one.records["image"]) for one in units):  # the others say nothing more of the clean images
+        units = [largest]
     image, correct = (
         np.concatenate([one.records[name].to_numpy(dtype=kind) for one in units])
         for name, kind in (("image", object), ("correct", bool))
@@ -45,8 +50,12 @@ def no_rank(units: Sequence[Measured]) -> str:
 
 def bearing(group: Group, norm: str, eps: float) -> list[Threat]:
     """The attacks of a worst case within eps: those that may reach it. An attack at several radii counts at each."""
-    own = [threat for threat in group.threats if threat.first.unit.facts.norm == norm and on_board(threat.first)]
-    return [threat for threat in own if threat.eps is None or threat.eps <= eps * (1 + 1e-9)]
+    return [one for one in group.threats if on_board(one.first) and reaches(one.first.unit.facts, norm, eps)]
+
+
+def reaches(facts: Facts, norm: str, eps: float) -> bool:
+    """Whether an attack's perturbations may lie within eps in a norm."""
+    return facts.norm == norm and (facts.eps is None or facts.eps <= eps * (1 + 1e-9))
 
 
 def required(group: Group, norm: str, eps: float) -> set[str]:

@@ -202,7 +202,7 @@ def _number(value: object, form: str = ".4g") -> str:
 
 def _model(card: ModelCard) -> dict[str, str]:
     """A line of the table of models."""
-    largest = [f"{100 * layer[min(4, len(layer)) - 1]:.0f}" for layer in card.attention if layer]
+    largest = [f"{100 * share:.0f}" for share in card.held_by_largest]
     return {
         "defense": str(card.defense),
         "dataset": str(card.dataset),

@@ -25,6 +25,7 @@ from robench.reporting.exchange import AdversarialImages, images_of
 from robench.reporting.groups import Group, grouped
 from robench.reporting.masks import mask_table
 from robench.reporting.metrics import (
+    Rate,
     all_distances,
     attack_success_rate,
     attack_success_rate_all,
@@ -261,12 +262,7 @@ def summarise(one: Measured) -> dict[str, Json]:
         "boundary": on_the_boundary(records),
     }
     for name, rate in rates.items():
-        plain[name] = {
-            "value": _plain(rate.value),
-            "count": rate.count,
-            "total": rate.total,
-            "interval": [_plain(end) for end in rate.interval],
-        }
+        plain[name] = plain_rate(rate)
     for norm, size in all_distances(records).items():
         plain[norm] = {
             "mean": _plain(size.mean),
@@ -284,6 +280,16 @@ def summarise(one: Measured) -> dict[str, Json]:
     plain["detection"] = {**detected(records, unseen)} if len(records) and len(unseen) else None
     plain["forwards"], plain["backwards"], plain["seconds"] = (_plain(x) for x in passes(every))
     return plain
+
+
+def plain_rate(rate: Rate) -> dict[str, Json]:
+    """A rate as JSON has it everywhere; what is not known is None."""
+    return {
+        "value": _plain(rate.value),
+        "count": rate.count,
+        "total": rate.total,
+        "interval": [_plain(end) for end in rate.interval],
+    }
 
 
 def _plain(value: float) -> float | None:

@@ -40,7 +40,7 @@ class Sink(Protocol):
 
 
 @dataclass
-class Gathered:
+class WrittenTogether:
     """A sink that writes the records of quick shards together."""
 
     sink: Sink
@@ -111,7 +111,7 @@ def complete(
         done: told after each shard how many images it held.
     """
     stop = threading.Event()
-    queue, pace, gathered = missing, Pace(batch, quick=condition.goal == "natural"), Gathered(unit)
+    queue, pace, gathered = missing, Pace(batch, quick=condition.goal == "natural"), WrittenTogether(unit)
     running: dict[Future[tuple[pd.DataFrame, float]], int] = {}
 
     def attacked(places: NDArray[np.int64]) -> pd.DataFrame:

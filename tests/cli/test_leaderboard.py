@@ -60,7 +60,7 @@ def test_a_frozen_board_is_made_again_from_the_same_records(tmp_path: Path) -> N
     told = said("--store", root, "--out", str(tmp_path / "then.json"), "--freeze", "2026-11")
     assert told.endswith("boards/2026-11.json")
     held = json.loads((tmp_path / "s" / "boards" / "2026-11.json").read_text())
-    assert set(held) == {"made", "version", "data", "units", "parts"}
+    assert set(held) == {"made", "version", "suite", "data", "units", "parts"}
     assert store.frozen() == {unit.identity.digest() for unit in store.units()}
     more = made(3, 5, 60)
     for one in more.measured:  # a row more, and twenty images more of the others
@@ -87,7 +87,7 @@ def test_a_frozen_board_is_made_again_from_the_same_records(tmp_path: Path) -> N
     [
         (["--out", "board.pdf"], "ends in none of .html, .md, .json, .csv"),
         (["--suite", "lnf"], "no suite is named 'lnf'; did you mean 'linf'"),
-        (["--frozen", "x", "--all"], "goes without --freeze, --dataset and --all"),
+        (["--frozen", "x", "--all"], "goes without --freeze, --dataset, --suite and --all"),
         (["--dataset", "mnist"], "has no records of mnist; it has digits"),
     ],
 )

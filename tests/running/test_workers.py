@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from robench.running import workers
-from robench.running.workers import Gathered, Pace
+from robench.running.workers import Pace, WrittenTogether
 
 
 class Parts:
@@ -45,7 +45,7 @@ def test_quick_shards_are_written_together_and_slow_ones_at_once(monkeypatch: py
     clock = iter([1.0, 2.0, 6.0, 6.0, 7.0, 7.0, 7.0])
     monkeypatch.setattr(workers.time, "perf_counter", lambda: next(clock))
     sink = Parts()
-    gathered = Gathered(sink, written=0.0)
+    gathered = WrittenTogether(sink, written=0.0)
     for size in (1, 2, 4):  # at 1, 2 and 6 s; written at 6 s
         gathered.add(pd.DataFrame({"image": range(size)}))
     assert sink.rows == [7]

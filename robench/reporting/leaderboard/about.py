@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 
 from robench.benchmarks import CORRUPTIONS, SEVERITIES
-from robench.entries.calls import Call
+from robench.entries.calls import Call, written
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.corrupted import Corrupted, of_corruptions
+from robench.reporting.evidence import reaches
 from robench.reporting.groups import Group
 from robench.reporting.leaderboard.outcomes import Outcome, Outcomes, Sizes, rate, shared
 
 VARIED = ("eps", "names", "severities", "share", "targets")
 """Options of which a list makes one unit each."""
-LARGEST = 4
-"""So many weights of a row of attention are summed."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,7 @@ class About:
     @property
     def attention(self) -> list[float]:
         """For each attention layer the share that the four largest weights of a row hold; empty where it is not known."""
-        layers = self.card.attention if self.card else []
-        return [layer[min(LARGEST, len(layer)) - 1] for layer in layers if layer]
+        return self.card.held_by_largest if self.card else []
 
     @property
     def corruptions(self) -> dict[str, list[float | None]]:
@@ -107,11 +105,11 @@ class About:
         own = [one for one in self.units if of_corruptions(one.unit)]
         if not own:
             return {}
-        wrong = Corrupted(own).wrong
-        means = wrong.mean()
+        found = Corrupted(own)
+        means = found.wrong.mean()
         return {
-            name: [float(means[name, s]) if (name, s) in wrong else None for s in SEVERITIES]
-            for name in dict.fromkeys(name for name, _ in Corrupted(own).conditions)
+            name: [float(means[name, s]) if (name, s) in found.wrong else None for s in SEVERITIES]
+            for name in dict.fromkeys(name for name, _ in found.conditions)
         }
 
     def curve(self, norm: str) -> list[tuple[float, float]]:
@@ -123,7 +121,7 @@ class About:
         right, seen = (np.logical_or.reduce([getattr(one, name) for one in own]) for name in ("right", "seen"))
         points = [(0.0, rate(right, seen).value)]
         for eps in radii:
-            near = [one for one in own if (radius := one.one.unit.facts.eps) is None or radius <= eps * (1 + 1e-9)]
+            near = [one for one in own if reaches(one.one.unit.facts, norm, eps)]
             broken = np.logical_or.reduce([one.broken(eps) for one in near])
             points.append((eps, rate(~broken, shared(near)).value))
         return points
@@ -164,17 +162,17 @@ def folded(calls: Iterable[Call]) -> list[Call]:
     for family in families.values():
         values: dict[str, list[Any]] = {}
         for name in (name for name in VARIED if name in family[0].options):
-            values[name] = list(dict.fromkeys(call.options[name] for call in family))
-        distinct = {tuple(call.options[name] for name in values) for call in family}
-        if distinct != set(product(*values.values())):
+            values[name] = [*{written(call.options[name]): call.options[name] for call in family}.values()]
+        distinct = {tuple(written(call.options[name]) for name in values) for call in family}
+        if distinct != {tuple(map(written, one)) for one in product(*values.values())}:
             found += family
             continue
         options = {
             name: values[name][0] if name in values and len(values[name]) == 1 else values.get(name, value)
             for name, value in family[0].options.items()
         }
-        grid = set(values.get("names", ())), set(values.get("severities", ()))
-        if grid == (set(CORRUPTIONS), set(SEVERITIES)):
+        grid = [sorted(map(written, values.get(name, ()))) for name in ("names", "severities")]
+        if grid == [sorted(map(written, CORRUPTIONS)), sorted(map(written, SEVERITIES))]:
             options = {name: value for name, value in options.items() if name not in ("names", "severities")}
         found.append(Call(family[0].name, options))
     return found

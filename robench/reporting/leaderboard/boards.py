@@ -16,9 +16,8 @@ from functools import cached_property
 import numpy as np
 
 from robench.entries.calls import Call, written_float
-from robench.records.manifest import Facts
 from robench.records.store import Measured
-from robench.reporting.evidence import no_rank
+from robench.reporting.evidence import no_rank, reaches
 from robench.reporting.groups import Group
 from robench.reporting.leaderboard.outcomes import Flags, Outcome, Outcomes, rate, shared
 from robench.reporting.leaderboard.ranking import SPLITS, better, ranks, separable, stays_first
@@ -42,7 +41,7 @@ class Faced:
 
     Attributes:
         attack: as it is written, with its radius where that is not the board's.
-        robust: whether each image (index) is right under it.
+        rate: robust accuracy under it, of the row's images that it met.
         only: how many images no other attack of the row breaks.
         forwards, backwards: passes for each attacked image, on average.
     """
@@ -152,7 +151,7 @@ def boards(groups: Sequence[Outcomes], only: Suite | None = None) -> list[Board]
     """
     found = []
     for outcomes in groups:
-        without = {model: _no_rank(outcomes.group.of(model)) for model in outcomes.by_row}
+        without = {model: no_rank(outcomes.group.of(model)) for model in outcomes.by_row}
         facts = [one.one.unit.facts for own in outcomes.by_row.values() for one in own]
         for norm, eps in sorted({(f.norm, f.eps) for f in facts if f.eps is not None}):
             own = only or suites().get(norm)
@@ -160,13 +159,6 @@ def boards(groups: Sequence[Outcomes], only: Suite | None = None) -> list[Board]
                 if own and (board := _board(outcomes, norm, eps, knowledge, own, without)):
                     found.append(board)
     return found
-
-
-def _no_rank(units: list[Measured]) -> str:
-    """Why a model has no rank, from its largest unit where that has all images of the others."""
-    largest = max(units, key=lambda one: len(one.records))
-    images = set(largest.records["image"])
-    return no_rank([largest] if all(images.issuperset(one.records["image"]) for one in units) else units)
 
 
 def _board(
@@ -183,14 +175,12 @@ def _board(
     required = tuple(call for call in suite.attacks if known.get(call, "white-box") in allowed)
     standings = []
     for model, row in outcomes.by_row.items():
-        own = [
-            one for one in row if _reaches(one.one.unit.facts, norm, eps) and one.one.unit.facts.knowledge in allowed
-        ]
+        own = [one for one in row if reaches(one.one.unit.facts, norm, eps) and one.one.unit.facts.knowledge in allowed]
         if own:
             standings.append(_standing(group, model, own, eps, required, suite, without[model]))
     if not any(standing.met for standing in standings):
         return None
-    standings = _with_seeds(standings, group)
+    standings = _with_seeds(standings, group, len(required))
     ranked = sorted((s for s in standings if not s.reason), key=lambda s: (-s.worst.value, -s.clean.value, s.label))
     others = sorted((s for s in standings if s.reason), key=lambda s: (-len(s.met), -s.worst.value, s.label))
     right = np.array([one.right & one.seen for one in ranked]).reshape(len(ranked), len(outcomes.images))
@@ -208,11 +198,6 @@ def _board(
         stays_first(right, wrong) if len(ranked) > 1 else None,
         tuple((str(one.defense), one.reason) for one in group.refused if one.attack is None),
     )
-
-
-def _reaches(facts: Facts, norm: str, eps: float) -> bool:
-    """Whether an attack's perturbations may lie within eps in a norm."""
-    return facts.norm == norm and (facts.eps is None or facts.eps <= eps * (1 + 1e-9))
 
 
 def _standing(
@@ -265,19 +250,21 @@ def _named(group: Group, one: Measured, eps: float) -> str:
     return threat.label if _is_at(one, eps) else group.attack_in_full(one)
 
 
-def _with_seeds(standings: list[Standing], group: Group) -> list[Standing]:
-    """With the spread over the trainings of each row that differ in their seed alone."""
-    recipes: dict[str, list[Standing]] = {}
+def _with_seeds(standings: list[Standing], group: Group, required: int) -> list[Standing]:
+    """With the spread over the trainings of each row that differ in their seed alone, of those that met all that is required."""
+    recipes: dict[str, dict[int, Standing]] = {}
     named = {}
     for standing in standings:
         unit = group.of(standing.model)[0].unit
-        named[standing.model] = training_of(unit.spec.defense, unit.identity).recipe
-        recipes.setdefault(named[standing.model], []).append(standing)
+        training = training_of(unit.spec.defense, unit.identity)
+        named[standing.model] = training.recipe
+        if len(standing.met) == required:
+            recipes.setdefault(training.recipe, {})[training.seed] = standing
     found = []
     for standing in standings:
-        rivals = recipes[named[standing.model]]
-        if len(rivals) > 1:
-            spread = statistics.stdev(one.worst.value for one in rivals)
+        rivals = recipes.get(named[standing.model], {})
+        if len(rivals) > 1 and standing in rivals.values():
+            spread = statistics.stdev(one.worst.value for one in rivals.values())
             standing = replace(standing, seeds=(len(rivals), spread))
         found.append(standing)
     return found

@@ -19,9 +19,7 @@ from robench.reporting.leaderboard.outcomes import Flags, Outcomes, Sizes
 from robench.reporting.leaderboard.published import published
 from robench.reporting.leaderboard.sprites import sprite
 from robench.reporting.leaderboard.suites import Suite
-from robench.reporting.metrics import Rate
-from robench.reporting.result import Result
-from robench.reporting.statistics import Interval
+from robench.reporting.result import Result, plain_rate
 
 PICTURE_BYTES = 2_000_000
 """Of all pictures of a page together, as they stand in it; the first rows have theirs."""
@@ -94,13 +92,13 @@ def _row(found: Leaderboard, board: Board, standing: Standing) -> Plain:
         "rank": standing.rank,
         "no_rank": standing.reason or None,
         "defense": standing.label,
-        "robust_accuracy": _rate(standing.worst),
+        "robust_accuracy": plain_rate(standing.worst),
         "at_most": len(standing.met) < len(board.required),
-        "clean_accuracy": _rate(standing.clean),
+        "clean_accuracy": plain_rate(standing.clean),
         "attacks": [
             {
                 "attack": one.attack,
-                "robust_accuracy": _rate(one.rate),
+                "robust_accuracy": plain_rate(one.rate),
                 "only": one.only,
                 "forwards": one.forwards,
                 "backwards": one.backwards,
@@ -117,17 +115,6 @@ def _row(found: Leaderboard, board: Board, standing: Standing) -> Plain:
         "data": about.units[0].unit.identity.data,
         "records": about.records,
         "command": about.command,
-    }
-
-
-def _rate(rate: Rate) -> Plain:
-    low, high = rate.interval if rate.total else Interval(0.0, 1.0)
-    return {
-        "value": rate.value if rate.total else None,
-        "count": rate.count,
-        "total": rate.total,
-        "low": low,
-        "high": high,
     }
 
 

@@ -19,8 +19,11 @@ from robench.reporting.result import Result
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def freeze(root: Path, name: str, result: Result) -> Path:
+def freeze(root: Path, name: str, result: Result, suite: str | None = None) -> Path:
     """Write down which parts of which units a result is made of. `robench store gc` removes none of them.
+
+    Args:
+        suite: that was required of every row; None: each norm's own.
 
     Raises:
         UsageError: the name cannot be a file's, or there is a board of that name.
@@ -33,6 +36,7 @@ def freeze(root: Path, name: str, result: Result) -> Path:
     content = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version("robench"),
+        "suite": suite,
         "data": sorted({one.unit.identity.data for one in result.measured}),
         "units": sorted(parts),
         "parts": parts,
@@ -46,8 +50,8 @@ def freeze(root: Path, name: str, result: Result) -> Path:
     return path
 
 
-def thawed(root: Path, name: str) -> tuple[Result, list[str]]:
-    """The result that a frozen board was made of, and notes about it.
+def thawed(root: Path, name: str) -> tuple[Result, list[str], str | None]:
+    """The result that a frozen board was made of, notes about it, and the suite that it required.
 
     Raises:
         UsageError: there is no such board.
@@ -61,7 +65,7 @@ def thawed(root: Path, name: str) -> tuple[Result, list[str]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         parts = {str(unit): [str(part) for part in own] for unit, own in content["parts"].items()}
-        made, by = str(content["made"]), str(content["version"])
+        made, by, suite = str(content["made"]), str(content["version"]), content["suite"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"the board {path} cannot be read ({error}); freeze it anew") from error
     store, told = Store(root), list[str]()
@@ -75,7 +79,7 @@ def thawed(root: Path, name: str) -> tuple[Result, list[str]]:
     shown = sorted(measured, key=lambda one: one.unit.facts.created)
     models = {one.unit.identity.model for one in shown}
     cards = {model: card for model, card in store.cards(told.append).items() if model in models}
-    return Result(shown, cards), [f"the board {name}, frozen on {made[:10]} by robench {by}", *told]
+    return Result(shown, cards), [f"the board {name}, frozen on {made[:10]} by robench {by}", *told], suite
 
 
 def _read(unit: Unit, parts: Sequence[str], board: str) -> pd.DataFrame:

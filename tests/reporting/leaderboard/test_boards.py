@@ -165,6 +165,8 @@ def test_trainings_that_differ_in_their_seed_alone_say_their_spread() -> None:
     count, spread = next(own for label, own in seeds.items() if label != "ksa")
     assert count == 2
     assert spread == pytest.approx(0.1 / 2**0.5)
+    lacking = board(*trained(0, 0.4), *trained(1, 0.5)[:2])
+    assert {one.seeds for one in lacking.standings} == {(1, None)}, "a row that met less is weaker than it looks"
 
 
 def test_bfloat16_passes_stand_for_no_required_attack() -> None:

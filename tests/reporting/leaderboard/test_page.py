@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from large import data_of, leaderboard, made
+from measured import cell_of
 
 from robench import Call, UsageError, parse
+from robench.records.refusals import Refusal
 from robench.reporting.leaderboard.about import folded
 from robench.reporting.leaderboard.contents import Leaderboard, plain
 from robench.reporting.leaderboard.page import as_html, form_of, write
@@ -128,8 +130,7 @@ def test_json_has_every_number_with_its_interval() -> None:
     board = json.loads(json.dumps(plain(found)))["boards"][0]
     first, row = found.boards[0].standings[0], board["rows"][0]
     assert row["robust_accuracy"] == {
-        "value": first.worst.value, "count": first.worst.count, "total": 50,
-        "low": first.worst.interval.low, "high": first.worst.interval.high,
+        "value": first.worst.value, "count": first.worst.count, "total": 50, "interval": [*first.worst.interval],
     }  # fmt: skip
     assert [one["attack"] for one in row["attacks"]] == ["fgsm", "pgd_linf", "autoattack", "square_linf", "cw_linf"]
     assert row["at_most"] is False
@@ -141,6 +142,8 @@ def test_units_that_lists_stand_for_are_one_call_again() -> None:
     grid = [Call("corruptions", {"names": name, "severities": s}) for name in ("fog", "snow") for s in (1, 2)]
     assert [*map(str, folded(grid))] == ["corruptions(names=['fog', 'snow'], severities=[1, 2])"]
     assert [*map(str, folded(grid[:3]))] == [*map(str, grid[:3])], "no grid"
+    held = [Call("mine", {"names": [1, 2], "share": 0.1}), Call("mine", {"names": [1, 2], "share": 0.2})]
+    assert [*map(str, folded(held))] == ["mine(names=[1, 2], share=[0.1, 0.2])"], "a list may be an option's value"
     pgd = [parse("pgd_linf(eps=0.1)"), parse("pgd_linf(eps=0.2)"), parse("pgd_linf(eps=0.1, steps=5)"), parse("cw_l2")]
     assert [*map(str, folded(pgd))] == ["pgd_linf(eps=[0.1, 0.2])", "pgd_linf(eps=0.1, steps=5)", "cw_l2"]
 
@@ -153,6 +156,41 @@ def test_published_values_are_of_the_same_weights_and_radius() -> None:
     assert published(call, "cifar10", "linf", 4 / 255) is None
     assert published(call, "cifar10", "l2", 8 / 255) is None
     assert published(parse("vit"), "cifar10", "linf", 8 / 255) is None
+
+
+def test_what_was_published_stands_beside_ours_with_the_difference() -> None:
+    eps, result = 8 / 255, made(1, 4, 40)
+    call = parse("robustbench(name='Wong2020Fast')")
+    units = []
+    for one in result.measured:
+        spec = replace(one.unit.spec, defense=call, dataset=parse("cifar10"))
+        facts = replace(one.unit.facts, eps=eps)
+        units.append(replace(one, unit=replace(one.unit, spec=spec, facts=facts)))
+    found = Leaderboard.of(replace(result, measured=units))
+    ours = found.boards[0].standings[0].worst.value
+    assert row_of(found)["published"] == [0.4321, "RobustBench"]
+    assert f"43.2 RobustBench ({100 * (ours - 0.4321):+.1f})" in as_markdown(found)
+    assert plain(found)["boards"][0]["rows"][0]["published"]["robust_accuracy"] == pytest.approx(0.4321)
+
+
+def test_errors_under_corruptions_are_behind_their_row() -> None:
+    result = made(2, 4, 40)
+    hit = [place < 10 for place in range(40)]
+    foggy = cell_of(hit, {"corruption": "fog", "severity": 3}, defense="vit(depth=0)", attack="corruptions(names='fog', severities=3)",
+                    goal="natural", eps=None, corruption="fog", severity=3, shape=(3, 8, 8), knowledge="none",
+                    weights=result.measured[0].unit.identity.weights)  # fmt: skip
+    found = Leaderboard.of(replace(result, measured=[*result.measured, foggy]))
+    models = {model["call"]: model["corruptions"] for model in data_of(as_html(found))["models"]}
+    assert models == {"vit(depth=0)": {"fog": [None, None, 0.25, None, None]}, "madry(model=vit(depth=1))": {}}
+    assert [len(one.faced) for one in found.boards[0].standings] == [4, 4], "no attacker chose them"
+
+
+def test_a_row_that_was_refused_stands_on_the_board_with_its_reason() -> None:
+    refusal = Refusal(parse("odd"), parse("digits"), None, "dada00", "", 0, "float32", "it returns probabilities", 0.0)
+    found = Leaderboard.of(replace(made(1, 4, 20), refused=[refusal]))
+    assert found.boards[0].refused == (("odd", "it returns probabilities"),)
+    assert data_of(as_html(found))["boards"][0]["refused"] == [["odd", "it returns probabilities"]]
+    assert "| – | odd | refused: it returns probabilities |" in as_markdown(found)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
