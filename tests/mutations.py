@@ -600,7 +600,6 @@ RANKING = [
     Mutation("a black-box board holds white-box attacks", BOARD, "and one.one.unit.facts.knowledge in allowed", "and True", BOARDS),
     Mutation("a row at chance has a rank", BOARD, '"; ".join(filter(None, [lacking, without]))', '"; ".join(filter(None, [lacking]))', BOARDS),
     Mutation("what two attacks break is the work of one", BOARD, "(own & (breaks == 1) & seen)", "(own & seen)", BOARDS),
-    Mutation("an attack at a larger radius counts", "robench/reporting/evidence.py", "facts.eps <= eps * (1 + 1e-9)", "True", BOARDS),
     Mutation("pairs are not corrected for", RANKED, "holm(mcnemar(more, less)) < ALPHA", "mcnemar(more, less) < ALPHA", BOARDS),
     Mutation("McNemar's test has one side", RANKED, "np.minimum(1.0, 2 * binom.cdf", "np.minimum(1.0, 1 * binom.cdf", BOARDS),
     Mutation("Holm's steps go up and down", RANKED, "np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))", "p[order] * np.arange(len(p), 0, -1)", BOARDS),
