@@ -25,8 +25,8 @@ def no_rank(units: Sequence[Measured]) -> str:
     """
     identity, facts = units[0].unit.identity, units[0].unit.facts
     largest = max(units, key=lambda one: len(one.records))
-    images = set(largest.records["image"])
-    if all(images.issuperset(one.records["image"]) for one in units):  # the others say nothing more of the clean images
+    images = largest.records["image"]
+    if all(images.equals(one.records["image"]) for one in units):  # the others say nothing more of the clean images
         units = [largest]
     image, correct = (
         np.concatenate([one.records[name].to_numpy(dtype=kind) for one in units])

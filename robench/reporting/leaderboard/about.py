@@ -90,7 +90,7 @@ class About:
             f"--defense {shlex.quote(str(self.call))}",
         ]
         parts += [f"--attack {shlex.quote(str(call))}" for call in folded(one.unit.spec.attack for one in self.units)]
-        n = max(int(one.records["image"].nunique()) for one in self.units)
+        n = max(int(one.seen.sum()) for one in self.outcomes)
         seed = f" --seed {spec.seed}" if spec.seed else ""
         return " ".join(parts) + f" --n {n}{seed}"
 

@@ -53,7 +53,9 @@ class Outcome:
     @cached_property
     def sizes(self) -> Sizes:
         """By image the smallest perturbation that fooled the model in the unit's norm; infinite where none did."""
-        size = self.one.records[self.one.unit.facts.norm].to_numpy(dtype=np.float64, na_value=np.inf)
+        size = np.nan_to_num(
+            self.one.records[self.one.unit.facts.norm].to_numpy(dtype=np.float64), nan=np.inf, posinf=np.inf
+        )
         least = np.full(len(self.seen), np.inf)
         np.minimum.at(least, self.rows[self.fooled], size[self.fooled])
         return least
@@ -104,7 +106,7 @@ def _outcome(one: Measured, rows: NDArray[np.int64], count: int) -> Outcome:
     seen, right = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     seen[rows] = True
     right[rows[correct]] = True
-    passes = [records[name].to_numpy(dtype=np.float64, na_value=0.0)[correct] for name in ("forwards", "backwards")]
+    passes = [np.nan_to_num(records[name].to_numpy(dtype=np.float64))[correct] for name in ("forwards", "backwards")]
     means = tuple(float(own.mean()) if len(own) else 0.0 for own in passes)
     return Outcome(one, seen, right, rows, records["fooled"].to_numpy(dtype=bool), (means[0], means[1]))
 
