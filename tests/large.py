@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from measured import card, records, unit
+from measured import card, cell_of, records, unit
 
 from robench.hashing import digest
 from robench.records.store import Measured
@@ -56,6 +57,17 @@ def made(defenses: int, attacks: int, images: int = 200, *, pictures: bool = Fal
         assert one is not None
         cards[one.identity.model] = card(model=one.identity.model, attention=[[0.2, 0.4, 0.6, 0.7, 1.0]] * 6)
     return Result(measured, cards)
+
+
+def under_fog(result: Result) -> Result:
+    """With the first row under fog at severity 3, wrong on a quarter of the images."""
+    first, count = result.measured[0].unit, len(result.measured[0].records)
+    fog = cell_of(
+        [place < count // 4 for place in range(count)], {"corruption": "fog", "severity": 3}, defense="vit(depth=0)",
+        attack="corruptions(names='fog', severities=3)", goal="natural", eps=None, corruption="fog", severity=3, shape=SHAPE,
+        knowledge="none", weights=first.identity.weights,
+    )  # fmt: skip
+    return replace(result, measured=[*result.measured, fog])
 
 
 def leaderboard(defenses: int, attacks: int, images: int = 200, *, pictures: bool = False) -> Leaderboard:

@@ -613,7 +613,7 @@ RANKING = [
     Mutation("a frozen board reads what was added", "robench/records/store.py", "if parts is not None and path.name not in parts:", "if False:", "cli/test_leaderboard.py"),
     Mutation("sequences that begin alike are one data set", "robench/data/splits.py", "if self.frames is not None:  #", "if False:  #", "running/test_corrupting.py", lives="the name of the condition is in the fingerprint too"),
     Mutation("what robench wrote is divided by published errors", "robench/running/rows.py", "and not data.splits.generated else", "and True else", "running/test_corrupting.py"),
-    Mutation("published errors divide any images", "robench/reporting/normalisers.py", "if path.stem != named and _alike", "if False and _alike", "running/test_corrupting.py"),
+    Mutation("published errors divide any images", "robench/reporting/normalisers.py", "if path.stem != named and _alike", "if False and _alike", PRINTED),
     Mutation("a size leaves the model training", "robench/models/size.py", "part.training = mode", "part.training = True", "models/test_models.py"),
     Mutation("what is gone counts as written", "robench/running/corrupting.py", "[part for part in done if self._whole(part)]", "[part for part in done]", "running/test_corrupting.py"),
 ]

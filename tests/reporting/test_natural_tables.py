@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from robench.benchmarks import CORRUPTIONS, PERTURBATIONS
 from robench.errors import DataError
 from robench.records.store import Measured
 from robench.reporting.figures import spreads
+from robench.reporting.normalisers import PUBLISHED
 from robench.reporting.pages import render
 from robench.reporting.result import Result
 from robench.reporting.tables import Table
@@ -291,6 +293,20 @@ def test_a_baseline_of_ones_own_divides_what_was_made_in_memory(tmp_path: Path) 
     assert any("mine, measured here" in line for line in table.caption)
     with pytest.raises(DataError, match="nowhere.csv"):
         result.against(None, normaliser=tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_published_errors_divide_nothing_that_was_made_here(tmp_path: Path, copied: bool) -> None:
+    """Nor under another name: it is their values that are the published ones."""
+    file = PUBLISHED / "alexnet_imagenet_c.csv"
+    if copied:
+        file = Path(shutil.copy(file, tmp_path / "mine.csv"))
+    result = Result(whole(dict.fromkeys(CORRUPTIONS, [2] * 5))).against(None, normaliser=file)
+    table = titled(result, "Common corruptions")
+    assert "mCE" not in shown(table)["vit"]
+    assert any(line.startswith("Not divided by AlexNet on ImageNet-C, as published") for line in table.caption)
+    of_its_own = Result(published(dict.fromkeys(CORRUPTIONS, [2] * 5), normaliser="alexnet_imagenet_c"))
+    assert "mCE" in shown(titled(of_its_own.against(None, normaliser=file), "Common corruptions"))["vit"]
 
 
 def test_a_worst_case_over_fewer_attacks_is_at_most_that_in_the_overview_too() -> None:

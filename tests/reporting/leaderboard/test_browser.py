@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from large import leaderboard
+from large import leaderboard, made, under_fog
 
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.leaderboard.page import as_html
@@ -27,7 +28,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 
 @pytest.fixture(scope="module")
 def found() -> Leaderboard:
-    return leaderboard(8, 6, 60, pictures=True)
+    return Leaderboard.of(under_fog(made(8, 6, 60, pictures=True)))
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +50,11 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "--window-size=1300,1000",
     ):
         options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path_factory.mktemp("saved"))})
+    saved = tmp_path_factory.mktemp("saved")
+    options.add_experimental_option("prefs", {"download.default_directory": str(saved)})
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    browser.saved = saved
     yield browser
     browser.quit()
 
@@ -182,6 +185,35 @@ def test_what_is_shown_is_exported_in_four_forms(opened: Any, found: Leaderboard
     assert [row["defense"] for row in rows] == [s.label for s in found.boards[0].standings if "madry" in s.label]
     assert forms["csv"].splitlines()[0].startswith("dataset,norm,eps,knowledge,rank,defense")
     assert len(forms["csv"].splitlines()) == 5
+
+
+def test_its_buttons_save_and_copy_what_is_shown(opened: Any) -> None:
+    opened.execute_script("go({q: 'depth=2'})")
+    opened.find_element("id", "format").send_keys("CSV")
+    expected = opened.execute_script("return exported('csv')")
+    click(opened, "#save")
+    for _ in range(100):
+        if (file := opened.saved / "leaderboard.csv").exists():
+            break
+        time.sleep(0.1)
+    assert file.read_text(encoding="utf-8") == expected
+    assert expected.count("\n") == 2
+    click(opened, "#copy")
+    for _ in range(100):
+        if (told := opened.find_element("id", "status").text) == "Copied what is shown.":
+            break
+        time.sleep(0.1)
+    assert told == "Copied what is shown."
+
+
+def test_errors_under_corruptions_are_a_map_and_curves_stand_beside_three_others(opened: Any) -> None:
+    opened.execute_script("go({open: new Set([0])})")
+    cells = [cell.text for cell in opened.find_elements("css selector", ".heat tbody td")]
+    assert cells == ["–", "–", "25", "–", "–"]
+    for m in range(5):
+        opened.execute_script(f"pick({m})")
+    assert len(opened.execute_script("return state.picked")) == 4
+    assert len(opened.find_elements("css selector", "tr.detail svg path")) == 4, "its own and three"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

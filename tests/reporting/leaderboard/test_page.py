@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from large import data_of, leaderboard, made
-from measured import cell_of
+from large import data_of, leaderboard, made, under_fog
 
 from robench import Call, UsageError, parse
 from robench.records.refusals import Refusal
@@ -175,11 +174,7 @@ def test_what_was_published_stands_beside_ours_with_the_difference() -> None:
 
 def test_errors_under_corruptions_are_behind_their_row() -> None:
     result = made(2, 4, 40)
-    hit = [place < 10 for place in range(40)]
-    foggy = cell_of(hit, {"corruption": "fog", "severity": 3}, defense="vit(depth=0)", attack="corruptions(names='fog', severities=3)",
-                    goal="natural", eps=None, corruption="fog", severity=3, shape=(3, 8, 8), knowledge="none",
-                    weights=result.measured[0].unit.identity.weights)  # fmt: skip
-    found = Leaderboard.of(replace(result, measured=[*result.measured, foggy]))
+    found = Leaderboard.of(under_fog(result))
     models = {model["call"]: model["corruptions"] for model in data_of(as_html(found))["models"]}
     assert models == {"vit(depth=0)": {"fog": [None, None, 0.25, None, None]}, "madry(model=vit(depth=1))": {}}
     assert [len(one.faced) for one in found.boards[0].standings] == [4, 4], "no attacker chose them"
