@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import time
 from typing import Any, Protocol, TextIO
@@ -163,6 +164,14 @@ def reporter(*, quiet: bool = False) -> Reporter:
 def colored(stream: TextIO) -> bool:
     """Whether colours may be written to a stream: it is a terminal that has them, and NO_COLOR is not set."""
     return _can_move(stream) and not os.environ.get("NO_COLOR")
+
+
+def columns(stream: TextIO) -> int | None:
+    """How many signs a line of a stream has room for: COLUMNS, or what its terminal says; None where nothing bounds it."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def _can_move(stream: TextIO) -> bool:

@@ -10,7 +10,7 @@ import typer
 
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import EverythingOption, OnlyDatasetOption, StoreOption
-from robench.console import colored
+from robench.console import colored, columns
 from robench.places import home
 
 
@@ -67,6 +67,7 @@ def report(
         if form in (Format.csv, Format.latex):  # which have no place for them
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if out is None and form is not Format.html:
-            print(render(result, form.value, notes, color=form is Format.text and colored(sys.stdout)))
+            color, width = colored(sys.stdout), columns(sys.stdout)
+            print(render(result, form.value, notes, color=color, width=width))
             return
         print(write_report(result, home(out, "the file to write") if out else root / "report.html", form.value, notes))

@@ -34,7 +34,7 @@ from robench.cli.options import (
     WorkersOption,
 )
 from robench.cli.streams import found_otherwise
-from robench.console import colored, reporter
+from robench.console import colored, columns, reporter
 from robench.errors import RobenchError, StoreError, UsageError
 from robench.places import Places
 
@@ -137,7 +137,8 @@ def run(
         found_otherwise("what was measured is in the store, and `robench report` shows it")
         result = Result.of(measured, Store(places.store), refused.found)
         try:
-            print(render(result, "json" if as_json else "text", color=colored(sys.stdout)), flush=True)
+            form = "json" if as_json else "text"
+            print(render(result, form, color=colored(sys.stdout), width=columns(sys.stdout)), flush=True)
         finally:
             page = _write_page(places.store)
         if not as_json:

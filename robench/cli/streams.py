@@ -13,6 +13,8 @@ import os
 import re
 import sys
 
+from robench.reporting.writing.raised import RAISED
+
 _SIGNS = """
     – -    — --   − -    ─ -    ━ -    ╸ -    ╺ -    │ |    ├ |    └ `    █ #    · .    … ...  • *    × x    ° deg
     ↑ ^    ↓ v    → ->   ← <-   ± +/-  ∞ inf  ≤ <=   ≥ >=   ≠ !=   ≈ ~    ² ^2   ³ ^3   ₀ 0    ₁ 1    ₂ 2    √ sqrt
@@ -21,7 +23,8 @@ _SIGNS = """
     μ mu   µ mu   π pi   ρ rho  σ sigma       τ tau  φ phi
 """
 _WORDS = _SIGNS.split()
-SUBSTITUTES = {**dict(zip(_WORDS[::2], _WORDS[1::2], strict=True)), "\xa0": " "}
+_NOTES = {sign: f"({letter})" for letter, sign in RAISED.items()}
+SUBSTITUTES = {**dict(zip(_WORDS[::2], _WORDS[1::2], strict=True)), **_NOTES, "\xa0": " "}
 """What stands for a sign where the encoding does not have it; all else is written as Python escapes it in a string."""
 HANDLER = "robench"
 _GAP = re.compile(f"([ -~{''.join(SUBSTITUTES)}]*?)(  +)(?=[^ \n])")

@@ -23,8 +23,8 @@ def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images
     targets = sorted({fact.targets for fact in facts if fact.targets})
     lines = [
         f"n = {_counts(group)} test images ({_copy(group)}; {facts[0].source.partition(' in ')[0]}), "
-        f"attack seed {group.units[0].unit.identity.seed}. "
-        "Clean: accuracy in %. ASR: successes in % of the correctly classified images"
+        f"attack seed {group.units[0].unit.identity.seed}.",
+        "Clean and robust: accuracy in % of all images. ASR: successes in % of the correctly classified images"
         + (" and their targets" if "all" in targets else "")
         + ".",
         "L1, L2, L∞: mean over successes, pixels in [0, 1]; a stronger attack adds harder images to them, so compare them on images broken in both rows.",

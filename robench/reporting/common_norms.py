@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from robench.reporting.columns import norm_column
 from robench.reporting.evidence import no_rank
 from robench.reporting.groups import Group, Threat
-from robench.reporting.robustness import norm_column
 from robench.reporting.statistics import paired_ratio_difference
-from robench.reporting.tables import Cell, Column, Table
+from robench.reporting.tables import About, Cell, Column, Table
 
 COMPARED = ("l1", "l2", "linf")
 
@@ -28,9 +28,10 @@ def norms_on_common(group: Group) -> Table | None:
     minimal = [threat for threat in group.threats if threat.first.unit.facts.goal == "minimal"]
     if not others or not minimal:
         return None
-    columns = [norm_column(threat.label, norm) for threat in minimal for norm in COMPARED]
-    rows, remarks = [], list[str]()
+    columns = [norm_column(threat, norm) for threat in minimal for norm in COMPARED]
+    rows, remarks, of = [], list[str](), list[About]()
     for other, label in others:
+        of += [group.about(first), group.about(other)]
         both = [_broken_in_both(_records(group, first, t), _records(group, other, t)) for t in minimal]
         without = [no_rank(group.of(model)) for model in (first, other)]
         remarks += without
@@ -41,7 +42,15 @@ def norms_on_common(group: Group) -> Table | None:
         f"Means over the (image, target) pairs that the attack broke in both rows of a pair, so that neither is flattered by failing; rows are compared with {name}.",
         "Marked: the larger mean of the pair, and both where the 95 % interval of their difference (paired bootstrap over images) holds zero.",
     ]
-    return Table(f"Norms on images broken in both rows, {group.name}", columns, rows, caption, remarks)
+    return Table(
+        f"Norms on images broken in both rows, {group.name}",
+        columns,
+        rows,
+        caption,
+        remarks,
+        of=of,
+        name="norms on common images",
+    )
 
 
 def _records(group: Group, model: str, threat: Threat) -> pd.DataFrame | None:

@@ -37,7 +37,7 @@ from robench.reporting.evidence import on_images
 from robench.reporting.groups import Group
 from robench.reporting.normalisers import Baseline, CorruptionBaseline, suited
 from robench.reporting.resampling import Array, bootstrap, paired_bootstrap
-from robench.reporting.tables import Cell, Column, Table
+from robench.reporting.tables import About, Cell, Column, Table
 from robench.reporting.ties import marked
 
 SETS: dict[str, tuple[str, ...]] = {
@@ -68,7 +68,7 @@ def corruption_tables(
     facts = own.units[0].unit.facts
     over, why_not = suited(normaliser, CorruptionBaseline, facts.normaliser)
     tables = [_summary(own, rows, base, over), _each(own, rows)]
-    tables += [_severities(label, row, own.name) for label, row in rows.items()]
+    tables += [_severities(about, row) for about, row in zip(own.abouts(), rows.values(), strict=True)]
     notes = [
         f"{label}: {card.note}." for model, label in own.defenses.items() if (card := cards.get(model)) and card.note
     ]
@@ -129,7 +129,8 @@ def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, over
             "published ones, which were of other images stored as JPEG."
         )
     table = [[column[place] for column in filled] for place in range(len(rows))]
-    return Table(f"Common corruptions, {group.name}", columns, [*zip(rows, table, strict=True)], caption)
+    title = f"Common corruptions, {group.name}"
+    return Table(title, columns, [*zip(rows, table, strict=True)], caption, of=group.abouts(), name="corruptions")
 
 
 def _published(
@@ -185,8 +186,11 @@ def _each(group: Group, rows: Mapping[str, Corrupted]) -> Table:
     """Rows corruptions, columns defenses: the mean error over the severities that were run."""
     names = list(dict.fromkeys(name for row in rows.values() for name, _ in row.conditions))
     known = [name for name in dict.fromkeys([*CORRUPTIONS, *CORRUPTION_VALIDATION, *IMAGENET_C_BAR, *CIFAR10_C_BAR])]
-    columns = [Column("", label, None, percent=True) for label in rows]
-    lines = []
+    columns = [
+        Column("", label, None, percent=True, of=replace(about, metric="error"))
+        for label, about in zip(rows, group.abouts(), strict=True)
+    ]
+    lines, of = [], list[About]()
     for name in sorted(names, key=known.index):
         severities = max(
             ([s for s in SEVERITIES if (name, s) in row.wrong] for row in rows.values()), key=lambda own: len(own)
@@ -203,17 +207,29 @@ def _each(group: Group, rows: Mapping[str, Corrupted]) -> Table:
             cells.append(on_images(replace(column.cell(value, interval), merit=-value), row.wrong))
         told = "" if len(severities) == len(SEVERITIES) else f", severity {', '.join(map(str, severities))}"
         lines.append((name + told, marked(cells, terms)))
+        of.append(About(attack=name + told))
     caption = [
         "Error in %, mean over the severities, of the images and corruptions of the table before. Marked: the least error of each row and its statistical ties."
     ]
-    return Table(f"Error by corruption, {group.name}", columns, lines, caption, head="Corruption")
+    return Table(
+        f"Error by corruption, {group.name}",
+        columns,
+        lines,
+        caption,
+        head="Corruption",
+        of=of,
+        name="error by corruption",
+    )
 
 
-def _severities(label: str, row: Corrupted, dataset: str) -> Table:
+def _severities(about: About, row: Corrupted) -> Table:
     """Rows corruptions, columns severities, of one defense."""
     columns = [
-        *(Column("severity", str(severity), None, percent=True) for severity in SEVERITIES),
-        Column("", "mean", None, percent=True),
+        *(
+            Column("severity", str(severity), None, percent=True, of=About(metric=f"error at severity {severity}"))
+            for severity in SEVERITIES
+        ),
+        Column("", "mean", None, percent=True, of=About(metric="error")),
         Column("", "below half at", None, digits=0),
     ]
     conditions = row.conditions
@@ -239,7 +255,9 @@ def _severities(label: str, row: Corrupted, dataset: str) -> Table:
             " Below half at: the first severity at which the accuracy is below half of the clean accuracy, "
             f"{100 * (1 - clean):.1f} %."
         )
-    return Table(f"{label}: error by corruption and severity, {dataset}", columns, lines, caption, head="Corruption")
+    of = [replace(about, attack=name) for name, _ in lines]
+    title = f"{about.defense}: error by corruption and severity, {about.dataset}"
+    return Table(title, columns, lines, caption, head="Corruption", of=of, name="error by corruption and severity")
 
 
 def _said(group: Group, facts: Facts, rows: Mapping[str, Corrupted]) -> list[str]:

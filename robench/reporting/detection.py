@@ -13,7 +13,7 @@ from robench.reporting.detection_metrics import detection
 from robench.reporting.groups import Group
 from robench.reporting.metrics import clean_accuracy
 from robench.reporting.statistics import Interval
-from robench.reporting.tables import Cell, Column, Table
+from robench.reporting.tables import About, Cell, Column, Table
 
 Array = NDArray[np.float64]
 RESAMPLES = 500
@@ -42,22 +42,23 @@ def detection_table(group: Group) -> Table | None:
     own = group.where(of_unseen)
     if not own.units:
         return None
-    rows, counts = [], set[tuple[int, int]]()
+    rows, of, counts = [], list[About](), set[tuple[int, int]]()
     for one in own.units:
         known, unseen = known_and_unseen(one)
         counts.add((len(known), len(unseen)))
         rows.append((own.label(one), _cells(known, unseen)))
-    of = " or ".join(
+        of.append(own.about(one.unit.row))
+    counted = " or ".join(
         f"{inside:,} images of known classes and {outside:,} of unseen ones" for inside, outside in sorted(counts)
     )
     chance = " or ".join(f"{100 * outside / (inside + outside):.1f}" for inside, outside in sorted(counts))
     caption = [
-        f"{of} ({own.units[0].unit.facts.source}). The score of an image is minus its largest softmax probability; an unseen class is a positive. "
+        f"{counted} ({own.units[0].unit.facts.source}). The score of an image is minus its largest softmax probability; an unseen class is a positive. "
         f"AUPR and AUROC in %, chance is {chance} and 50; FPR95: share of the known images, in %, that are flagged where 95 % of the unseen ones are.",
         f"95 % intervals are of a bootstrap over images ({RESAMPLES} draws, the known and the unseen each by themselves) and cover no training seeds. "
         "Nothing is marked: differences between rows are not tested.",
     ]
-    return Table(f"Detection of unseen classes, {group.name}", [*COLUMNS], rows, caption)
+    return Table(f"Detection of unseen classes, {group.name}", [*COLUMNS], rows, caption, of=of, name="detection")
 
 
 def _cells(known: pd.DataFrame, unseen: pd.DataFrame) -> list[Cell]:

@@ -17,11 +17,11 @@ from robench.entries.calls import written_float
 from robench.records.schema import adversarial_pixels, clean_pixels
 from robench.records.store import Measured
 from robench.reporting import escaping
+from robench.reporting.columns import NORM_NAMES
 from robench.reporting.evidence import on_board
 from robench.reporting.groups import Group
 from robench.reporting.masks import over_masks
 from robench.reporting.metrics import curve, success_after
-from robench.reporting.robustness import NORM_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

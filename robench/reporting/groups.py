@@ -15,6 +15,8 @@ from robench.entries.calls import Call, Json, written
 from robench.hashing import digest
 from robench.records.refusals import Refusal
 from robench.records.store import Measured, Unit
+from robench.reporting.short_names import short_name
+from robench.reporting.tables import About
 from robench.reporting.versions import without_code
 
 
@@ -39,6 +41,16 @@ class Threat:
     @property
     def label(self) -> str:
         return self.attack + self.suffix + self.precision
+
+    @property
+    def short(self) -> str:
+        """What a column is headed with, as papers write it."""
+        return short_name(self.first.unit.spec.attack.name)
+
+    @property
+    def note(self) -> str:
+        """What that stands for, where it is more than the attack at its defaults."""
+        return "" if self.label == self.first.unit.spec.attack.name else self.label
 
     @property
     def eps(self) -> float | None:
@@ -84,6 +96,16 @@ class Group:
     def label(self, one: Measured) -> str:
         """The label of a unit's row."""
         return self.defenses[one.unit.row]
+
+    def about(self, model: str) -> About:
+        """What the numbers of a row are of."""
+        identity = self._rows[model][0].unit.identity
+        row = self.defenses[model]
+        return About(self.name, row, seed=identity.seed, weights=identity.weights, data=identity.data)
+
+    def abouts(self) -> list[About]:
+        """The same of all rows."""
+        return [self.about(model) for model in self.defenses]
 
     def where(self, chosen: Callable[[Unit], bool]) -> Group:
         """The part of the group whose units are chosen; rows and columns without any are left out."""

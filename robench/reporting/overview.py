@@ -11,16 +11,17 @@ from robench.benchmarks import CORRUPTIONS, NOISES, PERTURBATIONS, SEVERITIES
 from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
+from robench.reporting.columns import NORM_NAMES
 from robench.reporting.corrupted import Corrupted, of_corruptions
 from robench.reporting.detection import of_unseen
 from robench.reporting.evidence import bearing, on_board, required
 from robench.reporting.groups import Group
 from robench.reporting.metrics import attack_success_rate_all, clean_accuracy
 from robench.reporting.resampling import bootstrap
-from robench.reporting.robustness import NORM_NAMES, worst_cell
+from robench.reporting.robustness import worst_cell
 from robench.reporting.sequences import Steadiness, of_sequences
 from robench.reporting.statistics import Interval
-from robench.reporting.tables import Cell, Column, Table
+from robench.reporting.tables import About, Cell, Column, Table
 
 Made = Callable[[list[Measured]], Cell | None]
 """From a model's units on a data set to a cell; None where they have nothing of it."""
@@ -65,9 +66,10 @@ def overview(groups: Sequence[Group], cards: Mapping[str, ModelCard]) -> Table |
             row.append(column.cell(size(card)) if card else column.cell(math.nan))
     caption = [
         "Clean, L∞ and patches: accuracy in %; C: mean error in % over 15 corruptions at 5 severities, w/o noise over the 12 others; P: mean flip probability in "
-        "% over 10 perturbations. The tables of the data sets say of which images, with which intervals, and how they were made.",
+        "% over 10 perturbations.",
+        "The tables of the data sets say of which images, with which intervals, and how they were made.",
     ]
-    return Table("Overview", columns, [*zip(labels.values(), rows, strict=True)], caption)
+    return Table("Overview", columns, [*zip(labels.values(), rows, strict=True)], caption, name="overview")
 
 
 def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
@@ -96,7 +98,7 @@ def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
 
 
 def _shares(group: Group, name: str, higher_is_better: bool) -> Column:
-    return Column(group.name, name, higher_is_better, percent=True)
+    return Column(group.name, name, higher_is_better, percent=True, of=About(dataset=group.name, attack=name))
 
 
 def _clean(column: Column, units: list[Measured]) -> Cell | None:

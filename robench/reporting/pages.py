@@ -19,13 +19,17 @@ from robench.records.cards import ModelCard
 from robench.records.refusals import refusals
 from robench.records.store import Measured, Store, Unit
 from robench.reporting import escaping
+from robench.reporting.columns import NORM_NAMES
 from robench.reporting.corrupted import of_corruptions
 from robench.reporting.figures import Triple, curves, efforts, spreads, triple
 from robench.reporting.groups import Group
-from robench.reporting.result import Result, cells_of, tables_of
-from robench.reporting.robustness import NORM_NAMES
+from robench.reporting.result import Result, tables_of
 from robench.reporting.sequences import of_sequences
+from robench.reporting.summaries import cells_of
 from robench.reporting.tables import Table
+from robench.reporting.writing.markup import as_latex, as_markdown
+from robench.reporting.writing.terminal import as_text
+from robench.reporting.writing.tidy import as_csv, lines_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -93,8 +97,14 @@ def _not_shown(older: list[Measured]) -> str:
     )
 
 
-def render(result: Result, form: str, notes: Sequence[str] = (), *, color: bool = False) -> str:
-    """A result in one of the formats: text, markdown, csv, latex, json, html."""
+def render(
+    result: Result, form: str, notes: Sequence[str] = (), *, color: bool = False, width: int | None = None
+) -> str:
+    """A result in one of the formats: text, markdown, csv, latex, json, html.
+
+    Args:
+        color, width: of a terminal.
+    """
     if form == "html":
         return _html(result, notes)
     if form == "json":
@@ -103,15 +113,17 @@ def render(result: Result, form: str, notes: Sequence[str] = (), *, color: bool 
         return json.dumps(plain | rest, indent=1)
     tables = result.tables()
     if form == "text":
-        return "\n\n".join([*(table.text(color=color) for table in tables), *(f"note: {note}" for note in notes)])
-    said = [escaping.markdown(f"Note: {note}") for note in notes]
-    parts = {"markdown": [*(table.markdown() for table in tables), *said], "csv": [table.csv() for table in tables]}
-    return "\n\n".join(parts.get(form) or [table.latex() for table in tables]) + "\n"
+        told = [as_text(table, color=color, width=width) for table in tables]
+        return "\n\n".join([*told, *(f"note: {note}" for note in notes)])
+    if form == "markdown":
+        said = [escaping.markdown(f"Note: {note}") for note in notes]
+        return "\n\n".join([*map(as_markdown, tables), *said]) + "\n"
+    return as_csv(tables) if form == "csv" else as_latex(tables)
 
 
 def _plain(table: Table) -> dict[str, object]:
     """A table as JSON has it: the same cells as in CSV, and the caption."""
-    return {"title": table.title, "cells": list(table.plain()), "caption": table.caption}
+    return {"title": table.title, "cells": list(lines_of(table)), "caption": table.caption}
 
 
 def write_report(result: Result, path: Path, form: str, notes: Sequence[str] = ()) -> Path:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from robench.entries.calls import Json
@@ -18,32 +17,18 @@ from robench.records.store import Measured, Store
 from robench.reporting.common_norms import norms_on_common
 from robench.reporting.corrupted import of_corruptions
 from robench.reporting.corruptions import corruption_tables
-from robench.reporting.detection import detected, detection_table, known_and_unseen, of_unseen
-from robench.reporting.detection_metrics import expected_calibration_error
-from robench.reporting.evidence import no_rank
+from robench.reporting.detection import detection_table, of_unseen
 from robench.reporting.exchange import AdversarialImages, images_of
 from robench.reporting.groups import Group, grouped
 from robench.reporting.masks import mask_table
-from robench.reporting.metrics import (
-    Rate,
-    all_distances,
-    attack_success_rate,
-    attack_success_rate_all,
-    attacked_images,
-    clean_accuracy,
-    confidence,
-    on_the_boundary,
-    passes,
-    robust_accuracy,
-    success_rate_uint8,
-    target_rates,
-)
 from robench.reporting.normalisers import baseline
 from robench.reporting.overview import overview
 from robench.reporting.robustness import PLAIN, Layout, robustness_table
 from robench.reporting.seeds import over_seeds, training_of
 from robench.reporting.sequences import of_sequences, sequence_tables
+from robench.reporting.summaries import cells_of
 from robench.reporting.tables import Table
+from robench.reporting.writing.terminal import as_text
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +82,12 @@ class Result:
     def tables(self) -> list[Table]:
         """A table a data set in the style of the papers, averages over training seeds, norms on images broken in both rows."""
         tables = [table for group in self.groups() for table in tables_of(group, self.cards, self.layout)]
-        whole = self.overview()
-        return [*([whole] if whole else []), *tables]
+        return [*self.overview(), *tables]
 
-    def overview(self) -> Table | None:
-        """One table over all data sets and threats; None where no natural threat was met."""
-        return _made("Overview", lambda: overview(self.groups(), self.cards))
+    def overview(self) -> list[Table]:
+        """One table over all data sets and threats, in parts where it is wide; none where no natural threat was met."""
+        found = _made("Overview", lambda: overview(self.groups(), self.cards))
+        return found.pieces() if found else []
 
     def against(self, base: str | None, *, sizes: bool = False, normaliser: Path | None = None) -> Result:
         """The same, its tables with each row's differences to a base row, or with the models' sizes.
@@ -129,7 +114,7 @@ class Result:
 
     def table(self) -> str:
         """All tables as text."""
-        return "\n\n".join(table.text() for table in self.tables())
+        return "\n\n".join(map(as_text, self.tables()))
 
     def summary(self) -> list[dict[str, Json]]:
         """The numbers of each unit with their denominators and intervals, as plain values."""
@@ -184,7 +169,7 @@ def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLA
     natural += [found] if found else []
     group = group.where(lambda unit: not (of_corruptions(unit) or of_sequences(unit) or of_unseen(unit)))
     if not group.units and natural:
-        return natural
+        return _pieces(natural)
     robustness = _made(f"Robustness on {group.name}", lambda: robustness_table(group, cards, layout))
     others = [
         _made("Norms on images broken in both rows", lambda: norms_on_common(group)),
@@ -194,7 +179,11 @@ def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLA
         units = [group.of(model)[0].unit for model in group.defenses]
         trainings = [training_of(unit.spec.defense, unit.identity) for unit in units]
         others.insert(0, _made("Averages over training seeds", lambda: over_seeds(robustness, trainings)))
-    return [*(table for table in (robustness, *others) if table), *natural]
+    return _pieces([*(table for table in (robustness, *others) if table), *natural])
+
+
+def _pieces(tables: Sequence[Table]) -> list[Table]:
+    return [piece for table in tables for piece in table.pieces()]
 
 
 def _several(title: str, make: Callable[[], list[Table]]) -> list[Table]:
@@ -211,86 +200,3 @@ def _made(title: str, make: Callable[[], Table | None]) -> Table | None:
     except Exception as error:  # one odd cell must not take the other tables away
         log.exception("%s", title)
         return Table(title, [], [], [f"{title} could not be made: {type(error).__name__}: {error}"])
-
-
-def cells_of(group: Group) -> list[dict[str, Json]]:
-    """The numbers of each unit of a group, with what they are of; where they cannot be computed, an `error`."""
-    cells, without = [], dict[str, str]()
-    for one in group.units:
-        model = one.unit.row
-        try:
-            if model not in without:
-                without[model] = no_rank(group.of(model))
-            numbers = summarise(one) | {"no_rank": without[model] or None}
-        except Exception as error:  # likewise
-            log.exception("%s", one.unit.folder)
-            numbers = {"error": f"{type(error).__name__}: {error}"}
-        cells.append(_named(group, one) | numbers)
-    return cells
-
-
-def _named(group: Group, one: Measured) -> dict[str, Json]:
-    identity = one.unit.identity
-    return {
-        "defense": group.label(one),
-        "attack": group.attack(one),
-        "dataset": group.name,
-        "seed": identity.seed,
-        "precision": identity.precision,
-        "weights": identity.weights,
-    }
-
-
-def summarise(one: Measured) -> dict[str, Json]:
-    """The metrics of one unit as plain values; distances that are infinite are None."""
-    facts, (every, unseen) = one.unit.facts, known_and_unseen(one)
-    nameless = bool(facts.family) and of_sequences(
-        one.unit
-    )  # published sequences have no labels: nothing is right or wrong
-    records = every.iloc[:0] if nameless else every
-    rates = {
-        "clean_accuracy": clean_accuracy(records),
-        "robust_accuracy": robust_accuracy(records, facts.norm, facts.eps),
-        "asr": attack_success_rate(records),
-        "asr_all": attack_success_rate_all(records),
-        "asr_uint8": success_rate_uint8(records),
-    }
-    given, _ = attacked_images(records)
-    plain: dict[str, Json] = {
-        "n": int(every["image"].nunique()),
-        "attacked": given,
-        "boundary": on_the_boundary(records),
-    }
-    for name, rate in rates.items():
-        plain[name] = plain_rate(rate)
-    for norm, size in all_distances(records).items():
-        plain[norm] = {
-            "mean": _plain(size.mean),
-            "median": _plain(size.median),
-            "mean_all": _plain(size.mean_all),
-            "median_all": _plain(size.median_all),
-            "successes": size.successes,
-        }
-    if facts.targets == "all":
-        plain["targets"] = dict(zip(("average", "best", "worst"), map(_plain, target_rates(records)), strict=True))
-    plain["confidence"] = _plain(confidence(records))
-    told = records[records["certainty"].notna()]
-    right = (told["prediction"] == told["label"]).to_numpy(dtype=bool)
-    plain["ece"] = expected_calibration_error(told["certainty"].to_numpy(dtype=float), right) if len(told) else None
-    plain["detection"] = {**detected(records, unseen)} if len(records) and len(unseen) else None
-    plain["forwards"], plain["backwards"], plain["seconds"] = (_plain(x) for x in passes(every))
-    return plain
-
-
-def plain_rate(rate: Rate) -> dict[str, Json]:
-    """A rate as JSON has it everywhere; what is not known is None."""
-    return {
-        "value": _plain(rate.value),
-        "count": rate.count,
-        "total": rate.total,
-        "interval": [_plain(end) for end in rate.interval],
-    }
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

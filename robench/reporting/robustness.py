@@ -16,8 +16,9 @@ from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
 from robench.records.store import Measured
 from robench.reporting.captions import caption_of
+from robench.reporting.columns import NORM_NAMES, about_threat, family, norm_column, share_column
 from robench.reporting.evidence import bearing, in_full, no_rank, on_board, on_images, required, told_apart
-from robench.reporting.groups import Group
+from robench.reporting.groups import Group, Threat
 from robench.reporting.metrics import (
     Rate,
     attack_success_rate,
@@ -27,10 +28,10 @@ from robench.reporting.metrics import (
     distances,
     fooled_within,
     on_the_boundary,
+    rate_of,
     worst_case,
 )
 from robench.reporting.normalisers import Baseline
-from robench.reporting.statistics import Interval
 from robench.reporting.tables import Cell, Column, Failure, Table
 from robench.reporting.ties import marked
 
@@ -43,7 +44,6 @@ _SIZES: dict[str, Callable[[ModelCard], float]] = {
     "MACs (M)": lambda card: card.macs / 1e6,
 }
 """Columns from a model's card; multiply-accumulates of one image, which papers print as FLOPs."""
-NORM_NAMES = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "L∞"}
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,6 @@ class Layout:
 
 
 PLAIN = Layout()
-
-
-def share_column(group: str, name: str, higher_is_better: bool) -> Column:
-    """A column of shares, printed in %."""
-    return Column(group, name, higher_is_better, digits=1, percent=True)
-
-
-def norm_column(group: str, norm: str) -> Column:
-    """A column of perturbation sizes, printed with the digits that suit the norm."""
-    return Column(group, NORM_NAMES[norm], True, digits={"l1": 2, "linf": 4}.get(norm, 3))
 
 
 def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLAIN) -> Table:
@@ -106,37 +96,54 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
         keys.append(key)
         filled.append(marked(cells, terms))
 
-    column = share_column("", "Clean", True)
+    def of_threat(threat: Threat, name: str, higher_is_better: bool, metric: str, made: Callable[..., Made]) -> None:
+        near = "" if threat.eps is None else f" {written_float(threat.eps)}"
+        about = replace(about_threat(threat), metric=metric)
+        column = Column(
+            *(threat.label, f"{name}{near}", higher_is_better),
+            percent=True,
+            short=threat.short,
+            note=threat.note,
+            family=family(threat),
+            of=about,
+        )
+        add(column, [group.find(model, threat) for model in group.defenses], partial(made, column), threat.key)
+
+    column = share_column("", "Clean", True, "clean_accuracy")
     add(column, [pd.concat([one.records for one in own]) for own in units.values()], partial(_clean, column))
     for name, size in _SIZES.items() if layout.sizes else ():
         column = Column("", name, None, digits=2)
         add(column, [cards.get(model) for model in group.defenses], partial(_size, column, size))
-    for threat in group.threats:
-        found = [group.find(model, threat) for model in group.defenses]
-        facts = threat.first.unit.facts
-        column = share_column(
-            threat.label, f"ASR {written_float(threat.eps)}" if threat.eps is not None else "ASR", False
-        )
-        add(column, found, partial(_success, column), threat.key)
-        if facts.share:
-            column = share_column(threat.label, "True class", True)
-            add(column, found, partial(_confidence, column), threat.key)
-        if facts.goal == "minimal":
-            for norm in ("l1", "l2", "linf"):
-                column = norm_column(threat.label, norm)
-                add(column, found, partial(_norm, column, norm), threat.key)
+    several = set[str]()
     for norm, eps in _thresholds(group):
         threats = bearing(group, norm, eps)
         rows = [[one for one in (group.find(model, t) for t in threats) if one] for model in group.defenses]
         board = [one for one in group.units if on_board(one) and one.unit.facts.norm == norm]
-        several = len({group.threat(one).label for one in board}) > 1
-        name = "Worst case, robust accuracy" if several else "Robust accuracy"
+        many = len({group.threat(one).label for one in board}) > 1
+        several |= {norm} if many else set()
+        name = "Worst case, robust accuracy" if many else "Robust accuracy"
         wanted = required(group, norm, eps)
-        if not several:  # a row that was attacked at this radius alone lacks nothing; one that was not is not shown
+        if not many:  # a row that was attacked at this radius alone lacks nothing; one that was not is not shown
             wanted = {max(threats, key=lambda threat: threat.eps or 0).key}
             rows = [own if any(one.unit.identity.threat in wanted for one in own) else [] for own in rows]
-        column = share_column(name, f"{NORM_NAMES[norm]} {written_float(eps)}", True)
+        metric = "worst_case" if many else "robust_accuracy"
+        column = share_column(name, f"{NORM_NAMES[norm]} {written_float(eps)}", True, metric, norm=norm, eps=eps)
         add(column, [own or None for own in rows], partial(worst_cell, column, norm, eps, wanted))
+    for threat in group.threats:
+        facts = threat.first.unit.facts
+        if facts.goal != "minimal" and (facts.norm in several or not on_board(threat.first)):
+            of_threat(threat, "Robust", True, "robust_accuracy", _robust)
+        of_threat(threat, "ASR", False, "asr", _success)
+        if facts.share:
+            column = replace(columns[-1], name="True class", higher_is_better=True)
+            column = replace(column, of=replace(column.of, metric="confidence"))
+            found = [group.find(model, threat) for model in group.defenses]
+            add(column, found, partial(_confidence, column), threat.key)
+        if facts.goal == "minimal":
+            for norm in ("l1", "l2", "linf"):
+                column = norm_column(threat, norm)
+                found = [group.find(model, threat) for model in group.defenses]
+                add(column, found, partial(_norm, column, norm), threat.key)
     broken, failures = _failures(group)
     for cells, key in zip(filled, keys, strict=True):
         for row, model in enumerate(group.defenses):
@@ -153,7 +160,17 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
         caption.append(
             f"In brackets with a sign: the difference to {layout.base}, in the column's own unit; no test of it."
         )
-    return Table(f"Robustness on {group.name}", columns, table_rows, [*caption, *odd], remarks, failures)
+    told = [*caption, *odd]
+    return Table(
+        f"Robustness on {group.name}",
+        columns,
+        table_rows,
+        told,
+        remarks,
+        failures,
+        of=group.abouts(),
+        name="robustness",
+    )
 
 
 def _against(rows: Sequence[Sequence[Cell]], base: Sequence[Cell], columns: Sequence[Column]) -> list[list[Cell]]:
@@ -193,20 +210,32 @@ def _thresholds(group: Group) -> list[tuple[str, float]]:
 def _clean(column: Column, records: pd.DataFrame) -> Made:
     images = records.drop_duplicates("image")
     right = images["correct"].astype(float).to_numpy()
-    return column.cell(*_ends(clean_accuracy(records))), _terms(images["image"], right, 1.0)
+    return _share(column, clean_accuracy(records)), _terms(images["image"], right, 1.0)
 
 
 def _size(column: Column, size: Callable[[ModelCard], float], card: ModelCard) -> Made:
     return column.cell(size(card)), None
 
 
+def _robust(column: Column, one: Measured) -> Made:
+    fooled = fooled_within(one.records, one.unit.facts.norm, None)
+    cell = _in_part(_share(column, rate_of(~fooled)), one)
+    return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
+
+
+def _in_part(cell: Cell, one: Measured) -> Cell:
+    """It has no rank where some of the images were not attacked."""
+    if in_full(one):
+        return cell
+    given, of = attacked_images(one.records)
+    return replace(cell.saying(f"{given:,} of {of:,} attacked"), merit=math.nan)
+
+
 def _success(column: Column, one: Measured) -> Made:
     """The success rate; its merit is the robust accuracy that is left."""
     fooled = fooled_within(one.records, one.unit.facts.norm, None)
-    cell = replace(column.cell(*_ends(attack_success_rate(one.records))), merit=1 - float(fooled.mean()))
-    if not in_full(one):
-        given, of = attacked_images(one.records)
-        cell = replace(cell.saying(f"{given:,} of {of:,} attacked"), merit=math.nan)
+    cell = replace(_share(column, attack_success_rate(one.records)), merit=1 - float(fooled.mean()))
+    cell = _in_part(cell, one)
     if thin := on_the_boundary(one.records):
         cell = replace(cell, note="; ".join(filter(None, [cell.note, f"{thin:,} on the boundary"])))
     return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
@@ -234,7 +263,7 @@ def worst_cell(column: Column, norm: str, eps: float, wanted: set[str], units: l
     """
     parts = [one.records for one in units]
     have = {one.unit.identity.threat for one in units if in_full(one)} & wanted
-    cell = column.cell(*_ends(worst_case(parts, norm, eps)), at_most=have != wanted)
+    cell = _share(column, worst_case(parts, norm, eps), at_most=have != wanted)
     if have != wanted:
         cell = cell.saying(f"{len(have)} of {len(wanted)} attacks")
     fooled = pd.concat([fooled_within(p, norm, eps) for p in parts], axis=1, join="inner").any(axis=1)
@@ -249,5 +278,5 @@ def _terms(images: pd.Series, numerator: Any, denominator: Any) -> pd.DataFrame:
     return frame.groupby("image").sum()
 
 
-def _ends(share: Rate) -> tuple[float, Interval]:
-    return share.value, share.interval
+def _share(column: Column, share: Rate, *, at_most: bool = False) -> Cell:
+    return replace(column.cell(share.value, share.interval, at_most=at_most), counted=(share.count, share.total))

@@ -79,7 +79,10 @@ def over_seeds(table: Table, trainings: Sequence[Training]) -> Table | None:
     if left_out:
         caption.append(f"Left out, because their trainings were measured on different images: {', '.join(left_out)}.")
     said = ["; ".join(dict.fromkeys(filter(None, remarks[recipe]))) for recipe in several]
-    return Table(f"{table.title}, over training seeds", table.columns, rows, caption, said)
+    recipes = [training.recipe for training in trainings]
+    of = [replace(table.of[recipes.index(one)], defense=names[one], weights="") for one in several] if table.of else []
+    title = f"{table.title}, over training seeds"
+    return Table(title, table.columns, rows, caption, said, of=of, name="means over training seeds")
 
 
 def _on_the_same_images(rows: list[list[Cell]]) -> bool:

@@ -25,7 +25,7 @@ from robench.reporting.sequence_metrics import (
     mean_top5_distance,
     top5_distance,
 )
-from robench.reporting.tables import Cell, Column, Table
+from robench.reporting.tables import About, Cell, Column, Table
 from robench.reporting.ties import marked
 
 Metric = Callable[..., Array]
@@ -137,7 +137,8 @@ def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None, ove
         doubt = "" if over.verified else ", which are not verified"
         caption.append(f"mFR and mT5D, in %: over those of {over.title}{doubt}.")
     table = [[column[place] for column in filled] for place in range(len(rows))]
-    return Table(f"Sequences of perturbations, {group.name}", columns, [*zip(rows, table, strict=True)], caption)
+    title = f"Sequences of perturbations, {group.name}"
+    return Table(title, columns, [*zip(rows, table, strict=True)], caption, of=group.abouts(), name="sequences")
 
 
 def _normalised(column: Column, mean: Ratio, own: pd.DataFrame, known: Mapping[str, float]) -> Cell:
@@ -174,7 +175,10 @@ def _each(group: Group, rows: Mapping[str, Steadiness]) -> Table:
     """Rows perturbations, columns defenses: the flip probability."""
     known = [*PERTURBATIONS, *PERTURBATION_VALIDATION]
     names = sorted({str(name) for row in rows.values() for name in row.flips}, key=known.index)
-    columns = [Column("", label, None, percent=True) for label in rows]
+    columns = [
+        Column("", label, None, percent=True, of=replace(about, metric="flip_probability"))
+        for label, about in zip(rows, group.abouts(), strict=True)
+    ]
     lines = []
     for name in names:
         cells, terms = [], list[pd.DataFrame | None]()
@@ -188,4 +192,5 @@ def _each(group: Group, rows: Mapping[str, Steadiness]) -> Table:
             terms.append(pd.DataFrame({"a": -row.flips[name], "b": 1.0}))
         lines.append((name, marked(cells, terms)))
     caption = ["Flip probability in %. Marked: the least of each row and its statistical ties."]
-    return Table(f"Flip probability by perturbation, {group.name}", columns, lines, caption, head="Perturbation")
+    title, of = f"Flip probability by perturbation, {group.name}", [About(attack=name) for name, _ in lines]
+    return Table(title, columns, lines, caption, head="Perturbation", of=of, name="flip probability by perturbation")

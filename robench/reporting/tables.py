@@ -1,30 +1,67 @@
-"""Tables: one model of cells, from which the terminal, Markdown, CSV, LaTeX and HTML are written."""
+"""Tables: one model of cells, which the terminal, Markdown, LaTeX, HTML, CSV and JSON are written from (see `writing`)."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
-from robench.reporting import escaping
 from robench.reporting.statistics import Interval
 
-CSV_COLUMNS = ["defense", "group", "metric", "value", "low", "high", "best", "n", "note"]
+MOST_COLUMNS = 8
+"""A table has no more; what has more is several tables."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What numbers are of, for who reads a table by machine; empty: it is not said here.
+
+    Attributes:
+        metric: as a word: "asr", "clean_accuracy".
+        weights, data: their digests.
+        seed: of the attacks.
+    """
+
+    dataset: str = ""
+    defense: str = ""
+    attack: str = ""
+    norm: str = ""
+    eps: float | None = None
+    seed: int | None = None
+    metric: str = ""
+    weights: str = ""
+    data: str = ""
+
+    def over(self, other: About) -> About:
+        """The same, and what the other says where this one says nothing."""
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        return replace(other, **{name: value for name, value in own.items() if value not in ("", None)})
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: which group it stands in, its name, whether more is better for the defender (None: neither is), how its numbers
-    are printed."""
+    """A column of numbers.
+
+    Attributes:
+        group: which group it stands in: an attack in full, as it is called.
+        higher_is_better: for the defender; None: neither is.
+        digits, percent: how its numbers are printed.
+        short: what the group is headed with; empty: the group itself.
+        note: what the heading stands for, said in a note below; empty: it says all.
+        family: the table that it stands in where one would have too many columns; empty: the first.
+        of: what its numbers are of.
+    """
 
     group: str
     name: str
     higher_is_better: bool | None
     digits: int = 1
     percent: bool = False
+    short: str = ""
+    note: str = ""
+    family: str = ""
+    of: About = About()
 
     @property
     def header(self) -> str:
@@ -62,6 +99,7 @@ class Cell:
         at_most: more attacks could only lower it.
         n: images that it is of; 0 where that does not apply.
         images: names the set of these images.
+        counted: of a share, what was counted, of how many; None where it is no share.
         note: what must be read with it.
     """
 
@@ -73,6 +111,7 @@ class Cell:
     at_most: bool = False
     n: int = 0
     images: str = ""
+    counted: tuple[int, int] | None = None
     note: str = ""
 
     def saying(self, note: str) -> Cell:
@@ -96,14 +135,29 @@ class Failure(NamedTuple):
         return f"broken under {self.attack}: {self.reason}" if self.attack else f"refused: {self.reason}"
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table with its caption; every renderer reads only this.
+class Head(NamedTuple):
+    """Adjacent columns of the same group.
 
     Attributes:
+        letter: of the note that says what the name stands for; empty where the name says all.
+    """
+
+    name: str
+    letter: str
+    span: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption; every writer reads only this.
+
+    Attributes:
+        caption: first what its numbers are of, then how they are to be read, then what else must be known of rows and cells.
         remarks: for each row what must be read with all of it, such as its n where rows differ; none at all: [].
         failures: rows below the others, without numbers.
         head: what the rows are.
+        of: what the numbers of each row are of; none at all: [].
+        name: of the table for who reads it by machine, the same for all parts of one; empty: the title.
     """
 
     title: str
@@ -113,6 +167,8 @@ class Table:
     remarks: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     head: str = "Defense"
+    of: Sequence[About] = ()
+    name: str = ""
 
     def said(self) -> list[tuple[str, list[Cell]]]:
         """The rows, their labels with what must be read with them."""
@@ -122,130 +178,96 @@ class Table:
             for (label, cells), remark in zip(self.rows, remarks, strict=True)
         ]
 
-    def groups(self) -> list[tuple[str, int]]:
-        """Adjacent columns of the same group: (name, how many)."""
-        found: list[tuple[str, int]] = []
+    @property
+    def letters(self) -> dict[str, str]:
+        """What headings stand for, each with the letter of its note."""
+        notes = dict.fromkeys(column.note for column in self.columns if column.note)
+        return {note: _letter(place) for place, note in enumerate(notes)}
+
+    def heads(self) -> list[Head]:
+        """What stands above the columns' own heads."""
+        found: list[Head] = []
+        last, letters = None, self.letters
         for column in self.columns:
-            if found and found[-1][0] == column.group:
-                found[-1] = (column.group, found[-1][1] + 1)
+            if found and last == column.group:
+                found[-1] = found[-1]._replace(span=found[-1].span + 1)
             else:
-                found.append((column.group, 1))
+                found.append(Head(column.short or column.group, letters.get(column.note, ""), 1))
+            last = column.group
         return found
 
-    def text(self, *, color: bool = False) -> str:
-        """For a terminal; the best of a column is marked with an asterisk, or bold with color."""
+    def foot(self) -> list[tuple[str, list[str]]]:
+        """Below each column: of how many images it is, and half of its widest interval."""
+        cells = [[row[place] for _, row in self.rows] for place in range(len(self.columns))]
+        lines = {
+            "n": [_span(sorted({cell.n for cell in own if cell.n})) for own in cells],
+            "95 % ±, at most": [
+                column.shown(reach) if (reach := _widest(own)) else ""
+                for column, own in zip(self.columns, cells, strict=True)
+            ],
+        }
+        return [(name, texts) for name, texts in lines.items() if any(texts)]
 
-        def shown(cell: Cell) -> str:
-            if not cell.best:
-                return cell.text + ("" if color else " ")
-            return f"\x1b[1m{cell.text}\x1b[0m" if color else f"{cell.text}*"
+    def pieces(self) -> list[Table]:
+        """The same as tables of a few columns each: those of one family, cut between two groups where they are many."""
+        if len(self.columns) <= MOST_COLUMNS:
+            return [self]
+        families: dict[str, list[int]] = {}
+        for place, column in enumerate(self.columns):
+            families.setdefault(column.family, []).append(place)
+        found = list[Table]()
+        for family, places in families.items():
+            cuts = _cut(self.columns, places)
+            for count, own in enumerate(cuts, 1):
+                which = f"{count} of {len(cuts)}" if len(cuts) > 1 else ""
+                told = ": ".join(filter(None, [self.title, ", ".join(filter(None, [family, which]))]))
+                found.append(self._part(told, own, first=not found))
+        return found
 
-        names = [escaping.one_line(label) for label, _ in self.said()]
-        lost = [(escaping.one_line(one.label), escaping.one_line(one.text)) for one in self.failures]
-        first = max([len(name) for name in [*names, *(label for label, _ in lost)]] + [len(self.head)])
-        widths = [
-            max([len(c.header)] + [len(cells[i].text) + (not color) for _, cells in self.rows])
-            for i, c in enumerate(self.columns)
-        ]
-        top, place = " " * first, 0
-        for group, span in self.groups():
-            name = escaping.one_line(group)
-            width = sum(widths[place : place + span]) + 2 * (span - 1)
-            if len(name) > width:
-                widths[place + span - 1] += len(name) - width
-                width = len(name)
-            top += "  " + name.center(width)
-            place += span
-        head = self.head.ljust(first) + "".join(
-            "  " + c.header.rjust(w) for c, w in zip(self.columns, widths, strict=True)
+    def _part(self, title: str, places: Sequence[int], *, first: bool) -> Table:
+        more = len(self.caption) > 2
+        rest = ["What else must be known of rows and cells stands below the first part."] if more else []
+        return replace(
+            self,
+            title=title,
+            columns=[self.columns[place] for place in places],
+            rows=[(label, [cells[place] for place in places]) for label, cells in self.rows],
+            caption=self.caption if first else [*self.caption[:2], *rest],
+            failures=self.failures if first else [],
         )
-        lines = [escaping.one_line(self.title), top.rstrip(), head, "─" * len(head)]
-        for label, (_, cells) in zip(names, self.rows, strict=True):
-            padded = [" " * (w - len(c.text) - (not color)) + shown(c) for c, w in zip(cells, widths, strict=True)]
-            lines.append(label.ljust(first) + "".join("  " + p for p in padded))
-        lines += [f"{label.ljust(first)}  {why}" for label, why in lost]
-        return "\n".join([*lines, "", *map(escaping.one_line, self.caption)])
 
-    def markdown(self) -> str:
-        """GitHub's Markdown; the best of a column in bold."""
-        heads = [escaping.markdown(f"{c.group} {c.header}".strip()) for c in self.columns]
-        lines = [
-            f"**{escaping.markdown(self.title)}**",
-            "",
-            f"| {self.head} | " + " | ".join(heads) + " |",
-            "|:---|" + "---:|" * len(heads),
-        ]
-        for label, cells in self.said():
-            shown = [escaping.markdown(cell.text) for cell in cells]
-            name, marked = (
-                escaping.markdown(label),
-                [f"**{t}**" if c.best else t for c, t in zip(cells, shown, strict=True)],
-            )
-            lines.append(f"| {name} | " + " | ".join(marked) + " |")
-        for one in self.failures:
-            empty = " |" * max(0, len(heads) - 1)
-            lines.append(f"| {escaping.markdown(one.label)} | {escaping.markdown(one.text)} |{empty}")
-        return "\n".join([*lines, "", *(f"{escaping.markdown(line)}  " for line in self.caption)])
 
-    def plain(self) -> Iterator[dict[str, str | float | int | None]]:
-        """Every cell, and every row and cell that has no number, as plain values; shares as fractions."""
-        for (label, cells), remark in zip(self.rows, self.remarks or [""] * len(self.rows), strict=True):
-            for column, cell in zip(self.columns, cells, strict=True):
-                ends = cell.interval or (math.nan, math.nan)
-                value, low, high = (x if math.isfinite(x) else None for x in (cell.value, *ends))
-                yield {
-                    "defense": label,
-                    "group": column.group,
-                    "metric": column.name,
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                    "best": int(cell.best),
-                    "n": cell.n or None,
-                    "note": "; ".join(filter(None, ["at most" if cell.at_most else "", cell.note, remark])),
-                }
-        empty = dict.fromkeys(("value", "low", "high", "best", "n"))
-        for one in self.failures:
-            state = "broken" if one.attack else "refused"
-            yield {"defense": one.label, "group": one.attack, "metric": state, **empty, "note": one.reason}
+def _letter(place: int) -> str:
+    """a, b, …, and aa after z; no q, which has no raised form."""
+    letters = "abcdefghijklmnoprstuvwxyz"
+    before, place = divmod(place, len(letters))
+    return (letters[before - 1] if before else "") + letters[place]
 
-    def csv(self) -> str:
-        """Numbers in full, with the ends of their intervals where there are any, n, and what must be read with them."""
-        out = io.StringIO()
-        writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.plain())
-        return out.getvalue()
 
-    def latex(self) -> str:
-        """booktabs; the best of a column in bold."""
-        spans, rules, place = [], [], 2
-        for name, span in self.groups():
-            spans.append(rf"\multicolumn{{{span}}}{{c}}{{{escaping.latex(name)}}}")
-            rules.append(rf"\cmidrule(lr){{{place}-{place + span - 1}}}" if name else "")
-            place += span
-        lines = [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{escaping.latex(self.title)}. {escaping.latex(' '.join(self.caption))}}}",
-            rf"\begin{{tabular}}{{l{'r' * len(self.columns)}}}",
-            r"\toprule",
-            " & ".join(["", *spans]) + r" \\",
-            "".join(rules),
-            " & ".join([self.head, *(escaping.latex(c.header) for c in self.columns)]) + r" \\",
-            r"\midrule",
-        ]
-        for label, cells in self.said():
-            lines.append(
-                " & ".join(
-                    [
-                        escaping.latex(label),
-                        *(rf"\textbf{{{escaping.latex(c.text)}}}" if c.best else escaping.latex(c.text) for c in cells),
-                    ]
-                )
-                + r" \\"
-            )
-        for one in self.failures:
-            wide = rf"\multicolumn{{{max(1, len(self.columns))}}}{{p{{.6\linewidth}}}}{{{escaping.latex(one.text)}}}"
-            lines.append(rf"{escaping.latex(one.label)} & {wide} \\")
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+def _span(counts: Sequence[int]) -> str:
+    return "" if not counts else f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+
+
+def _widest(cells: Sequence[Cell]) -> float:
+    """Half of the widest interval; the farther end where its value is not in the middle."""
+    known = [(cell.value, cell.interval) for cell in cells if cell.interval is not None]
+    reach = [max(ends.high - value, value - ends.low) for value, ends in known]
+    return max([each for each in reach if math.isfinite(each)], default=0.0)
+
+
+def _cut(columns: Sequence[Column], places: Sequence[int]) -> list[list[int]]:
+    """Columns in parts of few, a group in one part where it fits."""
+    groups = list[list[int]]()
+    for place in places:
+        together = groups and columns[groups[-1][-1]].group == columns[place].group and columns[place].group
+        if together and len(groups[-1]) < MOST_COLUMNS:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    parts = list[list[int]]()
+    for group in groups:
+        if parts and len(parts[-1]) + len(group) <= MOST_COLUMNS:
+            parts[-1] += group
+        else:
+            parts.append(list(group))
+    return parts

@@ -129,8 +129,10 @@ def test_a_minimal_file_joins_the_worst_case_at_a_radius() -> None:
     made = run("fgsm(eps=0.1)", n=30, keep_images=True)
     made.images().write(Path("made.npz"))
     both = run(["fgsm(eps=0.1)", "images(path='made.npz')"], n=30)  # type: ignore[arg-type]
-    worst = both.tables()[0].rows[0][1][-1]
-    assert both.tables()[0].columns[-1].name == "L∞ 0.1"
+    table = both.tables()[0]
+    place = [column.name for column in table.columns].index("L∞ 0.1")
+    worst = table.rows[0][1][place]
+    assert table.columns[place].group == "Worst case, robust accuracy"
     assert worst.value == made.summary()[0]["robust_accuracy"]["value"]  # type: ignore[index,call-overload]
 
 

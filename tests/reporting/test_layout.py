@@ -74,7 +74,7 @@ def test_sizes_stand_beside_accuracy() -> None:
     table = result.against(None, sizes=True).tables()[0]
     assert [column.header for column in table.columns][:3] == ["Clean ↑", "Parameters (M)", "MACs (M)"]
     assert [cell.text for cell in table.rows[0][1]][1:3] == ["2.50", "12.34"]
-    assert [column.name for column in result.tables()[0].columns][:2] == ["Clean", "ASR 0.1"]
+    assert [column.name for column in result.tables()[0].columns][:2] == ["Clean", "L∞ 0.1"]
     both = cell_of([True, False], defense="ksa", weights="k")
     cards = {each.unit.identity.model: sized for each in (one, both)}
     plain = Result([one, both], cards).against(None, sizes=True).tables()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,13 @@ def whole(wrong: dict[str, list[int]], **more: Any) -> list[Measured]:
 
 
 def titled(result: Result, begin: str) -> Table:
-    (found,) = [table for table in result.tables() if table.title.startswith(begin)]
-    return found
+    """The table of a title, put together where it is in parts."""
+    first, *rest = [table for table in result.tables() if table.title.startswith(begin)]
+    assert all("of" in table.title for table in [first, *rest][len(rest) == 0 :])
+    columns = [column for table in (first, *rest) for column in table.columns]
+    parts = [[cells for _, cells in table.rows] for table in (first, *rest)]
+    rows = [(label, [cell for part in parts for cell in part[place]]) for place, (label, _) in enumerate(first.rows)]
+    return replace(first, columns=columns, rows=rows)
 
 
 def test_the_mean_error_is_over_the_fifteen_and_without_noise_over_twelve() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -25,8 +26,11 @@ from robench.reporting.metrics import (
 )
 from robench.reporting.result import Result
 from robench.reporting.statistics import Interval, clustered
-from robench.reporting.tables import Cell, Column, Table
+from robench.reporting.tables import About, Cell, Column, Table
 from robench.reporting.ties import marked
+from robench.reporting.writing.markup import as_latex, as_markdown
+from robench.reporting.writing.terminal import as_text
+from robench.reporting.writing.tidy import as_csv
 
 
 def test_norms_of_a_minimal_attack_are_means_over_its_successes() -> None:
@@ -47,7 +51,7 @@ def test_norms_of_a_minimal_attack_are_means_over_its_successes() -> None:
 
 def test_an_attack_with_a_radius_has_no_norms() -> None:
     (table,) = Result([cell_of([True, False])]).tables()
-    assert [column.name for column in table.columns] == ["Clean", "ASR 0.1", "L∞ 0.1"]
+    assert [column.name for column in table.columns] == ["Clean", "L∞ 0.1", "ASR 0.1"]
 
 
 def test_the_best_for_the_defender_is_marked_and_the_worst_is_not() -> None:
@@ -203,14 +207,34 @@ def test_an_image_that_was_misclassified_or_not_broken_is_not_common() -> None:
 
 
 def test_the_csv_has_numbers_in_full_and_the_low_end_before_the_high_one() -> None:
-    columns = [Column("pgd", "ASR 0.1", False, percent=True), Column("", "L2", True, digits=3)]
-    cells = [columns[0].cell(1 / 3, Interval(0.1, 0.6)), columns[1].cell(math.nan)]
-    (first, second) = csv.DictReader(io.StringIO(Table("T", columns, [("vit", cells)]).csv()))
+    of = About("digits", "vit", seed=3, weights="w1", data="d1")
+    asr = Column(
+        "pgd", "ASR 0.1", False, percent=True, of=About(attack="pgd(eps=0.1)", norm="linf", eps=0.1, metric="asr")
+    )
+    columns = [asr, Column("", "L2", True, digits=3)]
+    counted = replace(columns[0].cell(1 / 3, Interval(0.1, 0.6)), counted=(1, 3), n=4)
+    table = Table("T", columns, [("vit", [counted, columns[1].cell(math.nan)])], of=[of], name="robustness")
+    (first, second) = csv.DictReader(io.StringIO(as_csv([table])))
     assert first == {
-        "defense": "vit", "group": "pgd", "metric": "ASR 0.1", "value": repr(1 / 3), "low": "0.1", "high": "0.6", "best": "0",
-        "n": "", "note": "",
-    }  # fmt: skip
-    assert (second["value"], second["low"], second["high"]) == ("", "", "")
+        "table": "robustness",
+        "dataset": "digits",
+        "defense": "vit",
+        "attack": "pgd(eps=0.1)",
+        "norm": "linf",
+        "eps": "0.1",
+        "seed": "3",
+        "n": "4",
+        "metric": "asr",
+        "count": "1",
+        "total": "3",
+        "value": repr(1 / 3),
+        "low": "0.1",
+        "high": "0.6",
+        "weights": "w1",
+        "data": "d1",
+        "note": "",
+    }
+    assert (second["metric"], second["value"], second["low"], second["high"]) == ("L2", "", "", "")
 
 
 def test_a_cell_is_printed_in_percent_with_its_digits_and_its_spread() -> None:
@@ -218,11 +242,11 @@ def test_a_cell_is_printed_in_percent_with_its_digits_and_its_spread() -> None:
     assert Column("", "L2", True, digits=3).cell(0.6789).text == "0.679"
     assert Column("", "ASR", False, percent=True).cell(0.6789, spread=0.0123).text == "67.9 ± 1.2"
     table = Table("T", [Column("", "L2", True)], [("a", [Cell("1.0", 1.0, best=True)]), ("b", [Cell("0.5", 0.5)])])
-    lines = table.text().splitlines()
+    lines = as_text(table).splitlines()
     assert [line.split()[1] for line in lines if line.startswith(("a ", "b "))] == ["1.0*", "0.5"]
-    assert "| a | **1.0** |" in table.markdown()
-    assert r"a & \textbf{1.0} \\" in table.latex()
-    assert "| b | 0.5 |" in table.markdown()
+    assert "| a | **1.0** |" in as_markdown(table)
+    assert r"a & \textbf{1.0} \\" in as_latex([table])
+    assert "| b | 0.5 |" in as_markdown(table)
 
 
 def test_a_caption_tells_the_mass_of_attention_that_the_four_largest_weights_hold() -> None:

@@ -17,13 +17,13 @@ import numpy as np
 
 from robench.entries.calls import Call, written_float
 from robench.records.store import Measured
+from robench.reporting.columns import NORM_NAMES
 from robench.reporting.evidence import no_rank, reaches
 from robench.reporting.groups import Group
 from robench.reporting.leaderboard.outcomes import Flags, Outcome, Outcomes, rate, shared
 from robench.reporting.leaderboard.ranking import SPLITS, better, ranks, separable, stays_first
 from robench.reporting.leaderboard.suites import Suite, suites
 from robench.reporting.metrics import Rate
-from robench.reporting.robustness import NORM_NAMES
 from robench.reporting.seeds import training_of
 
 KNOWLEDGE: dict[str, tuple[str, ...]] = {

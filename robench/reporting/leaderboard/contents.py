@@ -19,7 +19,8 @@ from robench.reporting.leaderboard.outcomes import Flags, Outcomes, Sizes
 from robench.reporting.leaderboard.published import published
 from robench.reporting.leaderboard.sprites import sprite
 from robench.reporting.leaderboard.suites import Suite
-from robench.reporting.result import Result, plain_rate
+from robench.reporting.result import Result
+from robench.reporting.summaries import plain_rate
 
 PICTURE_BYTES = 2_000_000
 """Of all pictures of a page together, as they stand in it; the first rows have theirs."""
