@@ -6,9 +6,23 @@
 from robench.api import evaluate as evaluate
 from robench.api import load as load
 from robench.api import run as run
+from robench.api import suite as suite
 from robench.api import Loaded as Loaded
 from robench.places import Places as Places
 from robench.reporting.result import Result as Result
+
+# Metrics, of records: those of one cell of `Result.records`, or of `evaluate`
+from robench.reporting.rates import Rate as Rate
+from robench.reporting.metrics import Distances as Distances
+from robench.reporting.metrics import clean_accuracy as clean_accuracy
+from robench.reporting.metrics import robust_accuracy as robust_accuracy
+from robench.reporting.metrics import worst_case as worst_case
+from robench.reporting.metrics import attack_success_rate as attack_success_rate
+from robench.reporting.metrics import attack_success_rate_all as attack_success_rate_all
+from robench.reporting.metrics import success_rate_uint8 as success_rate_uint8
+from robench.reporting.metrics import distances as distances
+from robench.reporting.metrics import confidence as confidence
+from robench.reporting.metrics import passes as passes
 
 # Entries: what is registered, how an entry is written, how its options are checked
 from robench.entries.registry import ATTACKS as ATTACKS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,16 @@ from torch import Tensor, nn
 
 from robench.attacking.expectation import Expectation
 from robench.attacking.stillness import Kept, held_still, native, refuse_unmade
-from robench.console import Reporter, Silent
+from robench.console import Reporter
+from robench.console import reporter as progress
 from robench.data.loading import load_data
 from robench.data.splits import Split
-from robench.entries.calls import Name, plain_value
+from robench.entries.calls import Call, Name, plain_value
 from robench.entries.cards import DatasetCard
 from robench.errors import ModelError, UsageError
 from robench.places import Places
 from robench.records.store import Store
+from robench.reporting.leaderboard.suites import attacks_of
 from robench.reporting.result import Result
 from robench.running.conditions import Condition, conditions
 from robench.running.harness import run_rows
@@ -31,6 +33,9 @@ from robench.running.rows import rows_of
 from robench.running.settings import Settings
 from robench.running.subject import Precision, Subject, evaluated_classes
 from robench.running.workers import best_batch, complete, one_intra_op_thread
+from robench.training.given import Defense
+
+T = TypeVar("T")
 
 
 class Loaded(NamedTuple):
@@ -70,7 +75,7 @@ def load(dataset: Name, n: int | None = None, *, data: str | Path | None = None)
 
 
 def run(
-    defense: Name | Sequence[Name],
+    defense: Defense | Sequence[Defense],
     attack: Name | Sequence[Name],
     dataset: Name | Sequence[Name],
     *,
@@ -85,19 +90,24 @@ def run(
     data: str | Path | None = None,
     store: str | Path = "results",
     cache: str | Path | None = None,
+    quiet: bool = False,
     reporter: Reporter | None = None,
 ) -> Result:
     """Train what is not trained, attack what is not in the store, and return all that was asked for.
 
     Args:
-        defense, attack, dataset: calls such as "ksa(k=4)", decorated functions, or lists of them; their product is run.
+        defense: a call such as "ksa(k=4)", a file "./mine.py", a decorated function, a torch.nn.Module that maps images in [0, 1],
+            (N, C, H, W), to logits, or a list of them. A module is copied, and named by its class and its weights.
+        attack, dataset: calls, files, decorated functions, or lists of them; `suite("linf")` is such a list. The product of all
+            three is run.
         n: the pinned, class-balanced subset of the test split; None: all of it.
         seed: of the attacks. A defense's own `seed` option is that of its training.
         workers: threads that attack, one core each; None: as many as there are cores.
         precision: of the attacks' passes; what they find is judged in float32 all the same.
         diagonal: attack what was trained in a ball at that radius alone (trained at ε, attacked at ε).
         data, store, cache: folders; see `Places`.
-        reporter: where progress is shown; None: nowhere.
+        quiet: show no progress. Else it is on standard error.
+        reporter: where progress is shown instead.
 
     A model that is refused and an attack that breaks down do not stop the others: `Result.refused` holds them, with their
     reasons.
@@ -108,13 +118,14 @@ def run(
     Example:
         result = robench.run("ksa(k=4)", ["pgd_linf(eps=0.1)", "cw_l2"], "digits", n=100)
         print(result.table())
+        robench.run(net, robench.suite("linf(eps=0.1)"), "digits").leaderboard("board.html")
     """
     settings = Settings(n, seed, device, workers, batch_size, keep_images, precision, diagonal)
     places = Places.of(data, store, cache)
     if not _list(attack):
         raise UsageError("run was given no attack; name at least one, such as 'pgd_linf(eps=8/255)'")
     rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
-    measured, refused = run_rows(rows, settings, places, reporter or Silent())
+    measured, refused = run_rows(rows, settings, places, reporter or progress(quiet=quiet))
     if refused.errors and not measured:
         raise refused.errors[0]
     return Result.of(measured, Store(places.store), refused.found)
@@ -208,5 +219,18 @@ def evaluate(
     return pd.concat(memory.frames, ignore_index=True)
 
 
-def _list(names: Name | Sequence[Name]) -> list[Name]:
+def suite(name: str) -> list[Call]:
+    """The attacks that a board asks of every row: "linf", at the data set's radii, or "linf(eps=8/255)".
+
+    Raises:
+        UsageError: there is no such suite, or it is given something else than eps.
+
+    Example:
+        >>> [str(attack) for attack in suite("l2(eps=0.5)")]
+        ['pgd_l2(eps=0.5)', 'autoattack_l2(eps=0.5)', 'square_l2(eps=0.5)']
+    """
+    return attacks_of(name)
+
+
+def _list(names: T | Sequence[T]) -> list[T]:
     return list(names) if isinstance(names, list | tuple) else [names]  # type: ignore[list-item]

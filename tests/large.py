@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,8 +71,12 @@ def under_fog(result: Result) -> Result:
     return replace(result, measured=[*result.measured, fog])
 
 
+def board_of(result: Result, notes: Sequence[str] = ()) -> Leaderboard:
+    return Leaderboard.of(result.groups(), result.cards, notes)
+
+
 def leaderboard(defenses: int, attacks: int, images: int = 200, *, pictures: bool = False) -> Leaderboard:
-    return Leaderboard.of(made(defenses, attacks, images, pictures=pictures))
+    return board_of(made(defenses, attacks, images, pictures=pictures))
 
 
 def data_of(page: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def leaderboard(
             only = named(suite) if suite else None
         else:
             result, notes = stored(root, dataset or [], everything=everything)
-        found = Leaderboard.of(result, notes, only)
+        found = Leaderboard.of(result.groups(), result.cards, notes, only)
         if not found.boards:
             raise UsageError(
                 f"the store {root} has nothing for a board: no defense was attacked with any of a suite's attacks at a radius; "

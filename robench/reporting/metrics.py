@@ -15,22 +15,9 @@ from numpy.typing import NDArray
 
 from robench.attacking.balls import largest_inside
 from robench.records.schema import NORMS
-from robench.reporting.statistics import Interval, clustered, wilson
+from robench.reporting.rates import Rate, images_of, one_cell, rate, rate_of
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of rows or images: `count` of `total`, with its 95 % interval."""
-
-    count: int
-    total: int
-    interval: Interval
-
-    @property
-    def value(self) -> float:
-        return self.count / self.total if self.total else float("nan")
 
 
 @dataclass(frozen=True)
@@ -44,6 +31,12 @@ class Distances:
             a finite size and an infinite one there is no middle.
         mean_all: likewise; infinite as soon as one attack failed.
         successes: rows in mean and median.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "correct": [True, True], "success": [True, False], "l2": [0.5, 9.0]})
+        >>> found = distances(cell, "l2"); found.median, found.mean_all
+        (0.5, inf)
     """
 
     mean: float
@@ -53,43 +46,59 @@ class Distances:
     successes: int
 
 
-def _rate(values: NDArray[np.bool_], images: NDArray[np.str_]) -> Rate:
-    count, total = int(values.sum()), len(values)
-    if total and len(np.unique(images)) < total:
-        return Rate(count, total, clustered(values.astype(np.float64), images))
-    return Rate(count, total, wilson(count, total))
-
-
-def rate_of(flags: pd.Series) -> Rate:
-    """Of how many images (index, each once) a flag holds, with Wilson's interval."""
-    return _rate(flags.to_numpy(dtype=bool), flags.index.to_numpy(dtype=np.str_))
-
-
-def _images(records: pd.DataFrame) -> NDArray[np.str_]:
-    return records["image"].to_numpy(dtype=np.str_)
-
-
 def clean_accuracy(records: pd.DataFrame) -> Rate:
-    """Share of the images that are classified correctly before any attack."""
+    """Share of the images that are classified correctly before any attack.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "correct": [True, False]})
+        >>> clean_accuracy(cell).value
+        0.5
+    """
+    one_cell(records)
     images = records.drop_duplicates("image")
-    return _rate(images["correct"].to_numpy(dtype=bool), _images(images))
+    return rate(images["correct"].to_numpy(dtype=bool), images_of(images))
 
 
 def attack_success_rate(records: pd.DataFrame) -> Rate:
-    """Successes over the correctly classified images, the headline; over (image, target) pairs where targets are several."""
+    """Successes over the correctly classified images, the headline; over (image, target) pairs where targets are several.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "correct": [True, False], "success": [True, True]})
+        >>> rate = attack_success_rate(cell); rate.count, rate.total
+        (1, 1)
+    """
+    one_cell(records)
     attacked = records[records["correct"]]
-    return _rate(attacked["success"].to_numpy(dtype=bool), _images(attacked))
+    return rate(attacked["success"].to_numpy(dtype=bool), images_of(attacked))
 
 
 def attack_success_rate_all(records: pd.DataFrame) -> Rate:
-    """Successes over all rows; an image that was misclassified before counts as the others do, at distance 0."""
-    return _rate(records["success"].to_numpy(dtype=bool), _images(records))
+    """Successes over all rows; an image that was misclassified before counts as the others do, at distance 0.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "correct": [True, False], "success": [False, True]})
+        >>> attack_success_rate_all(cell).value
+        0.5
+    """
+    one_cell(records)
+    return rate(records["success"].to_numpy(dtype=bool), images_of(records))
 
 
 def success_rate_uint8(records: pd.DataFrame) -> Rate:
-    """Successes over the correctly classified images that are still successes after rounding to 8 bits a channel."""
+    """Successes over the correctly classified images that are still successes after rounding to 8 bits a channel.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "correct": [True, True], "success": [True, True], "success_uint8": [True, False]})
+        >>> success_rate_uint8(cell).value
+        0.5
+    """
+    one_cell(records)
     attacked = records[records["correct"]]
-    return _rate(attacked["success_uint8"].to_numpy(dtype=bool), _images(attacked))
+    return rate(attacked["success_uint8"].to_numpy(dtype=bool), images_of(attacked))
 
 
 def target_rates(records: pd.DataFrame) -> tuple[float, float, float]:
@@ -100,7 +109,15 @@ def target_rates(records: pd.DataFrame) -> tuple[float, float, float]:
 
 
 def distances(records: pd.DataFrame, norm: str) -> Distances:
-    """Sizes of the perturbations of correctly classified images, in one norm."""
+    """Sizes of the perturbations of correctly classified images, in one norm.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "correct": [True, True], "success": [True, False], "l2": [0.5, 9.0]})
+        >>> distances(cell, "l2").mean
+        0.5
+    """
+    one_cell(records)
     attacked = records[records["correct"]]
     size = attacked[norm].to_numpy(dtype=np.float64)
     success = attacked["success"].to_numpy(dtype=bool)
@@ -138,7 +155,15 @@ def attacked_images(records: pd.DataFrame) -> tuple[int, int]:
 
 
 def confidence(records: pd.DataFrame) -> float:
-    """Mean softmax probability of the true class after the attack, over the correctly classified images (and targets)."""
+    """Mean softmax probability of the true class after the attack, over the correctly classified images (and targets).
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"correct": [True, True], "confidence": [0.25, 0.75]})
+        >>> confidence(cell)
+        0.5
+    """
+    one_cell(records)
     return float(records.loc[records["correct"].astype(bool), "confidence"].mean())
 
 
@@ -155,6 +180,7 @@ def fooled_within(records: pd.DataFrame, norm: str, eps: float | None) -> pd.Ser
     Args:
         eps: None: at any distance.
     """
+    one_cell(records)
     near = records["fooled"].astype(bool)
     if eps is not None:
         near &= records[norm].astype(float) <= largest_inside(norm, eps)
@@ -181,13 +207,26 @@ def worst_case(units: Sequence[pd.DataFrame], norm: str, eps: float | None) -> R
     """Robust accuracy against the strongest of several attacks, chosen for each image.
 
     Only images that every attack was run on count.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "fooled": [True, False], "linf": [0.1, 0.1]})
+        >>> worst_case([cell, cell], "linf", eps=0.1).value
+        0.5
     """
     fooled = pd.concat([fooled_within(records, norm, eps) for records in units], axis=1, join="inner").any(axis=1)
     return rate_of(~fooled)
 
 
 def robust_accuracy(records: pd.DataFrame, norm: str, eps: float | None) -> Rate:
-    """Share of all images that are classified correctly under the attack, at perturbations of at most eps."""
+    """Share of all images that are classified correctly under the attack, at perturbations of at most eps.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "fooled": [True, True], "linf": [0.1, 0.3]})
+        >>> robust_accuracy(cell, "linf", eps=0.1).value
+        0.5
+    """
     return worst_case([records], norm, eps)
 
 
@@ -205,7 +244,15 @@ def curve(units: Sequence[tuple[float | None, pd.DataFrame]], norm: str, grid: S
 
 
 def passes(records: pd.DataFrame) -> tuple[float, float, float]:
-    """Forwards, backwards and CPU seconds for each attacked row."""
+    """Forwards, backwards and CPU seconds for each attacked row.
+
+    Example:
+        >>> import pandas as pd
+        >>> cell = pd.DataFrame({"image": ["a", "b"], "correct": [True, True], "forwards": [2, 4], "backwards": [1, 3], "seconds": [0.5, 0.5]})
+        >>> passes(cell)
+        (3.0, 2.0, 0.5)
+    """
+    one_cell(records)
     attacked = records[records["correct"]]
     forwards, backwards, seconds = (
         float(attacked[name].mean()) if len(attacked) else 0.0 for name in ("forwards", "backwards", "seconds")

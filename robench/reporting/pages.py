@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from robench.entries.modules import built_in_folder
 from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.records.cards import ModelCard
@@ -27,13 +26,11 @@ from robench.reporting.result import Result, tables_of
 from robench.reporting.sequences import of_sequences
 from robench.reporting.summaries import cells_of
 from robench.reporting.tables import Table
+from robench.reporting.templates import template
+from robench.reporting.versions import newest
 from robench.reporting.writing.markup import as_latex, as_markdown
 from robench.reporting.writing.terminal import as_text
 from robench.reporting.writing.tidy import as_csv, lines_of
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-from robench.reporting.versions import newest
 
 log = logging.getLogger(__name__)
 Given = TypeVar("Given")
@@ -135,22 +132,11 @@ def write_report(result: Result, path: Path, form: str, notes: Sequence[str] = (
 
 
 def _html(result: Result, notes: Sequence[str]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(built_in_folder("reports")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"percent": _percent, "number": _number}
     lost = list[str]()
-    sections = [_section(environment, group, result, lost) for group in result.groups()]
+    sections = [_section(group, result, lost) for group in result.groups()]
     models = [model for card in result.cards.values() if (model := _attempt(_model, card, lost, str(card.defense)))]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    template = environment.get_template("report.html.j2")
-    return template.render(
+    return template("report.html.j2").render(
         overview=result.overview(),
         sections=[section for section in sections if section],
         models=models,
@@ -160,7 +146,7 @@ def _html(result: Result, notes: Sequence[str]) -> str:
     )
 
 
-def _section(environment: Environment, group: Group, result: Result, lost: list[str]) -> str:
+def _section(group: Group, result: Result, lost: list[str]) -> str:
     """What the page says of a group. What of it cannot be made is one line in `lost`, and the rest stands."""
     figures = []
     for norm in ("linf", "l2", "l1", "l0"):
@@ -188,8 +174,9 @@ def _section(environment: Environment, group: Group, result: Result, lost: list[
         "dataset": group.name,
         "classes": _classes(group),
     }
-    template = environment.get_template("section.html.j2")
-    page = _attempt(lambda section: template.render(section=section), parts, lost, f"the section of {group.name}")
+    page = _attempt(
+        lambda section: template("section.html.j2").render(section=section), parts, lost, f"the section of {group.name}"
+    )
     return page or ""
 
 
@@ -201,15 +188,6 @@ def _attempt(make: Callable[[Given], Made | None], of: Given, lost: list[str], w
         log.exception("%s", what)
         lost.append(f"{what} failed: {type(error).__name__}: {error}")
         return None
-
-
-def _percent(share: object) -> str:
-    return f"{100 * share:.1f}" if isinstance(share, float | int) else "–"
-
-
-def _number(value: object, form: str = ".4g") -> str:
-    """∞ for what is not finite: summaries say None for it."""
-    return format(value, form) if isinstance(value, float | int) else "∞"
 
 
 def _model(card: ModelCard) -> dict[str, str]:

@@ -20,6 +20,10 @@ from robench.reporting.corruptions import corruption_tables
 from robench.reporting.detection import detection_table, of_unseen
 from robench.reporting.exchange import AdversarialImages, images_of
 from robench.reporting.groups import Group, grouped
+from robench.reporting.leaderboard.contents import Leaderboard
+from robench.reporting.leaderboard.page import write
+from robench.reporting.leaderboard.suites import suite as named_suite
+from robench.reporting.leaderboard.texts import as_markdown
 from robench.reporting.masks import mask_table
 from robench.reporting.normalisers import baseline
 from robench.reporting.overview import overview
@@ -28,6 +32,7 @@ from robench.reporting.seeds import over_seeds, training_of
 from robench.reporting.sequences import of_sequences, sequence_tables
 from robench.reporting.summaries import cells_of
 from robench.reporting.tables import Table
+from robench.reporting.templates import template
 from robench.reporting.writing.terminal import as_text
 
 log = logging.getLogger(__name__)
@@ -53,6 +58,21 @@ class Result:
     refused: list[Refusal] = field(default_factory=list)
     layout: Layout = PLAIN
 
+    def __repr__(self) -> str:
+        return "\n\n".join([*map(as_text, self._short()), self._more()])
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return template("notebook.html.j2").render(tables=self._short(), more=self._more())
+
+    def _short(self) -> list[Table]:
+        """The first table of each group, without the notes that take more than two lines."""
+        first = [tables[0] for group in self.groups() if (tables := tables_of(group, self.cards, self.layout))]
+        return [replace(table, caption=table.caption[:2]) for table in first]
+
+    def _more(self) -> str:
+        return f"{len(self.measured):,} cells, {len(self.refused):,} refused; all of it: .table(), .leaderboard(), .records, .images()"
+
     @classmethod
     def of(cls, measured: list[Measured], store: Store, refused: Sequence[Refusal] = ()) -> Result:
         """With the cards of the models that were measured."""
@@ -66,11 +86,23 @@ class Result:
 
     @property
     def records(self) -> pd.DataFrame:
-        """All records, with the columns defense, attack, dataset, seed and precision before them; without kept pixels."""
+        """All records, one row for each image and condition, without kept pixels. Its columns:
+
+        - defense, attack, dataset, seed (of the attack), precision (of its passes): what the row is of.
+        - image: id of the image. label, clean_prediction: its class, and what was said before the attack. correct: these agree;
+          only such images are attacked.
+        - eps: the radius, null for a minimal attack. target: the class aimed at. corruption, severity, frame, draw: of natural
+          threats. All are null where they do not apply.
+        - prediction: by the judge, after the attack. fooled: it is not the label. success: the attack's goal is reached. top5: the
+          likeliest classes, of frames. prediction_uint8, success_uint8: after rounding to 8 bits.
+        - margin: of the goal, in logits. confidence: probability of the label. certainty: of the prediction.
+        - l0, l1, l2, linf: size of the perturbation, pixels in [0, 1].
+        - forwards, backwards, seconds: what the attack took.
+        """
         frames = [pd.DataFrame()] if not self.measured else []
         for group in self.groups():
             for one in group.units:
-                frame = one.records.copy()
+                frame = one.records.drop(columns=["adversarial", "clean"], errors="ignore")
                 frame.insert(0, "defense", group.label(one))
                 frame.insert(1, "attack", group.attack(one))
                 frame.insert(2, "dataset", group.name)
@@ -115,6 +147,31 @@ class Result:
     def table(self) -> str:
         """All tables as text."""
         return "\n\n".join(map(as_text, self.tables()))
+
+    def leaderboard(self, out: str | Path | None = None, *, suite: str | None = None) -> str:
+        """The boards as Markdown; rows are ranked by their worst case where they met a suite's attacks at one radius.
+
+        Args:
+            out: a file to write as well: .html, .md, .json, .csv.
+            suite: whose attacks are required of every row; None: that of each board's norm.
+
+        Raises:
+            UsageError: there is nothing for a board, or no such suite, or a suffix that says no format.
+
+        Example:
+            result = robench.run(["vit", "ksa"], robench.suite("linf(eps=0.1)"), "digits", n=100)
+            print(result.leaderboard("board.html"))
+        """
+        only = named_suite(suite) if suite else None
+        found = Leaderboard.of(self.groups(), self.cards, suite=only)
+        if not found.boards:
+            raise UsageError(
+                "nothing of this result belongs to a board: no defense was attacked with any of a suite's attacks at a radius; "
+                "run one with robench.suite('linf')"
+            )
+        if out is not None:
+            write(found, Path(out))
+        return as_markdown(found)
 
     def summary(self) -> list[dict[str, Json]]:
         """The numbers of each unit with their denominators and intervals, as plain values."""

@@ -20,7 +20,6 @@ from robench.reporting.columns import NORM_NAMES, about_threat, family, norm_col
 from robench.reporting.evidence import bearing, in_full, no_rank, on_board, on_images, required, told_apart
 from robench.reporting.groups import Group, Threat
 from robench.reporting.metrics import (
-    Rate,
     attack_success_rate,
     attacked_images,
     clean_accuracy,
@@ -28,10 +27,10 @@ from robench.reporting.metrics import (
     distances,
     fooled_within,
     on_the_boundary,
-    rate_of,
     worst_case,
 )
 from robench.reporting.normalisers import Baseline
+from robench.reporting.rates import Rate, rate_of
 from robench.reporting.tables import Cell, Column, Failure, Table
 from robench.reporting.ties import marked
 

@@ -13,7 +13,6 @@ from robench.reporting.detection_metrics import expected_calibration_error
 from robench.reporting.evidence import no_rank
 from robench.reporting.groups import Group
 from robench.reporting.metrics import (
-    Rate,
     all_distances,
     attack_success_rate,
     attack_success_rate_all,
@@ -26,6 +25,7 @@ from robench.reporting.metrics import (
     success_rate_uint8,
     target_rates,
 )
+from robench.reporting.rates import Rate
 from robench.reporting.sequences import of_sequences
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from robench.attacking.patches import realised_share
 from robench.data.loading import Data, data_calls, load_data
@@ -26,6 +27,7 @@ from robench.running.diagnostics import probe_digest
 from robench.running.settings import Settings
 from robench.running.subject import Precision, Subject
 from robench.training.checkpoints import Checkpoint, Trained
+from robench.training.given import Defense, Given, checkpoints
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Measurement:
 
 
 def rows_of(
-    defenses: Sequence[Name], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
+    defenses: Sequence[Defense], attacks: Sequence[Name], datasets: Sequence[Name], settings: Settings, places: Places
 ) -> list[Row]:
     """Everything that was asked for, checked: names, options, device and store; then the data, and that recipes can be built.
 
@@ -172,6 +174,8 @@ def rows_of(
     settings.torch_device()
     Store(places.store).check()
     for defense in defenses:  # names and options come before the data, which may be long to read
+        if isinstance(defense, nn.Module):
+            continue
         entry, call = DEFENSES.call(defense)
         entry.each(call)
     for dataset in datasets:
@@ -188,9 +192,13 @@ def rows_of(
                     f"{condition.text} was asked for on {data.name}, which has images of no class that a model could name: what is "
                     "measured is how well they are told from the others; run it with --attack clean"
                 )
-        own = [one for defense in defenses for one in Checkpoint.each(defense, data.splits, data.card, places.cache)]
+        own = [one for defense in defenses for one in checkpoints(defense, data.splits, data.card, places.cache)]
         for checkpoint in own:
-            met = on_diagonal(asked, checkpoint.call) if settings.diagonal else asked
+            met = (
+                on_diagonal(asked, checkpoint.call)
+                if settings.diagonal and not isinstance(checkpoint, Given)
+                else asked
+            )
             found.append(Row(checkpoint, data, met, _refused(checkpoint)))
         for condition in asked:
             for source in found[-1].sources(condition).values():

@@ -83,7 +83,10 @@ class About:
     @property
     def command(self) -> str:
         """What makes it again."""
-        spec = self.units[0].unit.spec
+        spec, made_from = self.units[0].unit.spec, self.units[0].unit.identity.defense
+        entry = made_from.get("defense") if isinstance(made_from, dict) else None
+        if isinstance(entry, dict) and entry.get("given"):
+            return f"# {self.call} was handed to robench.run from Python; with the same weights it is attacked the same"
         parts = [
             "robench run",
             f"--dataset {shlex.quote(str(spec.dataset))}",

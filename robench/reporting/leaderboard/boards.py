@@ -23,7 +23,7 @@ from robench.reporting.groups import Group
 from robench.reporting.leaderboard.outcomes import Flags, Outcome, Outcomes, rate, shared
 from robench.reporting.leaderboard.ranking import SPLITS, better, ranks, separable, stays_first
 from robench.reporting.leaderboard.suites import Suite, suites
-from robench.reporting.metrics import Rate
+from robench.reporting.rates import Rate
 from robench.reporting.seeds import training_of
 
 KNOWLEDGE: dict[str, tuple[str, ...]] = {

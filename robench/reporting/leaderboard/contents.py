@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from robench.entries.calls import written_float
+from robench.records.cards import ModelCard
 from robench.records.schema import NORMS
+from robench.reporting.groups import Group
 from robench.reporting.leaderboard.about import About, abouts
 from robench.reporting.leaderboard.boards import Board, Faced, Standing, boards
 from robench.reporting.leaderboard.outcomes import Flags, Outcomes, Sizes
 from robench.reporting.leaderboard.published import published
 from robench.reporting.leaderboard.sprites import sprite
 from robench.reporting.leaderboard.suites import Suite
-from robench.reporting.result import Result
 from robench.reporting.summaries import plain_rate
 
 PICTURE_BYTES = 2_000_000
@@ -44,16 +45,23 @@ class Leaderboard:
     version: str
 
     @classmethod
-    def of(cls, result: Result, notes: Sequence[str] = (), suite: Suite | None = None) -> Leaderboard:
-        """Of what a store holds.
+    def of(
+        cls,
+        groups: Sequence[Group],
+        cards: Mapping[str, ModelCard],
+        notes: Sequence[str] = (),
+        suite: Suite | None = None,
+    ) -> Leaderboard:
+        """Of what was measured.
 
         Args:
+            cards: of the models, by their names.
             suite: that is required of every row; None: the norm's own.
         """
-        groups = [Outcomes.of(group) for group in result.groups()]
-        about = {(g.group.name, model): one for g in groups for model, one in abouts(g, result.cards).items()}
+        found = [Outcomes.of(group) for group in groups]
+        about = {(g.group.name, model): one for g in found for model, one in abouts(g, cards).items()}
         made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return cls(boards(groups, suite), about, list(notes), made, version("robench"))
+        return cls(boards(found, suite), about, list(notes), made, version("robench"))
 
     def behind(self, board: Board, standing: Standing) -> About:
         """The model of a row."""

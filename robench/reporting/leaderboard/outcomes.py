@@ -15,7 +15,7 @@ from robench.records.store import Measured
 from robench.reporting.evidence import on_board
 from robench.reporting.groups import Group
 from robench.reporting.leaderboard.suites import Suite
-from robench.reporting.metrics import Rate
+from robench.reporting.rates import Rate
 from robench.reporting.statistics import wilson
 
 Flags = NDArray[np.bool_]

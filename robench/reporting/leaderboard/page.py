@@ -11,6 +11,7 @@ from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.reporting.leaderboard.contents import Leaderboard, packed, plain
 from robench.reporting.leaderboard.texts import as_csv, as_markdown
+from robench.reporting.templates import template
 
 _IN_A_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """What could end a script within the strings of JSON."""
@@ -18,12 +19,9 @@ _IN_A_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 def as_html(found: Leaderboard) -> str:
     """One file: styles, script and data are in it. Texts of the store reach the page as data alone, never as HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     folder = built_in_folder("reports")
-    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     data = json.dumps(packed(found), separators=(",", ":"), allow_nan=False)
-    return environment.get_template("leaderboard.html.j2").render(
+    return template("leaderboard.html.j2").render(
         style=(folder / "leaderboard.css").read_text(encoding="utf-8"),
         script=(folder / "leaderboard.js").read_text(encoding="utf-8"),
         data=data.translate(_IN_A_SCRIPT),

@@ -10,7 +10,7 @@ from robench.reporting.escaping import markdown
 from robench.reporting.leaderboard.boards import Board, Standing
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.leaderboard.published import published
-from robench.reporting.metrics import Rate
+from robench.reporting.rates import Rate
 
 HEADERS = [
     "Rank", "Defense", "Worst case ↑", "Clean", "Attacks", "n", "Training seeds", "Evidence", "Published (ours minus it)",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from large import leaderboard, made, under_fog
+from large import board_of, leaderboard, made, under_fog
 
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.leaderboard.page import as_html
@@ -28,7 +28,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 
 @pytest.fixture(scope="module")
 def found() -> Leaderboard:
-    return Leaderboard.of(under_fog(made(8, 6, 60, pictures=True)))
+    return board_of(under_fog(made(8, 6, 60, pictures=True)))
 
 
 @pytest.fixture(scope="module")

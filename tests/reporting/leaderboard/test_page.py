@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from large import data_of, leaderboard, made, under_fog
+from large import board_of, data_of, leaderboard, made, under_fog
 
 from robench import Call, UsageError, parse
 from robench.records.refusals import Refusal
@@ -70,7 +70,7 @@ def test_the_page_holds_a_bit_for_each_image_and_the_distances() -> None:
 def test_a_row_on_other_images_says_which() -> None:
     result = made(2, 4, 40)
     result.measured[:4] = [replace(one, records=one.records.iloc[:30]) for one in result.measured[:4]]
-    rows = data_of(as_html(Leaderboard.of(result)))["boards"][0]["rows"]
+    rows = data_of(as_html(board_of(result)))["boards"][0]["rows"]
     few = next(row for row in rows if row["worst"][1] == 30)
     seen = np.unpackbits(np.frombuffer(base64.b64decode(few["has"]), np.uint8), bitorder="little")
     assert int(seen.sum()) == 30
@@ -85,7 +85,7 @@ def test_texts_of_a_store_cannot_leave_their_places() -> None:
         for m in result.measured
     ]
     assert one.unit.spec.defense.name == "vit"
-    found = Leaderboard.of(replace(result, measured=units), ["a note </footer>"])
+    found = board_of(replace(result, measured=units), ["a note </footer>"])
     page = as_html(found)
     assert page.count("</script>") == 2
     assert "<img src=x" not in page
@@ -100,7 +100,7 @@ def test_texts_of_a_store_cannot_leave_their_places() -> None:
 
 def test_markdown_has_a_line_for_each_row_and_says_what_is_missing() -> None:
     result = made(3, 4, 60)
-    found = Leaderboard.of(replace(result, measured=result.measured[:-1]))
+    found = board_of(replace(result, measured=result.measured[:-1]))
     lines = as_markdown(found).splitlines()
     table = [line for line in lines if line.startswith("| ")]
     assert table[0] == "| " + " | ".join(HEADERS) + " |"
@@ -165,7 +165,7 @@ def test_what_was_published_stands_beside_ours_with_the_difference() -> None:
         spec = replace(one.unit.spec, defense=call, dataset=parse("cifar10"))
         facts = replace(one.unit.facts, eps=eps)
         units.append(replace(one, unit=replace(one.unit, spec=spec, facts=facts)))
-    found = Leaderboard.of(replace(result, measured=units))
+    found = board_of(replace(result, measured=units))
     ours = found.boards[0].standings[0].worst.value
     assert row_of(found)["published"] == [0.4321, "RobustBench"]
     assert f"43.2 RobustBench ({100 * (ours - 0.4321):+.1f})" in as_markdown(found)
@@ -174,7 +174,7 @@ def test_what_was_published_stands_beside_ours_with_the_difference() -> None:
 
 def test_errors_under_corruptions_are_behind_their_row() -> None:
     result = made(2, 4, 40)
-    found = Leaderboard.of(under_fog(result))
+    found = board_of(under_fog(result))
     models = {model["call"]: model["corruptions"] for model in data_of(as_html(found))["models"]}
     assert models == {"vit(depth=0)": {"fog": [None, None, 0.25, None, None]}, "madry(model=vit(depth=1))": {}}
     assert [len(one.faced) for one in found.boards[0].standings] == [4, 4], "no attacker chose them"
@@ -182,7 +182,7 @@ def test_errors_under_corruptions_are_behind_their_row() -> None:
 
 def test_a_row_that_was_refused_stands_on_the_board_with_its_reason() -> None:
     refusal = Refusal(parse("odd"), parse("digits"), None, "dada00", "", 0, "float32", "it returns probabilities", 0.0)
-    found = Leaderboard.of(replace(made(1, 4, 20), refused=[refusal]))
+    found = board_of(replace(made(1, 4, 20), refused=[refusal]))
     assert found.boards[0].refused == (("odd", "it returns probabilities"),)
     assert data_of(as_html(found))["boards"][0]["refused"] == [["odd", "it returns probabilities"]]
     assert "| – | odd | refused: it returns probabilities |" in as_markdown(found)
