@@ -264,7 +264,7 @@ REPORTED = [
     Mutation("the worst case takes images that one attack missed", METRICS, 'axis=1, join="inner").any(axis=1)', "axis=1).fillna(False).any(axis=1)", OF_TABLES),
     Mutation("the worst case is of the weakest", METRICS, 'join="inner").any(axis=1)', 'join="inner").all(axis=1)', OF_TABLES),
     Mutation("confidence holds clean errors", METRICS, 'records.loc[records["correct"].astype(bool), "confidence"]', 'records["confidence"]', OF_TABLES),
-    Mutation("rows of one image count as images", METRICS, "len(np.unique(images)) < total", "False", OF_TABLES),
+    Mutation("rows of one image count as images", "robench/reporting/rates.py", "len(np.unique(images)) < total", "False", OF_TABLES),
     Mutation("Wilson's interval is one of 90 %", STATISTICS, "Z = 1.959963984540054", "Z = 1.6448536269514722", OF_TABLES),
     Mutation("Wilson's interval is of one image more", STATISTICS, "share, spread = successes / trials, Z * Z / trials", "share, spread = successes / (trials + 1), Z * Z / trials", OF_TABLES),
     Mutation("clustered intervals are halves", STATISTICS, "np.quantile(means, [0.025, 0.975])", "np.quantile(means, [0.25, 0.75])", OF_TABLES),
