@@ -12,6 +12,10 @@ from typing import Any, Protocol, TextIO
 log = logging.getLogger(__name__)
 
 
+SHORTEST_LABEL, ROOMY = 12, 100
+"""Signs of a label at least; a terminal of fewer columns has no bar beside the numbers."""
+
+
 class Work(Protocol):
     """A piece of work whose progress is shown."""
 
@@ -109,12 +113,14 @@ class Bars:
 
         # Calls hold brackets and paths hold colons: neither is markup or an emoji.
         self._console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+        roomy = self._console.width >= ROOMY
+        self._beside = 80 if roomy else 44
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            *([BarColumn(bar_width=24)] if roomy else []),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}", markup=False),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if roomy else []),
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
             console=self._console,
@@ -126,7 +132,8 @@ class Bars:
         self._console.print(message, soft_wrap=True)
 
     def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
-        return _BarWork(self._progress, label, unit, total, done)
+        room = max(SHORTEST_LABEL, self._console.width - self._beside)  # a label is shortened, the numbers never are
+        return _BarWork(self._progress, clipped(label, room), unit, total, done)
 
 
 class _BarWork:
@@ -172,6 +179,11 @@ def columns(stream: TextIO) -> int | None:
     if told.isdecimal() and int(told) > 0:
         return int(told)
     return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def clipped(text: str, limit: int) -> str:
+    """A text of so many signs at most, shortened in its middle."""
+    return text if len(text) <= limit else f"{text[: limit - 1 - limit // 3]}…{text[len(text) - limit // 3 :]}"
 
 
 def _can_move(stream: TextIO) -> bool:

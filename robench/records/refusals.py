@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from robench.entries.calls import Call, call_from_json, call_to_json
 from robench.errors import StoreError
@@ -43,16 +44,28 @@ class Refusal:
         """Names what was asked for, so that the next run of the same replaces it, or takes it away."""
         return refusal_name(self.defense, self.dataset, self.attack, self.data, self.seed, self.precision)
 
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        calls = {"defense": self.defense, "dataset": self.dataset, "attack": self.attack}
+        return {**asdict(self), **{name: call and call_to_json(call) for name, call in calls.items()}}
+
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
-        calls = {
-            name: call_to_json(getattr(self, name)) for name in ("defense", "dataset", "attack") if self._has(name)
-        }
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(signed({**asdict(self), **calls}), indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(signed(self.plain()), indent=1), encoding="utf-8")
 
-    def _has(self, name: str) -> bool:
-        return getattr(self, name) is not None
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Refusal:
+        """From what `plain` gave.
+
+        Raises:
+            Damaged: it is not what was written.
+        """
+        try:
+            calls = {name: call_from_json(plain[name]) for name in ("defense", "dataset", "attack")}
+            return cls(**{**plain, **calls})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Damaged(f"it lacks what a refusal holds ({error})") from error
 
     @classmethod
     def read(cls, path: Path) -> Refusal:
@@ -63,12 +76,8 @@ class Refusal:
             StoreError: it is of another version.
         """
         content = read_signed(path)
-        try:
-            del content["schema"]
-            calls = {name: call_from_json(content[name]) for name in ("defense", "dataset", "attack")}
-            return cls(**{**content, **calls})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Damaged(f"it lacks what a refusal holds ({error})") from error
+        content.pop("schema", None)
+        return cls.of(content)
 
 
 def refusal_name(defense: Call, dataset: Call, attack: Call | None, data: str, seed: int, precision: str) -> str:

@@ -26,7 +26,7 @@ from robench.reporting.result import Result, tables_of
 from robench.reporting.sequences import of_sequences
 from robench.reporting.summaries import cells_of
 from robench.reporting.tables import Table
-from robench.reporting.templates import template
+from robench.reporting.templates import BrokenTemplate, rendered
 from robench.reporting.versions import newest
 from robench.reporting.writing.markup import as_latex, as_markdown
 from robench.reporting.writing.terminal import as_text
@@ -136,7 +136,8 @@ def _html(result: Result, notes: Sequence[str]) -> str:
     sections = [_section(group, result, lost) for group in result.groups()]
     models = [model for card in result.cards.values() if (model := _attempt(_model, card, lost, str(card.defense)))]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return template("report.html.j2").render(
+    return rendered(
+        "report.html.j2",
         overview=result.overview(),
         sections=[section for section in sections if section],
         models=models,
@@ -175,7 +176,7 @@ def _section(group: Group, result: Result, lost: list[str]) -> str:
         "classes": _classes(group),
     }
     page = _attempt(
-        lambda section: template("section.html.j2").render(section=section), parts, lost, f"the section of {group.name}"
+        lambda section: rendered("section.html.j2", section=section), parts, lost, f"the section of {group.name}"
     )
     return page or ""
 
@@ -184,6 +185,8 @@ def _attempt(make: Callable[[Given], Made | None], of: Given, lost: list[str], w
     """What `make` makes; where it fails, one line says so, the log says why, and the rest of the page stands."""
     try:
         return make(of)
+    except BrokenTemplate:
+        raise  # there would be a page without its sections in the place of a good one
     except Exception as error:
         log.exception("%s", what)
         lost.append(f"{what} failed: {type(error).__name__}: {error}")

@@ -32,7 +32,7 @@ from robench.reporting.seeds import over_seeds, training_of
 from robench.reporting.sequences import of_sequences, sequence_tables
 from robench.reporting.summaries import cells_of
 from robench.reporting.tables import Table
-from robench.reporting.templates import template
+from robench.reporting.templates import rendered
 from robench.reporting.writing.terminal import as_text
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """For notebooks."""
-        return template("notebook.html.j2").render(tables=self._short(), more=self._more())
+        return rendered("notebook.html.j2", tables=self._short(), more=self._more())
 
     def _short(self) -> list[Table]:
         """The first table of each group, without the notes that take more than two lines."""

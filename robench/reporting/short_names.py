@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 
 from robench.entries.modules import built_in_folder
+from robench.files import read_toml
 
 
 @cache
 def _known() -> dict[str, str]:
-    plain = tomllib.loads((built_in_folder("reports") / "names.toml").read_text(encoding="utf-8"))
-    return dict(plain["attacks"])
+    return dict(read_toml(built_in_folder("reports") / "names.toml")["attacks"])
 
 
 def short_name(attack: str) -> str:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from robench.entries.modules import built_in_folder
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from robench.errors import UsageError
 
 
-def template(name: str) -> Template:
-    """A template by its file's name; what it shows is escaped, and a name that it does not know is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+class BrokenTemplate(UsageError):
+    """A template that no page can be made with."""
 
+
+def rendered(name: str, **values: Any) -> str:
+    """A template, by its file's name, with values; what it shows is escaped.
+
+    Raises:
+        BrokenTemplate: it is broken, or shows what it was not given.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+
+    folder = built_in_folder("reports")
     environment = Environment(
-        loader=FileSystemLoader(built_in_folder("reports")),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= {"percent": _percent, "number": _number}
-    return environment.get_template(name)
+    try:
+        return environment.get_template(name).render(**values)
+    except TemplateSyntaxError as error:
+        raise BrokenTemplate(
+            f"the template {folder / (error.name or name)} is broken in line {error.lineno}: {error.message}"
+        ) from error
+    except TemplateError as error:
+        raise BrokenTemplate(
+            f"the template {folder / name} cannot be filled: {error}; take the one that robench came with"
+        ) from error
 
 
 def _percent(share: object) -> str:

@@ -26,6 +26,7 @@ from robench.running.diagnostics import About, model_card, probe_digest
 from robench.running.families import Families
 from robench.running.keeping import Keeping
 from robench.running.natural import batch_of
+from robench.running.overall import Overall
 from robench.running.preflight import preflight
 from robench.running.refused import Refused
 from robench.running.rows import Measurement, Row
@@ -58,23 +59,26 @@ def run_rows(
     refused = Refused(store.root, settings, reporter)
     log.info("store %s, cache %s, data %s, device %s", places.store, places.cache, places.data, device)
     _say_classes(rows, reporter)
+    overall = Overall(rows, reporter)
     for row in rows:
         with refused.unless(row, None):
             if row.refused:
                 raise row.refused
-            trained = obtain(row, settings, reporter)
+            with overall.training(row):
+                trained = obtain(row, settings, reporter)
             log.info("%s on %s: weights %s in %s", row.name, row.data.name, trained.weights, row.checkpoint.folder)
             subject = row.subject(trained, device, settings.precision).with_clean_logits()
             model = _write_card(row, trained, subject, store)
             preflight(subject, gradients=any(c.knowledge == "white-box" for c in row.conditions))
         if refused.last:
+            overall.skip([condition.text for condition in row.conditions if not row.refused])
             continue
         if settings.keep_images:
             write_order(store.root, row.data.fingerprint, row.data.splits.test.image_ids().tolist())
         measured_batch = cache(lambda subject=subject: best_batch(subject)[0])
         families = Families(row, reporter)
         for condition in row.conditions:
-            with refused.unless(row, condition, model), families.of(condition) as work:
+            with refused.unless(row, condition, model), overall.cell(condition.text), families.of(condition) as work:
                 sources = {}
                 for name, source in row.sources(condition).items():
                     source.checkpoint.rehearse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -117,6 +118,27 @@ def test_a_bar_counts_what_a_resumed_training_does_now(monkeypatch: pytest.Monke
     now[0] = 250.0
     work.update(600, 1000)
     assert shown[-1] == "1.0 steps/s"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_a_bar_shortens_its_label_and_never_its_numbers(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    from rich.console import Console
+
+    from robench import console
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    bars = console.Bars()
+    label = "ksa(model=vit(epochs=15), layers=[1]) under cw_l2(targets='random', search_steps=4) on cifar10(train_share=0.22222)"
+    work = bars.work(label, unit="image", total=1000)
+    monkeypatch.setattr(bars._progress, "start", lambda: None)
+    work.update(1, 1000)
+    work.update(800, 1000)
+    told = Console(width=width, record=True, file=io.StringIO())
+    told.print(bars._progress)
+    (line,) = told.export_text().splitlines()
+    assert len(line) <= width and line.startswith("ksa(model=")
+    assert "800/1000" in line and "images/s" in line and re.search(r"left \d:\d\d:\d\d", line)
+    assert ("…" in line) == (width < 140 + len(label))
 
 
 def test_a_log_says_what_was_done_with_the_time_of_day() -> None:

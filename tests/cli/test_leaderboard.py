@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,8 +13,14 @@ import pytest
 from large import made
 from typer.testing import CliRunner
 
+from robench import parse
 from robench.cli import app
+from robench.entries.modules import built_in_folder
+from robench.errors import UsageError
+from robench.files import read_toml
+from robench.records.refusals import Refusal, accept, refusals, refuse
 from robench.records.store import Store
+from robench.reporting import templates
 
 
 def filled(root: Path, defenses: int = 2, attacks: int = 5) -> Store:
@@ -60,7 +67,7 @@ def test_a_frozen_board_is_made_again_from_the_same_records(tmp_path: Path) -> N
     told = said("--store", root, "--out", str(tmp_path / "then.json"), "--freeze", "2026-11")
     assert told.endswith("boards/2026-11.json")
     held = json.loads((tmp_path / "s" / "boards" / "2026-11.json").read_text())
-    assert set(held) == {"made", "version", "suite", "data", "units", "parts"}
+    assert set(held) == {"made", "version", "suite", "data", "units", "parts", "refused"}
     assert store.frozen() == {unit.identity.digest() for unit in store.units()}
     more = made(3, 5, 60)
     for one in more.measured:  # a row more, and twenty images more of the others
@@ -80,6 +87,41 @@ def test_a_frozen_board_is_made_again_from_the_same_records(tmp_path: Path) -> N
     part = next(path for path in (tmp_path / "s").rglob("part-*.parquet") if path.name in names)
     part.unlink()
     assert "cannot be made again: " in said("--store", root, "--frozen", "2026-11", status=5)
+
+
+def test_a_frozen_board_keeps_what_was_refused(tmp_path: Path) -> None:
+    filled(tmp_path)
+    refuse(
+        tmp_path,
+        Refusal(parse("odd"), parse("digits"), None, "dada00", "", 0, "float32", "it returns probabilities", 1.0),
+    )
+    root = str(tmp_path)
+    said("--store", root, "--out", str(tmp_path / "then.md"), "--freeze", "2026-11")
+    accept(tmp_path, refusals(tmp_path)[0].name)
+    said("--store", root, "--out", str(tmp_path / "now.md"))
+    said("--store", root, "--out", str(tmp_path / "again.md"), "--frozen", "2026-11")
+    then, now, again = ((tmp_path / f"{name}.md").read_text(encoding="utf-8") for name in ("then", "now", "again"))
+    line = "| – | odd | refused: it returns probabilities |"
+    assert line in then and line not in now and line in again
+
+
+@pytest.mark.parametrize("of", ["leaderboard", "report"])
+@pytest.mark.parametrize(
+    ("broken", "told"), [("{% for %}", "is broken in line 1"), ("{{ nothing }}", "'nothing' is undefined")]
+)
+def test_a_broken_template_is_one_message_and_leaves_the_page_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, broken: str, told: str
+) -> None:
+    filled(tmp_path)
+    copy = tmp_path / "reports"
+    shutil.copytree(built_in_folder("reports"), copy)
+    (copy / ("section.html.j2" if of == "report" else "leaderboard.html.j2")).write_text(broken)
+    monkeypatch.setattr(templates, "built_in_folder", lambda _: copy)
+    page = tmp_path / "page.html"
+    page.write_text("a good one")
+    result = CliRunner().invoke(app, [of, "--store", str(tmp_path), "--out", str(page)])
+    assert result.exit_code == 2 and told in result.stderr and len(result.stderr.splitlines()) == 1
+    assert page.read_text() == "a good one"
 
 
 @pytest.mark.parametrize(
@@ -135,3 +177,21 @@ def test_a_run_takes_the_attacks_of_a_suite(tmp_path: Path) -> None:
     bare = CliRunner().invoke(app, words)
     assert bare.exit_code == 2
     assert "no attack was named; give one with --attack" in " ".join(bare.output.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[linf]\nattacks = [", "line 2, column 12"),
+        ("a = 1\na = 2", "line 2"),
+        ("a = 1\n\xff", "is no TOML: line 2 is not in UTF-8"),
+        ("a = 1\n\n= 2\nb = 3", "line 3, column 1"),
+    ],
+)
+def test_broken_toml_says_where(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "suites.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=told):
+        read_toml(path)
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        read_toml(tmp_path / "nowhere.toml")

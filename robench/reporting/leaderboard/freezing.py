@@ -13,6 +13,8 @@ import pandas as pd
 
 from robench.errors import StoreError, UsageError, did_you_mean
 from robench.files import atomic_path
+from robench.records.manifest import Damaged
+from robench.records.refusals import Refusal
 from robench.records.store import Measured, Store, Unit
 from robench.reporting.result import Result
 
@@ -40,6 +42,7 @@ def freeze(root: Path, name: str, result: Result, suite: str | None = None) -> P
         "data": sorted({one.unit.identity.data for one in result.measured}),
         "units": sorted(parts),
         "parts": parts,
+        "refused": [one.plain() for one in result.refused],
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +69,8 @@ def thawed(root: Path, name: str) -> tuple[Result, list[str], str | None]:
         content = json.loads(path.read_text(encoding="utf-8"))
         parts = {str(unit): [str(part) for part in own] for unit, own in content["parts"].items()}
         made, by, suite = str(content["made"]), str(content["version"]), content["suite"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        refused = [Refusal.of(plain) for plain in content["refused"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, Damaged) as error:
         raise StoreError(f"the board {path} cannot be read ({error}); freeze it anew") from error
     store, told = Store(root), list[str]()
     units = {unit.identity.digest(): unit for unit in store.units(told.append)}
@@ -79,7 +83,7 @@ def thawed(root: Path, name: str) -> tuple[Result, list[str], str | None]:
     shown = sorted(measured, key=lambda one: one.unit.facts.created)
     models = {one.unit.identity.model for one in shown}
     cards = {model: card for model, card in store.cards(told.append).items() if model in models}
-    return Result(shown, cards), [f"the board {name}, frozen on {made[:10]} by robench {by}", *told], suite
+    return Result(shown, cards, refused), [f"the board {name}, frozen on {made[:10]} by robench {by}", *told], suite
 
 
 def _read(unit: Unit, parts: Sequence[str], board: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.reporting.leaderboard.contents import Leaderboard, packed, plain
 from robench.reporting.leaderboard.texts import as_csv, as_markdown
-from robench.reporting.templates import template
+from robench.reporting.templates import rendered
 
 _IN_A_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """What could end a script within the strings of JSON."""
@@ -21,7 +21,8 @@ def as_html(found: Leaderboard) -> str:
     """One file: styles, script and data are in it. Texts of the store reach the page as data alone, never as HTML."""
     folder = built_in_folder("reports")
     data = json.dumps(packed(found), separators=(",", ":"), allow_nan=False)
-    return template("leaderboard.html.j2").render(
+    return rendered(
+        "leaderboard.html.j2",
         style=(folder / "leaderboard.css").read_text(encoding="utf-8"),
         script=(folder / "leaderboard.js").read_text(encoding="utf-8"),
         data=data.translate(_IN_A_SCRIPT),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from robench.entries.calls import Call, parse
 from robench.entries.modules import built_in_folder
 from robench.errors import UsageError, did_you_mean
+from robench.files import read_toml
 from robench.records.store import Measured
 from robench.reporting.evidence import in_full
 
@@ -55,7 +55,7 @@ class Suite:
 @cache
 def suites() -> dict[str, Suite]:
     """All suites by their names, from `reports/suites.toml`."""
-    plain = tomllib.loads((built_in_folder("reports") / "suites.toml").read_text(encoding="utf-8"))
+    plain = read_toml(built_in_folder("reports") / "suites.toml")
     return {
         name: Suite(name, own["about"], tuple(parse(attack) for attack in own["attacks"]))
         for name, own in plain.items()

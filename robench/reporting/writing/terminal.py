@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from robench.console import clipped
 from robench.reporting import escaping
 from robench.reporting.tables import Cell, Table
 from robench.reporting.writing.raised import raised
@@ -114,7 +115,7 @@ def _shortened(labels: Sequence[str], limit: int) -> list[str]:
     """Labels of so many signs at most, no two of them alike that were not."""
     found = list[str]()
     for place, label in enumerate(labels):
-        own = label if len(label) <= limit else f"{label[: limit - 1 - limit // 3]}…{label[len(label) - limit // 3 :]}"
+        own = clipped(label, limit)
         if own in found and label != labels[found.index(own)]:
             number = str(place + 1)
             own = f"{label[: limit - 1 - len(number)]}…{number}"
