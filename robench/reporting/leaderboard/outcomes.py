@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robench.attacking.balls import largest_inside
 from robench.entries.calls import Call
 from robench.records.store import Measured
-from robench.reporting.evidence import on_board
+from robench.reporting.evidence import in_full, on_board
 from robench.reporting.groups import Group
 from robench.reporting.leaderboard.suites import Suite
 from robench.reporting.rates import Rate
@@ -33,6 +33,7 @@ class Outcome:
         rows: the image of each record.
         fooled: of each record.
         passes: forwards and backwards for each attacked record, on average.
+        whole: all images that it should have attacked were attacked.
         calls: which attack of a suite it is, by the suite's name, as far as that was asked.
     """
 
@@ -42,12 +43,13 @@ class Outcome:
     rows: NDArray[np.int64]
     fooled: Flags
     passes: tuple[float, float]
+    whole: bool
     calls: dict[str, Call | None] = field(default_factory=dict, repr=False)
 
     def call(self, suite: Suite) -> Call | None:
         """Which attack of a suite it is; see `Suite.met_by`."""
         if suite.name not in self.calls:
-            self.calls[suite.name] = suite.met_by(self.one)
+            self.calls[suite.name] = suite.met_by(self.one, self.whole)
         return self.calls[suite.name]
 
     @cached_property
@@ -108,7 +110,8 @@ def _outcome(one: Measured, rows: NDArray[np.int64], count: int) -> Outcome:
     right[rows[correct]] = True
     passes = [np.nan_to_num(records[name].to_numpy(dtype=np.float64))[correct] for name in ("forwards", "backwards")]
     means = tuple(float(own.mean()) if len(own) else 0.0 for own in passes)
-    return Outcome(one, seen, right, rows, records["fooled"].to_numpy(dtype=bool), (means[0], means[1]))
+    whole = bool((passes[0] > 0).all()) or in_full(one)
+    return Outcome(one, seen, right, rows, records["fooled"].to_numpy(dtype=bool), (means[0], means[1]), whole)
 
 
 def shared(outcomes: Iterable[Outcome]) -> Flags:

@@ -39,7 +39,7 @@ class Sprite(NamedTuple):
 
 
 def sprite(units: list[Measured]) -> Sprite | None:
-    """Of the unit that broke the most of the images whose pixels were kept; None where none did.
+    """Of the first unit that broke the most of the images whose pixels were kept; None where none did.
 
     A difference is enlarged until its largest part fills the range; grey is no change.
     """
@@ -55,6 +55,8 @@ def sprite(units: list[Measured]) -> Sprite | None:
         broken = kept[kept["success"].astype(bool)].head(PICTURED)
         if len(broken) > most:
             best, most = (one, broken), len(broken)
+        if most == PICTURED:
+            break
     if best is None:
         return None
     one, broken = best

@@ -11,7 +11,6 @@ from robench.entries.modules import built_in_folder
 from robench.errors import UsageError, did_you_mean
 from robench.files import read_toml
 from robench.records.store import Measured
-from robench.reporting.evidence import in_full
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,19 @@ class Suite:
     about: str
     attacks: tuple[Call, ...]
 
-    def met_by(self, one: Measured) -> Call | None:
+    def met_by(self, one: Measured, whole: bool) -> Call | None:
         """Which of the attacks a unit is, on all of its images and in float32; None: none of them.
 
         Its options besides the radius must be those of the suite: fewer steps are another attack.
+
+        Args:
+            whole: it attacked all images that it should have; see `evidence.in_full`.
         """
         asked = one.unit.spec.attack
         if asked.name not in {call.name for call in self.attacks}:
             return None
         plain = Call(asked.name, {name: value for name, value in asked.options.items() if name != "eps"})
-        if plain not in self.attacks or one.unit.identity.precision != "float32" or not in_full(one):
+        if plain not in self.attacks or one.unit.identity.precision != "float32" or not whole:
             return None
         return plain
 
