@@ -11,6 +11,7 @@ import typer
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import EverythingOption, OnlyDatasetOption, StoreOption
 from robench.console import colored, columns
+from robench.errors import UsageError
 from robench.places import home
 
 
@@ -21,12 +22,14 @@ class Format(StrEnum):
     latex = "latex"
     json = "json"
     html = "html"
+    parquet = "parquet"
 
 
 @app.command(
     epilog=example(
         "robench report",
         "robench report --format markdown --out table.md",
+        "robench report --format parquet --out records.parquet",
         "robench report --format text --base vit --sizes",
     )
 )
@@ -36,7 +39,9 @@ def report(
     out: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it."
+            metavar="PATH",
+            help="File to write; text, Markdown, CSV, LaTeX and JSON go to the terminal without it. Parquet, which holds the "
+            "records themselves, needs one.",
         ),
     ] = None,
     dataset: OnlyDatasetOption = None,
@@ -58,7 +63,10 @@ def report(
 ) -> None:
     """Render what is in the store."""
     with clean_exit():
-        from robench.reporting.pages import render, stored, write_report
+        from robench.reporting.pages import render, stored, write_records, write_report
+
+        if form is Format.parquet and out is None:
+            raise UsageError("--format parquet is no text for a terminal; name a file with --out records.parquet")
 
         root = home(store, "the store")
         found, notes = stored(root, dataset or [], everything=everything)
@@ -66,6 +74,9 @@ def report(
         result = found.against(base, sizes=sizes, normaliser=of)
         if form in (Format.csv, Format.latex):  # which have no place for them
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
+        if form is Format.parquet:
+            print(write_records(result, home(str(out), "the file to write")))
+            return
         if out is None and form is not Format.html:
             color, width = colored(sys.stdout), columns(sys.stdout)
             print(render(result, form.value, notes, color=color, width=width))

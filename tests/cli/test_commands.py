@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import PGD, SMALL, small_run
 from typer.testing import CliRunner, Result
@@ -137,8 +138,17 @@ def test_a_bar_shortens_its_label_and_never_its_numbers(monkeypatch: pytest.Monk
     told.print(bars._progress)
     (line,) = told.export_text().splitlines()
     assert len(line) <= width and line.startswith("ksa(model=")
-    assert "800/1000" in line and "images/s" in line and re.search(r"left \d:\d\d:\d\d", line)
+    assert "800/1000" in line and "images/s" in line and re.search(r"left [\d-]:[\d-]{2}:[\d-]{2}", line)
     assert ("…" in line) == (width < 140 + len(label))
+
+
+def test_the_records_are_written_as_one_parquet_file(tmp_path: Path) -> None:
+    small_run(n=20)
+    assert cli("report", "--format", "parquet", "--out", "records.parquet").exit_code == 0
+    found = pd.read_parquet("records.parquet")
+    assert found.shape[0] == 20 and "adversarial" not in found
+    assert found["success"].mean() == small_run(n=20)[0].records["success"].mean()
+    assert "name a file with --out" in cli("report", "--format", "parquet").stderr
 
 
 def test_a_log_says_what_was_done_with_the_time_of_day() -> None:
