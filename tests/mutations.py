@@ -617,6 +617,30 @@ RANKING = [
     Mutation("a size leaves the model training", "robench/models/size.py", "part.training = mode", "part.training = True", "models/test_models.py"),
     Mutation("what is gone counts as written", "robench/running/corrupting.py", "[part for part in done if self._whole(part)]", "[part for part in done]", "running/test_corrupting.py"),
 ]
+OF_WRITING, OF_RESULT, OF_GIVEN, OF_OVERALL = "reporting/test_writing.py", "reporting/test_result.py", "running/test_given.py", "running/test_overall.py"
+TERMINAL, TIDY, GIVEN, OVERALL = "robench/reporting/writing/terminal.py", "robench/reporting/writing/tidy.py", "robench/training/given.py", "robench/running/overall.py"
+WRITTEN = [
+    Mutation("the robust accuracy of an attack is its success rate", ROBUSTNESS, "rate_of(~fooled)), one)", "rate_of(fooled)), one)", "reporting/test_evidence.py"),
+    Mutation("an attack of some images has a rank", ROBUSTNESS, 'of {of:,} attacked"), merit=math.nan)', 'of {of:,} attacked"))', "attacks/test_exchange.py"),
+    Mutation("the smaller half of an interval is the widest", TABLES, "max(ends.high - value, value - ends.low)", "min(ends.high - value, value - ends.low)", OF_WRITING),
+    Mutation("a column's narrowest interval is its widest", TABLES, "return max([each for each in reach", "return min([each for each in reach", OF_WRITING),
+    Mutation("an attack is cut in two where it fits", TABLES, "len(parts[-1]) + len(group) <= MOST_COLUMNS", "len(parts[-1]) + 1 <= MOST_COLUMNS", OF_WRITING),
+    Mutation("a refused row stands below every part", TABLES, "failures=self.failures if first else []", "failures=self.failures", OF_WRITING),
+    Mutation("two budgets of an attack share a letter", TABLES, "dict.fromkeys(column.note for column in self.columns if column.note)", "dict.fromkeys(column.note for column in self.columns[:1] if column.note)", OF_WRITING),
+    Mutation("all notes have the letter a", TABLES, "note: _letter(place) for place, note", "note: _letter(0) for place, note", OF_WRITING),
+    Mutation("a turned table loses its last row", TERMINAL, "*(cells[place] for _, cells in grid.rows),", "*(cells[place] for _, cells in grid.rows[:-1]),", OF_WRITING),
+    Mutation("labels that are cut alike are taken for one", TERMINAL, "if own in found and label", "if False and label", OF_WRITING),
+    Mutation("a part has the columns of the part before", TERMINAL, "rows = [(label, [cells[place] for place in places]) for label, cells in grid.rows]", "rows = [(label, [cells[0] for place in places]) for label, cells in grid.rows]", OF_WRITING),
+    Mutation("what was counted and of how many are swapped", TIDY, "count, total = cell.counted", "total, count = cell.counted", OF_TABLES),
+    Mutation("a bound is a value in the CSV", TIDY, '"at most" if cell.at_most else ""', '"" if cell.at_most else ""', "reporting/test_evidence.py"),
+    Mutation("a metric takes what is of several cells", "robench/reporting/rates.py", ".drop_duplicates()) > 1", ".drop_duplicates()) > 99", OF_RESULT),
+    Mutation("two modules of one class are one row", GIVEN, '"initial": weights,', '"initial": "",', OF_GIVEN, lives="the weights' digest is in the identity of each unit as well"),
+    Mutation("a module's own copy is attacked", GIVEN, "own = deepcopy(module)", "own = module", OF_GIVEN),
+    Mutation("what was in the store counts as an attack's time", OVERALL, ") > AT_ONCE:", ") > -1:", OF_OVERALL),
+    Mutation("trainings that are left take no time", OVERALL, "seconds += trainings * mean", "seconds += 0 * mean", OF_OVERALL),
+    Mutation("frozen boards forget what was refused", "robench/reporting/leaderboard/freezing.py", "return Result(shown, cards, refused)", "return Result(shown, cards)", "cli/test_leaderboard.py"),
+    Mutation("a broken template leaves a page without sections", "robench/reporting/pages.py", "        raise  # there would be", "        return None  # there would be", "cli/test_leaderboard.py"),
+]
 
 # fmt: on
-MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED + RANKING
+MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED + RANKING + WRITTEN
