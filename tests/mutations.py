@@ -621,7 +621,7 @@ OF_WRITING, OF_RESULT, OF_GIVEN, OF_OVERALL = "reporting/test_writing.py", "repo
 TERMINAL, TIDY, GIVEN, OVERALL = "robench/reporting/writing/terminal.py", "robench/reporting/writing/tidy.py", "robench/training/given.py", "robench/running/overall.py"
 WRITTEN = [
     Mutation("the robust accuracy of an attack is its success rate", ROBUSTNESS, "rate_of(~fooled)), one)", "rate_of(fooled)), one)", "reporting/test_evidence.py"),
-    Mutation("an attack of some images has a rank", ROBUSTNESS, 'of {of:,} attacked"), merit=math.nan)', 'of {of:,} attacked"))', "attacks/test_exchange.py"),
+    Mutation("an attack of some images has a rank", ROBUSTNESS, 'of {of:,} attacked"), merit=math.nan)', 'of {of:,} attacked"))', "reporting/test_evidence.py"),
     Mutation("the smaller half of an interval is the widest", TABLES, "max(ends.high - value, value - ends.low)", "min(ends.high - value, value - ends.low)", OF_WRITING),
     Mutation("a column's narrowest interval is its widest", TABLES, "return max([each for each in reach", "return min([each for each in reach", OF_WRITING),
     Mutation("an attack is cut in two where it fits", TABLES, "len(parts[-1]) + len(group) <= MOST_COLUMNS", "len(parts[-1]) + 1 <= MOST_COLUMNS", OF_WRITING),

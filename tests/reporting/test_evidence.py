@@ -131,6 +131,20 @@ def test_a_row_attacked_less_is_an_upper_bound_in_every_format(form: str) -> Non
         assert "could only lower it" in page
 
 
+def test_an_attack_that_met_some_of_the_images_is_marked_in_none_of_its_columns() -> None:
+    """As a file of adversarial images of some: the others were not attacked, and so are robust in no column."""
+    half = {"forwards": [int(i < 30) for i in range(60)], "margin": [-0.1 if i < 30 else None for i in range(60)]}
+
+    def rows(attack: str) -> list[Measured]:
+        return [cell("some", 0, 60, attack, rows=dict(half)), cell("all", 20, 60, attack), cell("poor", 50, 60, attack)]
+
+    assert marks(Result(rows("fgsm(eps=0.1)")))["some"] == ["Clean"]
+    several = [*rows("fgsm(eps=0.1)"), *rows("pgd(eps=0.1)")]
+    assert marks(Result(several))["some"] == ["Clean"]
+    assert {"fgsm Robust 0.1", "fgsm ASR 0.1", "pgd Robust 0.1", "pgd ASR 0.1"} < {*marks(Result(several))["all"]}
+    assert "0.0 (30 of 60 attacked)" in render(Result(several), "text")
+
+
 def test_a_radius_that_is_missing_is_an_attack_that_is_missing() -> None:
     two = [cell("a", 30, attack=f"{name}(eps={eps})", eps=eps) for name in ("fgsm", "pgd") for eps in (0.1, 0.2)]
     one = [cell("b", 10, attack=f"{name}(eps=0.2)", eps=0.2) for name in ("fgsm", "pgd")]

@@ -69,6 +69,16 @@ def test_an_attack_of_many_radii_is_cut_where_it_must_be() -> None:
     assert len(Table("T", columns[:8], []).pieces()) == 1
 
 
+def test_two_attacks_share_a_table_where_both_fit_whole() -> None:
+    columns = [
+        Column(name, str(place), None)
+        for name, count in (("a", 5), ("b", 3), ("c", 5), ("d", 4))
+        for place in range(count)
+    ]
+    parts = Table("T", columns, []).pieces()
+    assert ["".join(column.group for column in part.columns) for part in parts] == ["aaaaabbb", "ccccc", "dddd"]
+
+
 def test_a_refused_row_stands_below_the_first_part_alone() -> None:
     columns = [Column(name, "ASR", None, family=name) for name in "abcdefghij"]
     parts = Table("T", columns, [("a", [Cell("1")] * 10)], failures=[Failure("b", "", "NaN")]).pieces()
