@@ -26,6 +26,8 @@ from robench.running.rows import rows_of
 from robench.running.settings import Settings
 from robench.running.subject import Subject
 
+os.environ.pop("COLUMNS", None)  # which pytest's workers are given: tables would be fitted to it
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of a test that is run for every entry, representatives of each kind stay; the others are slow.
