@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from robench.attacking.expectation import Expectation
 from robench.attacking.stillness import Kept, held_still, native, refuse_unmade
-from robench.console import Reporter
+from robench.console import Reporter, Silent
 from robench.console import reporter as progress
 from robench.data.loading import load_data
 from robench.data.splits import Split
@@ -25,6 +25,7 @@ from robench.records.store import Store
 from robench.reporting.leaderboard.suites import attacks_of
 from robench.reporting.result import Result
 from robench.running.conditions import Condition, conditions
+from robench.running.costs import announce
 from robench.running.harness import run_rows
 from robench.running.keeping import Keeping
 from robench.running.natural import batch_of
@@ -96,7 +97,7 @@ def run(
     """Train what is not trained, attack what is not in the store, and return all that was asked for.
 
     Args:
-        defense: a call such as "ksa(k=4)", a file "./mine.py", a decorated function, a torch.nn.Module that maps images in [0, 1],
+        defense: a call such as "ksa(k=4)", a file "./mine.py" or its path, a decorated function, a torch.nn.Module that maps images in [0, 1],
             (N, C, H, W), to logits, or a list of them. A module is copied, and named by its class and its weights.
         attack, dataset: calls, files, decorated functions, or lists of them; `suite("linf")` is such a list. The product of all
             three is run.
@@ -124,8 +125,12 @@ def run(
     places = Places.of(data, store, cache)
     if not _list(attack):
         raise UsageError("run was given no attack; name at least one, such as 'pgd_linf(eps=8/255)'")
-    rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
-    measured, refused = run_rows(rows, settings, places, reporter or progress(quiet=quiet))
+    told = reporter or progress(quiet=quiet)
+    with torch.inference_mode(False), torch.enable_grad():  # wherever it is called, attacks need slopes
+        rows = rows_of(_list(defense), _list(attack), _list(dataset), settings, places)
+        if n is None and not isinstance(told, Silent):
+            announce([row for row in rows if not row.refused], settings, places, told)
+        measured, refused = run_rows(rows, settings, places, told)
     if refused.errors and not measured:
         raise refused.errors[0]
     return Result.of(measured, Store(places.store), refused.found)
@@ -233,4 +238,10 @@ def suite(name: str) -> list[Call]:
 
 
 def _list(names: T | Sequence[T]) -> list[T]:
-    return list(names) if isinstance(names, list | tuple) else [names]  # type: ignore[list-item]
+    """A list of what was given; a path is the text that names its file."""
+    given = list(names) if isinstance(names, list | tuple) else [names]
+    return [_text(one) if isinstance(one, PurePath) else one for one in given]  # type: ignore[misc]
+
+
+def _text(path: PurePath) -> str:
+    return str(path) if path.is_absolute() or len(path.parts) > 1 else f"./{path}"

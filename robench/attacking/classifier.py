@@ -256,4 +256,7 @@ class Classifier:
 
 def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype = torch.float32) -> nn.Module:
     """The module in eval mode on a device, its parameters without gradients; for models that robench owns."""
-    return module.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    module = module.to(device=device, dtype=dtype).eval()
+    for parameter in module.parameters():  # a scripted module has no requires_grad_ of its own
+        parameter.requires_grad_(False)
+    return module

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from robench.cli.app import app, clean_exit, example
-from robench.cli.costs import announce, plan_lines
 from robench.cli.options import (
     AttackOption,
     BatchSizeOption,
@@ -125,6 +124,7 @@ def run(
         from robench.records.store import Store
         from robench.reporting.pages import render
         from robench.reporting.result import Result
+        from robench.running.costs import announce
         from robench.running.harness import run_rows
         from robench.running.rows import rows_of
 
@@ -187,6 +187,7 @@ def plan(
 ) -> None:
     """Say what a run would do: trainings, cells, what is stored and why the rest is not, predicted passes and seconds."""
     with clean_exit():
+        from robench.running.costs import plan_lines
         from robench.running.plan import plan_rows
         from robench.running.rows import rows_of
 

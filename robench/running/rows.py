@@ -50,7 +50,9 @@ class Row:
 
     @property
     def name(self) -> str:
-        return str(self.call)
+        """For a person; of a module that was handed over with its weights, since others may be of the same class."""
+        given = self.checkpoint if isinstance(self.checkpoint, Given) else None
+        return f"{self.call} (weights {given.sha[:6]})" if given else str(self.call)
 
     def sources(self, condition: Condition) -> dict[str, Row]:
         """The defenses on the same data that an attack needs trained, by the options that name them."""
@@ -182,9 +184,9 @@ def rows_of(
         for attack in attacks:
             conditions(attack, DATASETS.call(dataset)[0].card)
     found = []
-    for dataset in [call for name in datasets for call in data_calls(name)]:
+    for dataset in dict.fromkeys(call for name in datasets for call in data_calls(name)):
         data = load_data(dataset, places, settings.n)
-        asked = [c for attack in attacks for c in conditions(attack, data.card)]
+        asked = list({c.text: c for attack in attacks for c in conditions(attack, data.card)}.values())
         for condition in asked:
             condition.images_given(data.split, positions_of(data))
             if data.splits.unseen and not condition.card.as_it_is:
@@ -193,7 +195,7 @@ def rows_of(
                     "measured is how well they are told from the others; run it with --attack clean"
                 )
         own = [one for defense in defenses for one in checkpoints(defense, data.splits, data.card, places.cache)]
-        for checkpoint in own:
+        for checkpoint in {one.folder: one for one in own}.values():  # what is named twice is run once
             met = (
                 on_diagonal(asked, checkpoint.call)
                 if settings.diagonal and not isinstance(checkpoint, Given)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,7 +87,7 @@ def test_one_that_is_no_classifier_of_the_data_is_refused_and_the_others_are_run
     assert [one.unit.spec.defense.name for one in result.measured] == ["Net"]
 
 
-def test_one_that_cannot_be_copied_or_has_no_weights_yet_is_one_message() -> None:
+def test_one_that_cannot_be_copied_or_has_no_weights_yet_is_one_message_and_stops_no_other() -> None:
     class Locked(Net):
         def __deepcopy__(self, memo: object) -> Locked:
             raise TypeError("a lock cannot be pickled")
@@ -93,6 +96,78 @@ def test_one_that_cannot_be_copied_or_has_no_weights_yet_is_one_message() -> Non
         run(Locked())
     with pytest.raises(ModelError, match="without weights yet"):
         run(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)))
+    result = run(Locked(), Net())
+    assert [str(one.defense) for one in result.refused] == ["Locked"] and len(result.measured) == 1
+
+
+class Straight(Net):
+    """The same answers from the same weights, with gradients of its own."""
+
+    def __init__(self, sign: float = 1.0) -> None:
+        super().__init__()
+        self.sign = sign
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(images)
+        return logits.detach() * (1 - self.sign) + self.sign * logits
+
+
+def test_the_same_weights_and_answers_with_other_code_or_attributes_are_another_row() -> None:
+    """With the gradient turned round an attack of one step finds less; a stored result of the other would say the same."""
+    for other in (Straight(-1.0), Straight(1.0)):
+        first, second = run(Net()), run(other)
+        assert first.measured[0].unit.identity.weights == second.measured[0].unit.identity.weights
+        assert first.measured[0].unit.folder != second.measured[0].unit.folder
+    turned = run(Straight(-1.0))
+    assert turned.records["success"].sum() < run(Straight(1.0)).records["success"].sum()
+
+
+def test_two_modules_of_one_class_are_told_apart_while_they_are_run() -> None:
+    said = Silent()
+    run(Net(), Net(seed=1), reporter=said)
+    assert not [line for line in said.messages if "run again" in line]
+    assert len({line for line in said.messages if "weights" in line}) in (0, 2)
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and used
+        return torch.jit.script(Net())
+
+
+@pytest.mark.parametrize(
+    "made", [scripted, lambda: Net().half(), lambda: Net().double()], ids=["scripted", "half", "double"]
+)
+def test_scripted_modules_and_those_of_another_precision_are_attacked(made: Callable[[], nn.Module]) -> None:
+    net = made()
+    kinds = {parameter.dtype for parameter in net.parameters()}
+    assert len(run(net).records) == 30
+    assert {parameter.dtype for parameter in net.parameters()} == kinds
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_slopes_are_there_wherever_it_is_called(mode: type[torch.no_grad]) -> None:
+    with mode():
+        found = run(Net())
+    assert not found.refused and found.records["backwards"].sum() > 0
+
+
+def test_what_is_named_twice_is_run_once() -> None:
+    net = Net()
+    once = robench.run(net, "fgsm(eps=0.1)", "digits", n=20, quiet=True)
+    attacks = ["fgsm(eps=0.1)", *robench.suite("linf(eps=0.1)")[:1], "fgsm(eps=0.1)"]
+    twice = robench.run([net, net], attacks, ["digits", "digits"], n=20, quiet=True)
+    assert len(once.measured) == len(twice.measured) == 1
+    assert len(robench.run(["vit(epochs=1)"] * 2, attacks, "digits", n=20, quiet=True).records) == 20
+
+
+def test_a_path_names_a_file(tmp_path: Path) -> None:
+    Path("mine.py").write_text(
+        "import robench\nfrom torch import nn\n\n@robench.defense()\ndef mine(task: robench.Task) -> robench.Recipe:\n"
+        "    model = nn.Sequential(nn.Flatten(), nn.Linear(64, task.classes))\n    return robench.Recipe(model, robench.Schedule(steps=0))\n"
+    )
+    for path in (Path("mine.py"), tmp_path / "mine.py"):
+        assert robench.run(path, "fgsm(eps=0.1)", "digits", n=10, quiet=True).measured
 
 
 def test_a_suite_is_a_list_of_attacks_at_a_radius() -> None:
@@ -103,6 +178,6 @@ def test_a_suite_is_a_list_of_attacks_at_a_radius() -> None:
 
 def test_progress_is_shown_unless_quiet_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     robench.run(Net(), "fgsm(eps=0.1)", "digits", n=10)
-    assert "Net under fgsm(eps=0.1) on digits: 10/10 images" in capsys.readouterr().err
+    assert re.search(r"Net \(weights \w{6}\) under fgsm\(eps=0.1\) on digits: 10/10 images", capsys.readouterr().err)
     robench.run(Net(), "fgsm(eps=0.2)", "digits", n=10, quiet=True)
     assert capsys.readouterr() == ("", "")

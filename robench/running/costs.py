@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from robench.console import Reporter, spell_seconds
-
-if TYPE_CHECKING:
-    from robench.places import Places
-    from robench.running.plan import TrainingPlan, UnitPlan
-    from robench.running.rows import Row
-    from robench.running.settings import Settings
+from robench.errors import RobenchError
+from robench.places import Places
+from robench.running.plan import TrainingPlan, UnitPlan, plan_rows
+from robench.running.rows import Row
+from robench.running.settings import Settings
 
 MANY = 1000
 PATIENCE = 30.0
@@ -27,9 +25,6 @@ def plan_lines(trainings: Sequence[TrainingPlan], units: Sequence[UnitPlan]) -> 
 
 def announce(rows: Sequence[Row], settings: Settings, places: Places, reporter: Reporter) -> None:
     """Say what a run on all images costs, and how to take fewer, before anything is trained or attacked."""
-    from robench.errors import RobenchError
-    from robench.running.plan import plan_rows
-
     images = max(len(row.data.split) for row in rows)
     if images > MANY:  # then measuring may take half a minute
         reporter.say(f"measuring what a run on all {images:,} images costs here; --n takes fewer")
