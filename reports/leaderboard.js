@@ -66,10 +66,15 @@ const COLUMNS = [
   { key: "evidence", name: "Evidence", wide: true, left: true, of: (row) => row.evidence, text: (row) => row.evidence },
   { key: "published", name: "Published", down: true, wide: true, of: (row) => (row.published ? row.published[0] : -1), text: (row) => (row.published ? `${percent(row.published[0])} ${row.published[1]} (${(100 * (share(row.worst) - row.published[0])).toFixed(1).replace(/^(?!-)/, "+")})` : "–") },
 ];
+const hits = (label) => state.q.toLowerCase().split(/\s+/).filter(Boolean).every((word) => label.toLowerCase().includes(word));
+// Of what could not be measured it is not known what it is made of: a chip leaves it out, as it does rows that are something else.
+function shownRefused() {
+  return state.recipe || state.architecture || state.attack ? [] : board().refused.filter(([label]) => hits(label));
+}
 function shownRows() {
-  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean), place = board().attacks.indexOf(state.attack);
+  const place = board().attacks.indexOf(state.attack);
   const rows = board().rows.filter((row) =>
-    words.every((word) => row.label.toLowerCase().includes(word)) &&
+    hits(row.label) &&
     (!state.recipe || model(row).recipe === state.recipe) &&
     (!state.architecture || model(row).architecture === state.architecture) &&
     (!state.attack || row.faced.some((one) => one[0] === place)));
@@ -82,7 +87,7 @@ function shownRows() {
 
 // Controls
 function chipRow(name, key, values, chosen, act) {
-  if (values.length < 2) return null;
+  if (values.length < 2 && !chosen) return null; // one that is chosen can be undone, as after opening an address
   const buttons = values.map((value) => el("button", { type: "button", "aria-pressed": String(chosen === value), onclick: () => act(chosen === value && key !== "knowledge" ? "" : value) }, value));
   return el("div", { role: "group", "aria-label": name }, el("span", {}, name), ...buttons);
 }
@@ -108,7 +113,7 @@ function drawTable() {
     scope: "col", class: [column.left ? "left" : "", column.wide ? "wide-only" : "", column.key === "defense" ? "defense" : ""].join(" ").trim(),
     "aria-sort": state.sort === column.key ? (state.down ? "descending" : "ascending") : "none",
   }, el("button", { type: "button", onclick: () => go({ sort: column.key, down: state.sort === column.key ? !state.down : Boolean(column.down) }) }, column.name)))));
-  table.tBodies[0].replaceChildren(...rows.flatMap((row) => (state.open.has(row.m) ? [line(row), detail(row)] : [line(row)])), ...board().refused.map(([label, reason]) =>
+  table.tBodies[0].replaceChildren(...rows.flatMap((row) => (state.open.has(row.m) ? [line(row), detail(row)] : [line(row)])), ...shownRefused().map(([label, reason]) =>
     el("tr", { class: "row" }, el("td", {}, "–"), el("th", { scope: "row", class: "defense" }, label, el("span", { class: "why" }, `refused: ${reason}`)), el("td", { colspan: 7 }))));
   byId("status").textContent = `${rows.length} of ${board().rows.length} defenses. Open a row by its name; tick two to compare them.`;
   byId("notes").replaceChildren(...board().caption.map((text) => el("p", {}, text)));
@@ -206,17 +211,22 @@ function drawCompare() {
 }
 
 // Export of what is shown
+const TEX = { "\\": "\\textbackslash{}", "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "\\char34{}", "↑": "$\\uparrow$", "≤": "$\\leq$", "±": "$\\pm$", "–": "--", "∞": "$\\infty$", "ε": "$\\varepsilon$", "κ": "$\\kappa$", "·": "$\\cdot$", "ᵃ": "a" };
 const escapes = {
   md: (text) => text.replace(/[\\|*_`~<>$[\]]/g, (c) => ({ "<": "&lt;", ">": "&gt;", $: "&#36;" })[c] || `\\${c}`),
-  tex: (text) => text.replace(/[\\{}%&#_$^~↑≤±–]/g, (c) => ({ "\\": "\\textbackslash{}", "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "↑": "$\\uparrow$", "≤": "$\\leq$", "±": "$\\pm$", "–": "--" })[c] || `\\${c}`),
+  tex: (text) => [...text].map((c) => TEX[c] || (/[{}%&#_$]/.test(c) ? `\\${c}` : c.charCodeAt(0) < 127 ? c : `\\symbol{${c.codePointAt(0)}}`)).join("").replace(/^(\s*)([[*])/, "$1{$2}"),
   csv: (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text),
 };
 function exported(form) {
   const rows = shownRows(), names = COLUMNS.map((column) => column.name);
-  const texts = rows.map((row) => COLUMNS.map((column) => String(column.text(row)) + (column.key === "defense" && row.why ? ` · ${row.why}` : "")));
+  const refused = shownRefused(), empty = COLUMNS.slice(2).map(() => "");
+  const texts = rows.map((row) => COLUMNS.map((column) => String(column.text(row)) + (column.key === "defense" && row.why ? ` · ${row.why}` : ""))).concat(refused.map(([label, reason]) => ["–", `${label} · refused: ${reason}`, ...empty]));
   if (form === "md") return [`**${escapes.md(board().title)}**`, "", ...[names.map(escapes.md), COLUMNS.map((column) => (column.left ? ":---" : "---:")), ...texts.map((line) => line.map(escapes.md))].map((line) => `| ${line.join(" | ")} |`), "", ...board().caption.map(escapes.md)].join("\n") + "\n";
-  if (form === "tex") return ["% needs \\usepackage{booktabs}", "\\begin{table}\\centering\\small", `\\caption{${escapes.tex(board().title)}.}`, `\\begin{tabular}{${COLUMNS.map((column) => (column.left ? "l" : "r")).join("")}}\\toprule`, ...[names, ...texts].map((line, i) => line.map(escapes.tex).join(" & ") + (i ? " \\\\" : " \\\\\\midrule")), "\\bottomrule\\end{tabular}\\end{table}"].join("\n") + "\n";
+  if (form === "tex") return ["% needs \\usepackage{booktabs,graphicx}", "\\begin{table}\\centering", `\\caption{${escapes.tex(board().title)}. Worst case and clean: accuracy in \\% with 95\\,\\% intervals over test images.}`, `\\label{tab:${board().title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}}`,
+    "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%", `\\begin{tabular}{${COLUMNS.map((column) => (column.left ? "l" : "r")).join("")}}\\toprule`, ...[names, ...texts].map((line, i) => line.map(escapes.tex).join(" & ") + (i ? " \\\\" : " \\\\\\midrule")), "\\bottomrule\\end{tabular}}",
+    "\\par\\smallskip\\parbox{\\linewidth}{\\footnotesize\\raggedright", board().caption.map(escapes.tex).join("\\par\n") + "}", "\\end{table}"].join("\n") + "\n";
   const fields = rows.map((row) => ({ dataset: board().dataset, norm: board().norm, eps: board().eps, knowledge: board().knowledge, rank: row.rank, defense: row.label, no_rank: row.why, robust: row.worst[0], n: row.worst[1], robust_accuracy: share(row.worst), low: wilson(...row.worst)[0], high: wilson(...row.worst)[1], clean_accuracy: share(row.clean), attacks: row.met, required: board().required.length, weights: model(row).weights, data: model(row).data }));
+  fields.push(...refused.map(([label, reason]) => ({ dataset: board().dataset, norm: board().norm, eps: board().eps, knowledge: board().knowledge, rank: null, defense: label, no_rank: `refused: ${reason}`, robust: null, n: null, robust_accuracy: null, low: null, high: null, clean_accuracy: null, attacks: null, required: board().required.length, weights: null, data: null })));
   if (form === "json") return JSON.stringify(fields, null, 1) + "\n";
   return [Object.keys(fields[0] || {}), ...fields.map(Object.values)].map((line) => line.map((value) => escapes.csv(String(value ?? ""))).join(",")).join("\n") + "\n";
 }
@@ -260,7 +270,7 @@ function draw() {
   drawCompare();
 }
 byId("controls").addEventListener("submit", (event) => event.preventDefault());
-byId("board").addEventListener("change", (event) => go({ board: Number(event.target.value), attack: "", picked: [], open: new Set() }));
+byId("board").addEventListener("change", (event) => go({ board: Number(event.target.value), attack: "", recipe: "", architecture: "", picked: [], open: new Set() }));
 byId("search").addEventListener("input", (event) => go({ q: event.target.value }));
 byId("copy").addEventListener("click", async () => {
   const text = exported(byId("format").value);

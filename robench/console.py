@@ -181,9 +181,10 @@ def columns(stream: TextIO) -> int | None:
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
-def clipped(text: str, limit: int) -> str:
+def clipped(text: str, limit: int, gap: str = "…") -> str:
     """A text of so many signs at most, shortened in its middle."""
-    return text if len(text) <= limit else f"{text[: limit - 1 - limit // 3]}…{text[len(text) - limit // 3 :]}"
+    end = limit // 3
+    return text if len(text) <= limit else f"{text[: limit - len(gap) - end]}{gap}{text[len(text) - end :]}"
 
 
 def _can_move(stream: TextIO) -> bool:

@@ -10,6 +10,7 @@ import typer
 
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import EverythingOption, OnlyDatasetOption, StoreOption
+from robench.cli.streams import signs_for
 from robench.console import colored, columns
 from robench.errors import UsageError
 from robench.places import home
@@ -79,6 +80,6 @@ def report(
             return
         if out is None and form is not Format.html:
             color, width = colored(sys.stdout), columns(sys.stdout)
-            print(render(result, form.value, notes, color=color, width=width))
+            print(render(result, form.value, notes, color=color, width=width, signs=signs_for(sys.stdout)))
             return
         print(write_report(result, home(out, "the file to write") if out else root / "report.html", form.value, notes))

@@ -32,7 +32,7 @@ from robench.cli.options import (
     SuiteOption,
     WorkersOption,
 )
-from robench.cli.streams import found_otherwise
+from robench.cli.streams import found_otherwise, signs_for
 from robench.console import colored, columns, reporter
 from robench.errors import RobenchError, StoreError, UsageError
 from robench.places import Places
@@ -138,7 +138,10 @@ def run(
         result = Result.of(measured, Store(places.store), refused.found)
         try:
             form = "json" if as_json else "text"
-            print(render(result, form, color=colored(sys.stdout), width=columns(sys.stdout)), flush=True)
+            print(
+                render(result, form, color=colored(sys.stdout), width=columns(sys.stdout), signs=signs_for(sys.stdout)),
+                flush=True,
+            )
         finally:
             page = _write_page(places.store)
         if not as_json:

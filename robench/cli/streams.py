@@ -12,6 +12,7 @@ import io
 import os
 import re
 import sys
+from typing import TextIO
 
 from robench.reporting.writing.raised import RAISED
 
@@ -58,6 +59,15 @@ def _escaped(sign: str) -> str:
 
 
 codecs.register_error(HANDLER, substituted)
+
+
+def signs_for(stream: TextIO) -> dict[str, str]:
+    """What stands for the signs that a stream's encoding does not have; none where it has them all."""
+    try:
+        "".join(SUBSTITUTES).encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return SUBSTITUTES
+    return {}
 
 
 class Steady(io.FileIO):

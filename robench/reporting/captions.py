@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from robench.benchmarks import SEVERITIES, SMALL_SIDE
 from robench.records.cards import ModelCard
+from robench.records.manifest import Facts
 from robench.records.store import Measured
+from robench.reporting.corrupted import Corrupted
 from robench.reporting.evidence import in_full, on_board
 from robench.reporting.groups import Group, Threat
 from robench.reporting.metrics import attack_success_rate, attacked_images, on_the_boundary
 from robench.reporting.ties import FEWEST
 
+MARKED = "Marked: the best for the defender in each column and its statistical ties (paired bootstrap over images); in columns of ASR the robust accuracy that is left decides, so that being right on few images is no merit."
 
-def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images: bool) -> list[str]:
+
+def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images: bool, marked: bool) -> list[str]:
     """What a reader must know of the table of a group.
 
     Args:
         cards: by the names of the models.
+        marked: whether any cell is.
         different_images: whether rows, or columns of a row, were measured on different images.
     """
     facts = [one.unit.facts for one in group.units]
@@ -29,7 +35,7 @@ def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images
         + ".",
         "L1, L2, L∞: mean over successes, pixels in [0, 1]; a stronger attack adds harder images to them, so compare them on images broken in both rows.",
         f"95 % intervals are at most ±{100 * max(map(_half_width, group.units)):.1f} points wide for ASR (Wilson; clustered by image where rows share one); they cover test images, not training seeds.",
-        "Marked: the best for the defender in each column and its statistical ties (paired bootstrap over images); in columns of ASR the robust accuracy that is left decides, so that being right on few images is no merit.",
+        *([MARKED] if marked else []),
     ]
     if different_images:
         lines.append(
@@ -119,3 +125,33 @@ def _less(group: Group, norm: str) -> bool:
     of_norm = [t for t in group.threats if t.first.unit.facts.norm == norm and on_board(t.first)]
     have = [{t.key for t in of_norm if (one := group.find(model, t)) and in_full(one)} for model in group.defenses]
     return any(own and own != set().union(*have) for own in have)
+
+
+def corruptions_said(group: Group, facts: Facts, rows: Mapping[str, Corrupted]) -> list[str]:
+    """What a reader must know of every one of these tables."""
+    counts = sorted({len(row.wrong) for row in rows.values()})
+    n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    height, width = facts.shape[1:]
+    table = "CIFAR-10-C's" if min(height, width) <= SMALL_SIDE else "ImageNet-C's"
+    intervals = "95 % intervals are of a bootstrap over images and cover no training seeds; those that are not printed are in the page and in JSON."
+    seen = f"n = {n} test images of {height} x {width} pixels"
+    if facts.family:
+        sources = list(dict.fromkeys(one.unit.facts.source.partition(" in ")[0] for one in group.units))
+        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+        written = any(" as robench wrote it" in source for source in sources)
+        kept = " They are not the published files, though they lie as those do: no mean of them is a figure of the benchmark."
+        return [
+            f"{seen}, from files as they are ({sources[0]}{more}).",
+            f"Top-1 error in %.{kept if written else ''}",
+            intervals,
+        ]
+    lines = [
+        f"{seen} ({facts.source.partition(' in ')[0]}), attack seed {group.units[0].unit.identity.seed}.",
+        "Top-1 error in %, over all images; the same pixels for every defense.",
+        f"Corruptions were made in memory, with {table} parameters: they are not the "
+        "published files, which are stored as JPEG and harder for it, and no mean of them is a figure of ImageNet-C.",
+        intervals,
+    ]
+    if any((("frost", severity) in row.wrong) for row in rows.values() for severity in SEVERITIES):
+        lines.append("Frost: its textures are made by rule here, not photographs as in the published corruption.")
+    return lines

@@ -13,6 +13,7 @@ from robench.reporting.evidence import no_rank
 from robench.reporting.groups import Group, Threat
 from robench.reporting.statistics import paired_ratio_difference
 from robench.reporting.tables import About, Cell, Column, Table
+from robench.reporting.ties import FEWEST
 
 COMPARED = ("l1", "l2", "linf")
 
@@ -35,12 +36,17 @@ def norms_on_common(group: Group) -> Table | None:
         both = [_broken_in_both(_records(group, first, t), _records(group, other, t)) for t in minimal]
         without = [no_rank(group.of(model)) for model in (first, other)]
         remarks += without
-        pairs = [_pair(column, both[place // len(COMPARED)], not any(without)) for place, column in enumerate(columns)]
+        pairs = [
+            _pair(column, both[place // len(COMPARED)], not any(without), (name, label))
+            for place, column in enumerate(columns)
+        ]
         counts = ", ".join(f"{len(b):,}" for b in both)
         rows += [(f"{name} (both: {counts})", [own for own, _ in pairs]), (label, [rival for _, rival in pairs])]
     caption = [
-        f"Means over the (image, target) pairs that the attack broke in both rows of a pair, so that neither is flattered by failing; rows are compared with {name}.",
-        "Marked: the larger mean of the pair, and both where the 95 % interval of their difference (paired bootstrap over images) holds zero.",
+        f"Means over (image, target) pairs broken in both rows; rows are compared with {name}.",
+        "Neither row is flattered by failing.",
+        "Marked: the larger mean of the pair, and both where the 95 % interval of their difference (paired bootstrap over images) holds zero; "
+        f"none where fewer than {FEWEST} images were broken in both.",
     ]
     return Table(
         f"Norms on images broken in both rows, {group.name}",
@@ -72,7 +78,7 @@ def _broken(records: pd.DataFrame) -> pd.DataFrame:
     return norms.rename(columns=dict(zip(COMPARED, ("L1", "L2", "L∞"), strict=True)))
 
 
-def _pair(column: Column, both: pd.DataFrame, ranked: bool) -> tuple[Cell, Cell]:
+def _pair(column: Column, both: pd.DataFrame, ranked: bool, names: tuple[str, str]) -> tuple[Cell, Cell]:
     """The cells of two rows in one norm, the larger marked, or both where they cannot be told apart, if both have a rank."""
     if both.empty:
         return column.cell(math.nan), column.cell(math.nan)
@@ -81,8 +87,10 @@ def _pair(column: Column, both: pd.DataFrame, ranked: bool) -> tuple[Cell, Cell]
     sums = [np.asarray(images[f"{column.name}_{row}"].sum(), dtype=np.float64) for row in (1, 2)]
     ends = paired_ratio_difference((sums[0], count), (sums[1], count))
     tied = ends.low <= 0 <= ends.high
+    ranked = ranked and len(count) >= FEWEST
     means = [float(s.sum() / count.sum()) for s in sums]
-    first, second = (column.cell(mean) for mean in means)
+    note = f"of {len(both):,} (image, target) pairs that are broken in both rows: {names[0]}, {names[1]}"
+    first, second = (replace(column.cell(mean), n=len(count), note=note) for mean in means)
     return replace(first, best=ranked and (tied or means[0] > means[1])), replace(
         second, best=ranked and (tied or means[1] > means[0])
     )

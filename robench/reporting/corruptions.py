@@ -17,11 +17,10 @@ from robench.benchmarks import (
     IMAGENET_C_BAR,
     NOISES,
     SEVERITIES,
-    SMALL_SIDE,
 )
 from robench.errors import DataError
 from robench.records.cards import ModelCard
-from robench.records.manifest import Facts
+from robench.reporting.captions import corruptions_said
 from robench.reporting.corrupted import Corrupted, of_corruptions
 from robench.reporting.corruption_metrics import (
     CLEAN,
@@ -33,7 +32,7 @@ from robench.reporting.corruption_metrics import (
     on_common_images,
     relative_mean_corruption_error,
 )
-from robench.reporting.evidence import on_images
+from robench.reporting.evidence import on_images, without_rank
 from robench.reporting.groups import Group
 from robench.reporting.normalisers import Baseline, CorruptionBaseline, suited
 from robench.reporting.resampling import Array, bootstrap, paired_bootstrap
@@ -65,19 +64,26 @@ def corruption_tables(
     if not own.units:
         return []
     rows = {label: Corrupted(own.of(model)) for model, label in own.defenses.items()}
+    without = {label: why for model, label in own.defenses.items() if (why := without_rank(own.of(model)))}
     facts = own.units[0].unit.facts
     over, why_not = suited(normaliser, CorruptionBaseline, facts.normaliser)
-    tables = [_summary(own, rows, base, over), _each(own, rows)]
+    tables = [_summary(own, rows, base, over, without), _each(own, rows, without)]
     tables += [_severities(about, row) for about, row in zip(own.abouts(), rows.values(), strict=True)]
     notes = [
         f"{label}: {card.note}." for model, label in own.defenses.items() if (card := cards.get(model)) and card.note
     ]
     notes += [why_not] if why_not else []
-    tables[0] = replace(tables[0], caption=[*_said(own, facts, rows), *tables[0].caption, *notes])
+    tables[0] = replace(tables[0], caption=[*corruptions_said(own, facts, rows), *tables[0].caption, *notes])
     return tables
 
 
-def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, over: CorruptionBaseline | None) -> Table:
+def _summary(
+    group: Group,
+    rows: Mapping[str, Corrupted],
+    base: str | None,
+    over: CorruptionBaseline | None,
+    without: Mapping[str, str],
+) -> Table:
     """Rows defenses; the clean error, means over sets of corruptions, and what is divided by the base row's errors."""
     columns, filled, caption = [], list[list[Cell]](), list[str]()
 
@@ -91,7 +97,8 @@ def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, over
                 continue
             value, interval = row.estimate(wanted)
             terms.append(row.terms(wanted))
-            cells.append(on_images(column.cell(value, interval), row.wrong))
+            cell = on_images(column.cell(value, interval), row.wrong)
+            cells.append(replace(cell, merit=math.nan) if label in without else cell)
         columns.append(column)
         filled.append(marked(cells, terms))
 
@@ -130,7 +137,15 @@ def _summary(group: Group, rows: Mapping[str, Corrupted], base: str | None, over
         )
     table = [[column[place] for column in filled] for place in range(len(rows))]
     title = f"Common corruptions, {group.name}"
-    return Table(title, columns, [*zip(rows, table, strict=True)], caption, of=group.abouts(), name="corruptions")
+    return Table(
+        title,
+        columns,
+        [*zip(rows, table, strict=True)],
+        caption,
+        [without.get(label, "") for label in rows],
+        of=group.abouts(),
+        name="corruptions",
+    )
 
 
 def _published(
@@ -182,7 +197,7 @@ def _over(column: Column, row: Corrupted, base: Corrupted, *, relative: bool) ->
     return replace(column.cell(value, interval), merit=math.nan)
 
 
-def _each(group: Group, rows: Mapping[str, Corrupted]) -> Table:
+def _each(group: Group, rows: Mapping[str, Corrupted], without: Mapping[str, str]) -> Table:
     """Rows corruptions, columns defenses: the mean error over the severities that were run."""
     names = list(dict.fromkeys(name for row in rows.values() for name, _ in row.conditions))
     known = [name for name in dict.fromkeys([*CORRUPTIONS, *CORRUPTION_VALIDATION, *IMAGENET_C_BAR, *CIFAR10_C_BAR])]
@@ -196,7 +211,7 @@ def _each(group: Group, rows: Mapping[str, Corrupted]) -> Table:
             ([s for s in SEVERITIES if (name, s) in row.wrong] for row in rows.values()), key=lambda own: len(own)
         )
         cells, terms = [], list[pd.DataFrame | None]()
-        for column, row in zip(columns, rows.values(), strict=True):
+        for column, (label, row) in zip(columns, rows.items(), strict=True):
             wanted = [(name, s) for s in severities]
             if any(condition not in row.wrong for condition in wanted):
                 cells.append(column.cell(math.nan))
@@ -204,12 +219,14 @@ def _each(group: Group, rows: Mapping[str, Corrupted]) -> Table:
                 continue
             value, interval = row.estimate(wanted)
             terms.append(row.terms(wanted))
-            cells.append(on_images(replace(column.cell(value, interval), merit=-value), row.wrong))
+            merit = math.nan if label in without else -value
+            cells.append(on_images(replace(column.cell(value, interval), merit=merit), row.wrong))
         told = "" if len(severities) == len(SEVERITIES) else f", severity {', '.join(map(str, severities))}"
         lines.append((name + told, marked(cells, terms)))
         of.append(About(attack=name + told))
     caption = [
-        "Error in %, mean over the severities, of the images and corruptions of the table before. Marked: the least error of each row and its statistical ties."
+        "Error in %, mean over the severities.",
+        "Of the images and corruptions of the table before. Marked: the least error of each row and its statistical ties.",
     ]
     return Table(
         f"Error by corruption, {group.name}",
@@ -258,31 +275,3 @@ def _severities(about: About, row: Corrupted) -> Table:
     of = [replace(about, attack=name) for name, _ in lines]
     title = f"{about.defense}: error by corruption and severity, {about.dataset}"
     return Table(title, columns, lines, caption, head="Corruption", of=of, name="error by corruption and severity")
-
-
-def _said(group: Group, facts: Facts, rows: Mapping[str, Corrupted]) -> list[str]:
-    """What a reader must know of every one of these tables."""
-    counts = sorted({len(row.wrong) for row in rows.values()})
-    n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    height, width = facts.shape[1:]
-    table = "CIFAR-10-C's" if min(height, width) <= SMALL_SIDE else "ImageNet-C's"
-    intervals = "95 % intervals are of a bootstrap over images and cover no training seeds; those that are not printed are in the page and in JSON."
-    seen = f"n = {n} test images of {height} x {width} pixels"
-    if facts.family:
-        sources = list(dict.fromkeys(one.unit.facts.source.partition(" in ")[0] for one in group.units))
-        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-        written = any(" as robench wrote it" in source for source in sources)
-        kept = " They are not the published files, though they lie as those do: no mean of them is a figure of the benchmark."
-        return [
-            f"{seen}, from files as they are ({sources[0]}{more}). Top-1 error in %.{kept if written else ''}",
-            intervals,
-        ]
-    lines = [
-        f"{seen} ({facts.source.partition(' in ')[0]}), attack seed {group.units[0].unit.identity.seed}; the same pixels for "
-        f"every defense. Top-1 error in %, over all images. Corruptions were made in memory, with {table} parameters: they are not the "
-        "published files, which are stored as JPEG and harder for it, and no mean of them is a figure of ImageNet-C.",
-        intervals,
-    ]
-    if any((("frost", severity) in row.wrong) for row in rows.values() for severity in SEVERITIES):
-        lines.append("Frost: its textures are made by rule here, not photographs as in the published corruption.")
-    return lines

@@ -48,6 +48,13 @@ def no_rank(units: Sequence[Measured]) -> str:
     return ""
 
 
+def without_rank(units: Sequence[Measured]) -> str:
+    """The same of natural threats; of published sequences, which have no labels, nothing is known."""
+    facts = units[0].unit.facts
+    nameless = bool(facts.family) and facts.severity is None and facts.corruption is not None
+    return "" if nameless else no_rank(units)
+
+
 def bearing(group: Group, norm: str, eps: float) -> list[Threat]:
     """The attacks of a worst case within eps: those that may reach it. An attack at several radii counts at each."""
     return [one for one in group.threats if on_board(one.first) and reaches(one.first.unit.facts, norm, eps)]

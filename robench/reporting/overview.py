@@ -20,6 +20,7 @@ from robench.reporting.metrics import attack_success_rate_all, clean_accuracy
 from robench.reporting.resampling import bootstrap
 from robench.reporting.robustness import worst_cell
 from robench.reporting.sequences import Steadiness, of_sequences
+from robench.reporting.short_names import short_name
 from robench.reporting.statistics import Interval
 from robench.reporting.tables import About, Cell, Column, Table
 
@@ -48,8 +49,10 @@ def overview(groups: Sequence[Group], cards: Mapping[str, ModelCard]) -> Table |
                     row.append(cell or column.cell(math.nan))
     if len(columns) < 2:
         return None
+    largest = max((card.macs for card in cards.values()), default=0)
+    unit, size_of = ("G", 1e9) if largest >= 1e9 else ("M", 1e6)
     sizes: dict[str, Callable[[ModelCard], float]] = {
-        "MACs (G)": lambda card: card.macs / 1e9,
+        f"MACs ({unit})": lambda card: card.macs / size_of,
         "Parameters (M)": lambda card: card.parameters / 1e6,
     }
     own = {
@@ -59,12 +62,13 @@ def overview(groups: Sequence[Group], cards: Mapping[str, ModelCard]) -> Table |
         if (card := cards.get(one.unit.identity.model))
     }
     for name, size in sizes.items():
-        column = Column("", name, None, digits=3 if "MAC" in name else 2)
+        column = Column("", name, None, digits=2)
         columns.append(column)
         for row, model in zip(rows, labels, strict=True):
             card = own.get(model)
             row.append(column.cell(size(card)) if card else column.cell(math.nan))
     caption = [
+        "Accuracy, errors (C) and flip probabilities (P) in %.",
         "Clean, L∞ and patches: accuracy in %; C: mean error in % over 15 corruptions at 5 severities, w/o noise over the 12 others; P: mean flip probability in "
         "% over 10 perturbations.",
         "The tables of the data sets say of which images, with which intervals, and how they were made.",
@@ -92,9 +96,16 @@ def _kinds(group: Group) -> Iterator[tuple[Column, Made]]:
     column = _shares(group, "P", False)
     yield column, partial(_steady, column)
     patches = {str(o.unit.spec.attack): o for o in group.units if o.unit.facts.share and o.unit.facts.goal == "natural"}
-    for text in patches:
-        column = _shares(group, text, True)
+    heads = {text: f"{short_name(o.unit.spec.attack.name)} {_asked(o)}" for text, o in patches.items()}
+    for text, head in heads.items():
+        column = _shares(group, head if [*heads.values()].count(head) == 1 else text, True)
         yield column, partial(_patched, column, text)
+
+
+def _asked(one: Measured) -> str:
+    """The share of the patches that an attack was asked to touch."""
+    share = one.unit.facts.share
+    return f"{100 * share[0]:.3g} %" if share else ""
 
 
 def _shares(group: Group, name: str, higher_is_better: bool) -> Column:
@@ -105,7 +116,7 @@ def _clean(column: Column, units: list[Measured]) -> Cell | None:
     if not units:
         return None
     rate = clean_accuracy(max((one.records for one in units), key=len))
-    return column.cell(rate.value, rate.interval)
+    return replace(column.cell(rate.value, rate.interval), n=rate.total)
 
 
 def _robust(

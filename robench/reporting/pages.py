@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -95,12 +95,18 @@ def _not_shown(older: list[Measured]) -> str:
 
 
 def render(
-    result: Result, form: str, notes: Sequence[str] = (), *, color: bool = False, width: int | None = None
+    result: Result,
+    form: str,
+    notes: Sequence[str] = (),
+    *,
+    color: bool = False,
+    width: int | None = None,
+    signs: Mapping[str, str] | None = None,
 ) -> str:
     """A result in one of the formats: text, markdown, csv, latex, json, html.
 
     Args:
-        color, width: of a terminal.
+        color, width, signs: of a terminal; see `writing.terminal.as_text`.
     """
     if form == "html":
         return _html(result, notes)
@@ -110,12 +116,13 @@ def render(
         return json.dumps(plain | rest, indent=1)
     tables = result.tables()
     if form == "text":
-        told = [as_text(table, color=color, width=width) for table in tables]
+        told = [as_text(table, color=color, width=width, signs=signs) for table in tables]
         return "\n\n".join([*told, *(f"note: {note}" for note in notes)])
     if form == "markdown":
         said = [escaping.markdown(f"Note: {note}") for note in notes]
         return "\n\n".join([*map(as_markdown, tables), *said]) + "\n"
-    return as_csv(tables) if form == "csv" else as_latex(tables)
+    # The overview says again what other tables say, for people.
+    return as_csv([table for table in tables if table.name != "overview"]) if form == "csv" else as_latex(tables)
 
 
 def _plain(table: Table) -> dict[str, object]:

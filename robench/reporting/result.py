@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
+from robench.console import columns
 from robench.entries.calls import Json
 from robench.errors import UsageError, did_you_mean
 from robench.records.cards import ModelCard
@@ -59,7 +61,7 @@ class Result:
     layout: Layout = PLAIN
 
     def __repr__(self) -> str:
-        return "\n\n".join([*map(as_text, self._short()), self._more()])
+        return "\n\n".join([*map(_fitted, self._short()), self._more()])
 
     def _repr_html_(self) -> str:
         """For notebooks."""
@@ -71,7 +73,8 @@ class Result:
         return [replace(table, caption=table.caption[:2]) for table in first]
 
     def _more(self) -> str:
-        return f"{len(self.measured):,} cells, {len(self.refused):,} refused; all of it: .table(), .leaderboard(), .records, .images()"
+        refused = f", {len(self.refused):,} refused" if self.refused else ""
+        return f"{len(self.measured):,} cells{refused}; more: .table(), .leaderboard(), .records, .images()"
 
     @classmethod
     def of(cls, measured: list[Measured], store: Store, refused: Sequence[Refusal] = ()) -> Result:
@@ -146,7 +149,7 @@ class Result:
 
     def table(self) -> str:
         """All tables as text."""
-        return "\n\n".join(map(as_text, self.tables()))
+        return "\n\n".join(map(_fitted, self.tables()))
 
     def leaderboard(self, out: str | Path | None = None, *, suite: str | None = None) -> str:
         """The boards as Markdown; rows are ranked by their worst case where they met a suite's attacks at one radius.
@@ -192,6 +195,11 @@ class Result:
             found = robench.run("vit", "pgd_linf(eps=0.1)", "digits", n=100, keep_images=True).images()
             found.images.shape, found.ids[0], (found.images - found.clean).max()
         """
+        for name, given in (("defense", defense), ("attack", attack), ("dataset", dataset)):
+            if given is not None and not isinstance(given, str):
+                raise UsageError(
+                    f"{name}={type(given).__name__} given to images; a text is wanted, as the table has it"
+                )
         return images_of(self.groups(), defense, attack, dataset)
 
     def failures(self) -> list[dict[str, Json]]:
@@ -211,6 +219,10 @@ class Result:
     def models(self) -> list[dict[str, Json]]:
         """The cards of the models, as plain values."""
         return [{**asdict(c), "defense": str(c.defense), "dataset": str(c.dataset)} for c in self.cards.values()]
+
+
+def _fitted(table: Table) -> str:
+    return as_text(table, width=columns(sys.stdout))
 
 
 def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLAIN) -> list[Table]:

@@ -31,6 +31,7 @@ from robench.reporting.metrics import (
 )
 from robench.reporting.normalisers import Baseline
 from robench.reporting.rates import Rate, rate_of
+from robench.reporting.statistics import Interval, clustered
 from robench.reporting.tables import Cell, Column, Failure, Table
 from robench.reporting.ties import marked
 
@@ -154,7 +155,11 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
     if layout.base in labels:
         shown = _against(shown, shown[labels.index(layout.base)], columns)
     table_rows = list(zip(labels, shown, strict=True))
-    caption = caption_of(group, cards, different_images=any(said)) if group.units else []
+    caption = (
+        caption_of(group, cards, different_images=any(said), marked=any(cell.best for row in shown for cell in row))
+        if group.units
+        else []
+    )
     if layout.base in labels:
         caption.append(
             f"In brackets with a sign: the difference to {layout.base}, in the column's own unit; no test of it."
@@ -190,10 +195,10 @@ def _failures(group: Group) -> tuple[dict[tuple[str, str], str], list[Failure]]:
     for refusal in group.refused:
         label = group.defenses.get(refusal.model, str(refusal.defense))
         if refusal.attack is None:
-            lines.append(Failure(label, "", refusal.reason))
+            lines.append(Failure(label, "", refusal.reason, group.name))
             continue
         attack = str(refusal.attack) + ("" if refusal.precision == "float32" else f" · {refusal.precision}")
-        lines.append(Failure(label, attack, refusal.reason))
+        lines.append(Failure(label, attack, refusal.reason, group.name))
         for threat in group.threats:
             asked = threat.first.unit
             if (asked.spec.attack, asked.identity.precision) == (refusal.attack, refusal.precision):
@@ -243,15 +248,25 @@ def _success(column: Column, one: Measured) -> Made:
 def _confidence(column: Column, one: Measured) -> Made:
     right = one.records["correct"].astype(float)
     terms = _terms(one.records["image"], right * one.records["confidence"].astype(float), right)
-    return column.cell(confidence(one.records)), terms
+    interval = _interval(one.records["confidence"].astype(float), right, one.records)
+    return column.cell(confidence(one.records), interval), terms
 
 
 def _norm(column: Column, norm: str, one: Measured) -> Made:
     hit = one.records["correct"].astype(float) * one.records["success"].astype(float)
     size = one.records[norm].astype(float).where(hit > 0, 0.0)
-    cell = column.cell(distances(one.records, norm).mean)
+    cell = column.cell(distances(one.records, norm).mean, _interval(size, hit, one.records))
     cell = cell if in_full(one) else replace(cell, merit=math.nan)
     return cell, _terms(one.records["image"], hit * size, hit)
+
+
+def _interval(values: pd.Series, among: pd.Series, records: pd.DataFrame) -> Interval | None:
+    """Of a mean over some of the records; images are drawn again, since several may share one. None where there are few."""
+    chosen = (among > 0).to_numpy(dtype=bool)
+    images = records["image"].to_numpy(dtype=np.str_)[chosen]
+    if len(np.unique(images)) < 2:
+        return None
+    return clustered(values.to_numpy(dtype=np.float64)[chosen], images)
 
 
 def worst_cell(column: Column, norm: str, eps: float, wanted: set[str], units: list[Measured]) -> Made:

@@ -72,7 +72,8 @@ def over_seeds(table: Table, trainings: Sequence[Training]) -> Table | None:
         for place, (recipe, found) in enumerate(several.items())
     ]
     caption = [
-        "Mean ± sample standard deviation over trainings that differ only in their seed; the images are the same.",
+        "Mean ± sample standard deviation over training seeds.",
+        "The trainings differ only in their seed; the images are the same.",
         "Marked: the best mean for the defender in each column, and those that Welch's t-test over seeds (5 %) cannot tell from it.",
     ]
     left_out = [names[recipe] for recipe in repeated if recipe not in several]

@@ -13,7 +13,7 @@ import pandas as pd
 from robench.benchmarks import PERTURBATION_VALIDATION, PERTURBATIONS
 from robench.errors import DataError
 from robench.records.store import Measured, Unit
-from robench.reporting.evidence import on_images
+from robench.reporting.evidence import on_images, without_rank
 from robench.reporting.groups import Group
 from robench.reporting.normalisers import Baseline, SequenceBaseline, suited
 from robench.reporting.resampling import Array, bootstrap
@@ -79,12 +79,19 @@ def sequence_tables(group: Group, base: str | None = None, normaliser: Baseline 
     if not own.units:
         return []
     rows = {label: Steadiness(own.of(model)) for model, label in own.defenses.items()}
+    without = {label: why for model, label in own.defenses.items() if (why := without_rank(own.of(model)))}
     over, why_not = suited(normaliser, SequenceBaseline, own.units[0].unit.facts.normaliser)
-    summary = _summary(own, rows, base, over)
-    return [replace(summary, caption=[*summary.caption, *([why_not] if why_not else [])]), _each(own, rows)]
+    summary = _summary(own, rows, base, over, without)
+    return [replace(summary, caption=[*summary.caption, *([why_not] if why_not else [])]), _each(own, rows, without)]
 
 
-def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None, over: SequenceBaseline | None) -> Table:
+def _summary(
+    group: Group,
+    rows: Mapping[str, Steadiness],
+    base: str | None,
+    over: SequenceBaseline | None,
+    without: Mapping[str, str],
+) -> Table:
     columns, filled = [], list[list[Cell]]()
     run = {label: [name for name in PERTURBATIONS if name in row.flips] for label, row in rows.items()}
     names = max(run.values(), key=len) or [*next(iter(rows.values())).flips]
@@ -96,13 +103,14 @@ def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None, ove
             continue
         column = Column("", name, False, digits=digits, percent=part == "flips")
         cells, terms = [], list[pd.DataFrame | None]()
-        for table in tables.values():
+        for label, table in tables.items():
             if not set(names) <= set(table):
                 cells.append(column.cell(math.nan))
                 terms.append(None)
                 continue
             value, interval = bootstrap(lambda means: float(means.mean()), table[names].to_numpy())
-            cells.append(on_images(column.cell(value, interval), table))
+            cell = on_images(column.cell(value, interval), table)
+            cells.append(replace(cell, merit=math.nan) if label in without else cell)
             terms.append(pd.DataFrame({"a": -table[names].sum(axis=1), "b": float(len(names))}))
         columns.append(column)
         filled.append(marked(cells, terms))
@@ -138,7 +146,15 @@ def _summary(group: Group, rows: Mapping[str, Steadiness], base: str | None, ove
         caption.append(f"mFR and mT5D, in %: over those of {over.title}{doubt}.")
     table = [[column[place] for column in filled] for place in range(len(rows))]
     title = f"Sequences of perturbations, {group.name}"
-    return Table(title, columns, [*zip(rows, table, strict=True)], caption, of=group.abouts(), name="sequences")
+    return Table(
+        title,
+        columns,
+        [*zip(rows, table, strict=True)],
+        caption,
+        [without.get(label, "") for label in rows],
+        of=group.abouts(),
+        name="sequences",
+    )
 
 
 def _normalised(column: Column, mean: Ratio, own: pd.DataFrame, known: Mapping[str, float]) -> Cell:
@@ -171,7 +187,7 @@ def _over(column: Column, mean: Ratio, own: pd.DataFrame, base: pd.DataFrame) ->
     return replace(column.cell(value, interval), merit=math.nan)
 
 
-def _each(group: Group, rows: Mapping[str, Steadiness]) -> Table:
+def _each(group: Group, rows: Mapping[str, Steadiness], without: Mapping[str, str]) -> Table:
     """Rows perturbations, columns defenses: the flip probability."""
     known = [*PERTURBATIONS, *PERTURBATION_VALIDATION]
     names = sorted({str(name) for row in rows.values() for name in row.flips}, key=known.index)
@@ -182,13 +198,14 @@ def _each(group: Group, rows: Mapping[str, Steadiness]) -> Table:
     lines = []
     for name in names:
         cells, terms = [], list[pd.DataFrame | None]()
-        for column, row in zip(columns, rows.values(), strict=True):
+        for column, (label, row) in zip(columns, rows.items(), strict=True):
             if name not in row.flips:
                 cells.append(column.cell(math.nan))
                 terms.append(None)
                 continue
             value, interval = bootstrap(lambda means: float(means.mean()), row.flips[[name]].to_numpy())
-            cells.append(on_images(replace(column.cell(value, interval), merit=-value), row.flips))
+            merit = math.nan if label in without else -value
+            cells.append(on_images(replace(column.cell(value, interval), merit=merit), row.flips))
             terms.append(pd.DataFrame({"a": -row.flips[name], "b": 1.0}))
         lines.append((name, marked(cells, terms)))
     caption = ["Flip probability in %. Marked: the least of each row and its statistical ties."]

@@ -129,6 +129,7 @@ class Failure(NamedTuple):
     label: str
     attack: str
     reason: str
+    dataset: str = ""
 
     @property
     def text(self) -> str:

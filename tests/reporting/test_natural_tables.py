@@ -227,8 +227,8 @@ def test_all_of_a_model_stands_in_one_row() -> None:
     assert row["digits C"] == "25.0"
     assert row["digits C w/o noise"] == "25.0"
     assert float(row["digits P"]) == pytest.approx(20.0, abs=0.05)
-    assert row["digits patch_noise"] == "75.0"
-    assert (row["MACs (G)"], row["Parameters (M)"]) == ("3.000", "2.50")
+    assert row["digits Patch noise 10 %"] == "75.0"
+    assert (row["MACs (G)"], row["Parameters (M)"]) == ("3.00", "2.50")
 
 
 def test_there_is_no_overview_without_natural_threats() -> None:
@@ -344,3 +344,43 @@ def test_a_file_of_some_images_is_no_attack_that_other_rows_lack() -> None:
     rows = shown(titled(Result([*cells, other]), "Overview"))
     assert rows["vit"]["digits L∞ 0.1"] == "50.0"
     assert rows["ksa"]["digits L∞ 0.1"] == "100.0"
+
+
+def test_a_model_at_chance_is_marked_in_no_table_of_natural_threats() -> None:
+    """Of three classes it says one for all images: right on a third of them, and never moved by anything."""
+    labels = [place % 3 for place in range(60)]
+
+    def cells(name: str, said: list[int], wrong: int, **of: Any) -> list[Measured]:
+        rows = {
+            "label": labels,
+            "clean_prediction": said,
+            "correct": [a == b for a, b in zip(labels, said, strict=True)],
+        }
+        return [
+            cell_of(
+                [i < wrong for i in range(60)],
+                {**rows, "corruption": "fog", "severity": severity},
+                defense=name,
+                weights=name,
+                attack=f"corruptions(names='fog', severities={severity})",
+                goal="natural",
+                eps=None,
+                corruption="fog",
+                severity=severity,
+                knowledge="none",
+            )  # fmt: skip
+            for severity in (1, 2)
+        ]
+
+    result = Result([*cells("constant", [0] * 60, 5), *cells("good", labels, 20), *cells("poor", labels, 55)])
+    for title in ("Common corruptions", "Error by corruption"):
+        table = titled(result, title)
+        marks = {label: [cell.best for cell in row] for label, row in table.rows}
+        if title.startswith("Error"):
+            columns = [column.name for column in table.columns]
+            assert [dict(zip(columns, row, strict=True)) for row in marks.values()] == [
+                {"constant": False, "good": True, "poor": False}
+            ]
+        else:
+            assert not any(marks["constant"]) and any(marks["good"])
+            assert table.remarks[0].startswith("no rank: it takes all images for one class")

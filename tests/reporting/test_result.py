@@ -29,7 +29,7 @@ def test_it_prints_as_its_short_table_and_says_where_the_rest_is() -> None:
     result = Result(two().measured[:4])
     first = result.tables()[0]
     assert repr(result).startswith("\n".join(as_text(first).splitlines()[:5]))
-    assert "4 cells, 0 refused" in repr(result) and ".leaderboard()" in repr(result)
+    assert "4 cells; more" in repr(result) and ".leaderboard()" in repr(result)
     assert len(repr(result)) < len(result.table()) / 2
     assert str(result) == repr(result)
 
@@ -84,3 +84,9 @@ def test_a_metric_is_of_one_cell() -> None:
             metric(records)
     rates = records.groupby("attack").apply(lambda cell: robench.attack_success_rate(cell).value)
     assert rates.to_dict() == {"fgsm(eps=0.1)": 0.5, "pgd_linf(eps=0.1)": 0.1}
+
+
+def test_it_is_fitted_to_a_terminal_that_says_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    for text in (repr(two()), two().table()):
+        assert max(map(len, text.splitlines())) <= 70

@@ -30,7 +30,7 @@ from robench.reporting.tables import About, Cell, Column, Table
 from robench.reporting.ties import marked
 from robench.reporting.writing.markup import as_latex, as_markdown
 from robench.reporting.writing.terminal import as_text
-from robench.reporting.writing.tidy import as_csv
+from robench.reporting.writing.tidy import as_csv, lines_of
 
 
 def test_norms_of_a_minimal_attack_are_means_over_its_successes() -> None:
@@ -170,13 +170,17 @@ def test_a_radius_holds_what_rounding_adds_and_no_more(norm: str, size: float, f
     assert robust_accuracy(records([True], **{norm: size}), norm, 0.1).count == fooled
 
 
-def common(**columns: Any) -> list[Measured]:
-    """Two defenses under a minimal attack, of four images each: vit is broken on a, b, c; ksa on b, c, d."""
+def common(times: int = 1, **columns: Any) -> list[Measured]:
+    """Two defenses under a minimal attack, of four images each: vit is broken on a, b, c; ksa on b, c, d; so many times over."""
     sizes = {"l1": [1.0, 2.0, 3.0, 90.0], "l2": [0.1, 0.2, 0.3, 9.0], "linf": [0.01, 0.02, 0.03, 0.9], "eps": None}
     larger = {"l1": [90.0, 3.0, 5.0, 4.0], "l2": [9.0, 0.4, 0.8, 0.4], "linf": [0.9, 0.01, 0.02, 0.4], "eps": None}
+    first, second = (
+        {name: sized * times if isinstance(sized, list) else sized for name, sized in each.items()}
+        for each in (sizes, {**larger, **columns})
+    )
     return [
-        cell_of([True, True, True, False], sizes, weights="v", **MINIMAL),
-        cell_of([False, True, True, True], {**larger, **columns}, defense="ksa", weights="k", **MINIMAL),
+        cell_of([True, True, True, False] * times, first, weights="v", **MINIMAL),
+        cell_of([False, True, True, True] * times, second, defense="ksa", weights="k", **MINIMAL),
     ]
 
 
@@ -191,11 +195,26 @@ def test_norms_on_common_images_are_means_over_what_is_broken_in_both_rows() -> 
 
 def test_of_norms_on_common_images_the_larger_is_marked() -> None:
     """On both images ksa's L1 and L2 are larger and its L∞ smaller, so that every resample says the same."""
-    (_, first), (_, second) = Result(common()).tables()[-1].rows
+    (_, first), (_, second) = Result(common(20)).tables()[-1].rows
     assert [cell.best for cell in first] == [False, False, True]
     assert [cell.best for cell in second] == [True, True, False]
-    equal = Result(common(l1=[90.0, 1.0, 5.0, 4.0])).tables()[-1].rows  # smaller on one of the two, larger on the other
+    equal = (
+        Result(common(20, l1=[90.0, 1.0, 4.0, 4.0])).tables()[-1].rows
+    )  # smaller on one of the two, larger on the other
     assert [cells[0].best for _, cells in equal] == [True, True]
+
+
+def test_a_few_images_that_are_broken_in_both_rows_say_nothing_of_a_difference() -> None:
+    """Two images would be drawn again and again; a bootstrap of them has no width."""
+    few = Result(common(14)).tables()[-1]
+    assert not any(cell.best for _, cells in few.rows for cell in cells)
+    assert [cell.n for cell in few.rows[0][1]] == [28] * 3 and any(
+        cell.best for cell in Result(common(15)).tables()[-1].rows[0][1]
+    )
+    lines = [line for line in lines_of(few) if line["metric"] == "l1_mean"]
+    assert [line["note"] for line in lines] == [
+        "of 28 (image, target) pairs that are broken in both rows: vit, ksa"
+    ] * 2
 
 
 def test_an_image_that_was_misclassified_or_not_broken_is_not_common() -> None:
@@ -254,3 +273,13 @@ def test_a_caption_tells_the_mass_of_attention_that_the_four_largest_weights_hol
     spread = card(attention=[[0.4, 0.6, 0.7, 0.75, 1.0], [0.5, 1.0]])
     caption = Result([one], {one.unit.identity.model: spread}).tables()[0].caption
     assert "vit: the 4 largest weights of a row hold 75, 100 % of the attention in layers 1 to 2." in caption
+
+
+def test_a_mean_of_sizes_has_an_interval_over_its_images() -> None:
+    """Forty successes of sizes 1 and 3 in turn: 2 ± 1.96 / sqrt(40); one success has none."""
+    sizes = {"eps": None, "l1": [1.0, 3.0] * 20, "l2": 1.0, "linf": 0.1}
+    (table,) = Result([cell_of([True] * 40, sizes, **MINIMAL)]).tables()
+    (l1,) = [cell for column, cell in zip(table.columns, table.rows[0][1], strict=True) if column.name == "L1"]
+    assert l1.interval is not None and l1.interval.high - 2 == pytest.approx(1.96 / 40**0.5, abs=0.03)
+    alone = Result([cell_of([True, False], {"eps": None}, **MINIMAL)]).tables()[0]
+    assert [cell.interval for cell in alone.rows[0][1]][-3:] == [None] * 3

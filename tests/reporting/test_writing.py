@@ -131,6 +131,20 @@ def test_a_narrow_terminal_gets_every_number_whole(width: int) -> None:
                 assert cell.text in body
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_signs_that_a_terminal_lacks_are_replaced_before_the_layout(width: int) -> None:
+    from robench.cli.streams import SUBSTITUTES
+
+    for table in Result(board()).tables():
+        text = as_text(table, width=width, signs=SUBSTITUTES)
+        assert text.replace("─", "-").isascii() and widest(text) <= width, text
+    lines = as_text(Result(board()).tables()[3], width=200, signs=SUBSTITUTES).splitlines()
+    (head,) = [line for line in lines if line.startswith("Defense")]
+    (row,) = [line for line in lines if line.startswith("vit ")]
+    assert head.index("L2 ^") + len("L2 ^") + len("*") == row.index("1.000*") + len("1.000*") + 1 or "Linf ^" in head
+    assert head.rindex("Linf ^") + len("Linf ^") == row.rindex("0.2500") + len("0.2500") + 1
+
+
 def test_it_is_turned_before_it_is_cut_and_says_what_short_labels_stand_for() -> None:
     table = Result(board()).tables()[1]
     assert widest(as_text(table)) > 100

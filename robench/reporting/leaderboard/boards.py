@@ -251,7 +251,7 @@ def _named(group: Group, one: Measured, eps: float) -> str:
 
 
 def _with_seeds(standings: list[Standing], group: Group, required: int) -> list[Standing]:
-    """With the spread over the trainings of each row that differ in their seed alone, of those that met all that is required."""
+    """With the spread over the trainings of each row that differ in their seed alone, of those that met all that is required on the same images."""
     recipes: dict[str, dict[int, Standing]] = {}
     named = {}
     for standing in standings:
@@ -262,7 +262,8 @@ def _with_seeds(standings: list[Standing], group: Group, required: int) -> list[
             recipes.setdefault(training.recipe, {})[training.seed] = standing
     found = []
     for standing in standings:
-        rivals = recipes.get(named[standing.model], {})
+        same = recipes.get(named[standing.model], {})
+        rivals = {seed: one for seed, one in same.items() if np.array_equal(one.seen, standing.seen)}
         if len(rivals) > 1 and standing in rivals.values():
             spread = statistics.stdev(one.worst.value for one in rivals.values())
             standing = replace(standing, seeds=(len(rivals), spread))

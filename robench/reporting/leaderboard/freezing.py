@@ -63,7 +63,7 @@ def thawed(root: Path, name: str) -> tuple[Result, list[str], str | None]:
     path, there = _path(root, name), sorted(file.stem for file in root.glob("boards/*.json"))
     if not path.exists():
         raise UsageError(
-            f"no board is frozen as {name!r} in {root}{did_you_mean(name, there)}; there is {', '.join(there) or 'none'}"
+            f"no board is frozen as {name!r} in {root}{did_you_mean(name, there) or '; none is frozen there'}"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

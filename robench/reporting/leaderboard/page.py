@@ -50,7 +50,7 @@ def form_of(path: Path) -> Callable[[Leaderboard], str]:
         UsageError: the suffix is none of `FORMS`.
     """
     if path.suffix.lower() not in FORMS:
-        raise UsageError(f"--out {path} ends in none of {', '.join(FORMS)}, which say what is written")
+        raise UsageError(f"{path} ends in none of {', '.join(FORMS)}, which say what is written")
     return FORMS[path.suffix.lower()]
 
 

@@ -71,7 +71,7 @@ def suite(name: str) -> Suite:
         UsageError: there is none.
     """
     if name not in suites():
-        raise UsageError(f"no suite is named {name!r}{did_you_mean(name, suites())}; there are {', '.join(suites())}")
+        raise UsageError(f"no suite is named {name!r}{did_you_mean(name, suites())}")
     return suites()[name]
 
 

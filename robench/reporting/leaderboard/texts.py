@@ -11,15 +11,11 @@ from robench.reporting.leaderboard.boards import Board, Standing
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.leaderboard.published import published
 from robench.reporting.rates import Rate
+from robench.reporting.writing.tidy import COLUMNS
 
 HEADERS = [
     "Rank", "Defense", "Worst case ↑", "Clean", "Attacks", "n", "Training seeds", "Evidence", "Published (ours minus it)",
 ]  # fmt: skip
-CSV_COLUMNS = [
-    "table", "dataset", "defense", "attack", "norm", "eps", "seed", "n", "metric", "count", "total", "value", "low", "high",
-    "weights", "data",
-]  # fmt: skip
-"""Of the one table that all numbers are in, a line each; pandas reads it in one call."""
 
 
 def percent(rate: Rate) -> str:
@@ -73,16 +69,18 @@ def cells(found: Leaderboard, board: Board, standing: Standing) -> list[str]:
 def as_csv(found: Leaderboard) -> str:
     """Every number of every board on a line of its own; rates are shares."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for board in found.boards:
         for one in board.standings:
             about = found.behind(board, one)
             identity = about.units[0].unit.identity
-            common = {
+            common: dict[str, object] = {
                 "table": board.title, "dataset": board.dataset, "defense": one.label, "norm": board.norm, "eps": board.eps,
                 "seed": identity.seed, "n": one.worst.total, "weights": identity.weights, "data": identity.data,
             }  # fmt: skip
+            missing = "at most" if len(one.met) < len(board.required) else ""
+            common["note"] = "; ".join(filter(None, [missing, one.reason]))
             rates = [("", "robust_accuracy", one.worst), ("", "clean_accuracy", one.clean)]
             rates += [(faced.attack, "robust_accuracy", faced.rate) for faced in one.faced]
             for attack, metric, rate in rates:
@@ -91,6 +89,15 @@ def as_csv(found: Leaderboard) -> str:
                 writer.writerow(common | numbers | {"attack": attack, "metric": metric})
             if one.rank is not None:
                 writer.writerow(common | {"attack": "", "metric": "rank", "value": one.rank})
+        for label, reason in board.refused:
+            told = {
+                "table": board.title,
+                "dataset": board.dataset,
+                "defense": label,
+                "norm": board.norm,
+                "eps": board.eps,
+            }
+            writer.writerow(told | {"metric": "refused", "note": reason})
     return out.getvalue()
 
 

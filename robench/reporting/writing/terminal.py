@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from robench.console import clipped
@@ -30,24 +31,34 @@ class _Grid(NamedTuple):
     foot: list[tuple[str, list[str]]]
 
 
-def as_text(table: Table, *, color: bool = False, width: int | None = None) -> str:
+def as_text(
+    table: Table, *, color: bool = False, width: int | None = None, signs: Mapping[str, str] | None = None
+) -> str:
     """A table for a terminal; the best of a column is marked with an asterisk, or bold with color.
 
     Args:
         width: signs in a line; None: as many as it takes.
+        signs: what stands for those that the terminal does not have; they may be wider, so that this comes before the layout.
     """
-    grids, legend = _fitted(_grid(table), width)
+    spelling = str.maketrans(dict(signs or {}))
+    grids, legend = _fitted(_spelled(_grid(table), spelling), width, "…".translate(spelling))
     parts = ["\n".join(_drawn(grid, color)) for grid in grids]
-    labels = [escaping.one_line(one.label) for one in table.failures]
+    labels = [escaping.one_line(one.label).translate(spelling) for one in table.failures]
     first = max(map(len, labels), default=0)
     lost = [
         f"{label.ljust(first)}  {escaping.one_line(one.text)}"
         for label, one in zip(labels, table.failures, strict=True)
     ]
     notes = [f"{raised(letter)} {note}" for note, letter in table.letters.items()]
-    below = [*legend, *notes, *table.caption]
+    below = [line.translate(spelling) for line in [*legend, *notes, *table.caption]]
     return "\n".join(
-        [*_wrapped([table.title], width), "\n\n".join(parts), *_wrapped(lost, width), "", *_wrapped(below, width)]
+        [
+            *_wrapped([table.title.translate(spelling)], width),
+            "\n\n".join(parts),
+            *_wrapped([line.translate(spelling) for line in lost], width),
+            "",
+            *_wrapped(below, width),
+        ]
     )
 
 
@@ -62,19 +73,34 @@ def _grid(table: Table) -> _Grid:
     return _Grid(table.head, tops, [column.header for column in table.columns], rows, table.foot())
 
 
-def _fitted(grid: _Grid, width: int | None) -> tuple[list[_Grid], list[str]]:
+def _spelled(grid: _Grid, spelling: dict[int, str]) -> _Grid:
+    """The same in other signs."""
+    rows = [
+        (label.translate(spelling), [replace(cell, text=cell.text.translate(spelling)) for cell in cells])
+        for label, cells in grid.rows
+    ]
+    return _Grid(
+        grid.head,
+        [(name.translate(spelling), span) for name, span in grid.tops],
+        [head.translate(spelling) for head in grid.heads],
+        rows,
+        [(label.translate(spelling), texts) for label, texts in grid.foot],
+    )
+
+
+def _fitted(grid: _Grid, width: int | None, gap: str) -> tuple[list[_Grid], list[str]]:
     """What is drawn so that it fits, and what shortened labels stand for. Labels are shortened, numbers never are."""
     if width is None or _width(grid) <= width:
         return [grid], []
     turned = _turned(grid)
     for limit in range(max(map(len, turned.heads), default=0), SHORTEST - 1, -1):
-        short = _shortened(turned.heads, limit)
+        short = _shortened(turned.heads, limit, gap)
         if _width(own := turned._replace(heads=short)) <= width:
             return [own], _legend(turned.heads, short)
     names = [label for label, _ in grid.rows]
-    short = _shortened(names, max(SHORTEST, width // 3))
+    short = _shortened(names, max(SHORTEST, width // 3), gap)
     grid = grid._replace(rows=[(label, cells) for label, (_, cells) in zip(short, grid.rows, strict=True)])
-    tops = _shortened([name for name, _ in grid.tops], max(SHORTEST, width - _first(grid) - 2))
+    tops = _shortened([name for name, _ in grid.tops], max(SHORTEST, width - _first(grid) - 2), gap)
     grid = grid._replace(tops=[(name, span) for name, (_, span) in zip(tops, grid.tops, strict=True)])
     parts = list[list[int]]()
     for place in range(len(grid.heads)):
@@ -111,14 +137,14 @@ def _columns(grid: _Grid, places: Sequence[int]) -> _Grid:
     return _Grid(grid.head, tops, [grid.heads[place] for place in places], rows, foot)
 
 
-def _shortened(labels: Sequence[str], limit: int) -> list[str]:
+def _shortened(labels: Sequence[str], limit: int, gap: str) -> list[str]:
     """Labels of so many signs at most, no two of them alike that were not."""
     found = list[str]()
     for place, label in enumerate(labels):
-        own = clipped(label, limit)
+        own = clipped(label, limit, gap)
         if own in found and label != labels[found.index(own)]:
             number = str(place + 1)
-            own = f"{label[: limit - 1 - len(number)]}…{number}"
+            own = f"{label[: limit - len(gap) - len(number)]}{gap}{number}"
         found.append(own)
     return found
 

@@ -38,7 +38,7 @@ def lines_of(table: Table) -> Iterator[Line]:
     for one in table.failures:
         where = of[0] if of else About()
         state = "broken" if one.attack else "refused"
-        told: Line = {"table": name, "dataset": where.dataset, "defense": one.label, "attack": one.attack}
+        told: Line = {"table": name, "dataset": one.dataset, "defense": one.label, "attack": one.attack}
         yield nothing | told | {"seed": where.seed, "metric": state, "best": False, "note": one.reason}
 
 

@@ -167,6 +167,10 @@ def test_trainings_that_differ_in_their_seed_alone_say_their_spread() -> None:
     assert spread == pytest.approx(0.1 / 2**0.5)
     lacking = board(*trained(0, 0.4), *trained(1, 0.5)[:2])
     assert {one.seeds for one in lacking.standings} == {(1, None)}, "a row that met less is weaker than it looks"
+    fewer = [replace(one, records=one.records.iloc[:-5]) for one in trained(1, 0.5)]
+    assert {one.seeds for one in board(*trained(0, 0.4), *fewer).standings} == {(1, None)}, (
+        "other images are no other seed"
+    )
 
 
 def test_bfloat16_passes_stand_for_no_required_attack() -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from large import board_of, leaderboard, made, under_fog
 
+from robench import parse
+from robench.records.refusals import Refusal
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.leaderboard.page import as_html
 from robench.reporting.leaderboard.texts import percent
@@ -178,13 +182,60 @@ def test_what_is_shown_is_exported_in_four_forms(opened: Any, found: Leaderboard
     opened.execute_script("go({q: 'madry'})")
     forms = {form: opened.execute_script(f"return exported('{form}')") for form in ("md", "tex", "csv", "json")}
     assert forms["md"].count("\n| ") == 2 + 4
-    assert "\\begin{tabular}{rlrrrrrlr}\\toprule" in forms["tex"] and "%" not in forms["tex"].split("\n", 1)[1].replace(
-        "\\%", ""
-    )
+    assert "\\begin{tabular}{rlrrrrrlr}\\toprule" in forms["tex"]
+    assert "\\label{tab:digits-l-0-1-white-box}" in forms["tex"] and forms["tex"].isascii()
     rows = json.loads(forms["json"])
     assert [row["defense"] for row in rows] == [s.label for s in found.boards[0].standings if "madry" in s.label]
     assert forms["csv"].splitlines()[0].startswith("dataset,norm,eps,knowledge,rank,defense")
     assert len(forms["csv"].splitlines()) == 5
+
+
+@pytest.fixture
+def with_refused(driver: Any, tmp_path: Path) -> Any:
+    """A page on which one row of an odd name was refused."""
+    refusal = Refusal(
+        parse("odd(tag='∞ % $_{x}')"), parse("digits"), None, "dada00", "", 0, "float32", "it raises & stops", 0.0
+    )
+    path = tmp_path / "refused.html"
+    path.write_text(as_html(board_of(replace(made(4, 5, 60), refused=[refusal]))), encoding="utf-8")
+    driver.get(path.as_uri())
+    return driver
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_the_latex_that_is_exported_compiles_within_the_text(with_refused: Any, tmp_path: Path) -> None:
+    table = with_refused.execute_script("return exported('tex')")
+    begin = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n"
+    (tmp_path / "t.tex").write_text(begin + table + "\\end{document}", encoding="utf-8")
+    call = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-1500:]
+    assert "Overfull" not in done.stdout
+
+
+def test_refused_rows_are_searched_and_exported_like_the_others(with_refused: Any) -> None:
+    opened = with_refused
+
+    def shown() -> bool:
+        return "it raises & stops" in opened.find_element("css selector", "table tbody").text
+
+    assert shown()
+    for form in ("md", "tex", "csv", "json"):
+        assert "it raises" in opened.execute_script(f"return exported('{form}')"), form
+    opened.execute_script("go({q: 'vit'})")
+    assert not shown() and "it raises" not in opened.execute_script("return exported('csv')")
+    opened.execute_script("go({q: 'odd'})")
+    assert shown()
+
+
+def test_a_chip_of_one_board_does_not_empty_the_next(opened: Any) -> None:
+    opened.execute_script("go({architecture: 'vit', recipe: 'madry'})")
+    opened.execute_script("const s = byId('board'); s.value = s.options[0].value; s.dispatchEvent(new Event('change'))")
+    assert "architecture" not in opened.execute_script("return location.hash")
+    opened.execute_script("location.hash = '#architecture=none_of_these'")
+    opened.execute_script("read(); draw()")
+    chips = opened.find_element("id", "chips").text
+    assert "Architecture" in chips, "what filters can be undone"
 
 
 def test_its_buttons_save_and_copy_what_is_shown(opened: Any) -> None:

@@ -21,8 +21,9 @@ from robench.reporting.leaderboard.about import folded
 from robench.reporting.leaderboard.contents import Leaderboard, plain
 from robench.reporting.leaderboard.page import as_html, form_of, write
 from robench.reporting.leaderboard.published import published
-from robench.reporting.leaderboard.texts import CSV_COLUMNS, HEADERS, as_csv, as_markdown
+from robench.reporting.leaderboard.texts import HEADERS, as_csv, as_markdown
 from robench.reporting.statistics import wilson
+from robench.reporting.writing.tidy import COLUMNS as CSV_COLUMNS
 
 
 def row_of(found: Leaderboard, place: int = 0) -> dict[str, Any]:
@@ -198,3 +199,17 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert [file.name for file in tmp_path.iterdir()] == ["board.html"]
     with pytest.raises(UsageError, match=r"board.pdf ends in none of .html, .md, .json, .csv"):
         form_of(tmp_path / "board.pdf")
+
+
+def test_the_csv_says_what_is_a_bound_and_what_was_refused() -> None:
+    result = made(2, 4, 60)
+    refusal = Refusal(parse("odd"), parse("digits"), None, "dada00", "", 0, "float32", "it returns probabilities", 0.0)
+    found = board_of(replace(result, measured=result.measured[:-1], refused=[refusal]))
+    lines = [line for line in csv.DictReader(io.StringIO(as_csv(found))) if "white-box" in line["table"]]
+    worst = {
+        line["defense"]: line["note"] for line in lines if line["metric"] == "robust_accuracy" and not line["attack"]
+    }
+    assert worst == {"vit(depth=0)": "", "madry(model=vit(depth=1))": "at most; 3 of 4 attacks"}
+    assert [(line["defense"], line["note"]) for line in lines if line["metric"] == "refused"] == [
+        ("odd", "it returns probabilities")
+    ]
