@@ -23,6 +23,13 @@ from robench.reporting.metrics import success_rate_uint8 as success_rate_uint8
 from robench.reporting.metrics import distances as distances
 from robench.reporting.metrics import confidence as confidence
 from robench.reporting.metrics import passes as passes
+from robench.reporting.corruption_metrics import mean_error as mean_error
+from robench.reporting.corruption_metrics import mean_corruption_error as mean_corruption_error
+from robench.reporting.corruption_metrics import relative_mean_corruption_error as relative_mean_corruption_error
+from robench.reporting.sequence_metrics import flip_probability as flip_probability
+from robench.reporting.sequence_metrics import top5_distance as top5_distance
+from robench.reporting.sequence_metrics import mean_flip_rate as mean_flip_rate
+from robench.reporting.sequence_metrics import mean_top5_distance as mean_top5_distance
 
 # Entries: what is registered, how an entry is written, how its options are checked
 from robench.entries.registry import ATTACKS as ATTACKS

@@ -30,6 +30,11 @@ def mean_error(errors: Errors) -> float:
 
     Raises:
         DataError: a corruption or a severity is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> mean_error({name: np.full(5, 0.5) for name in CORRUPTIONS})
+        0.5
     """
     return float(np.mean([_five(errors, name, "the errors") for name in CORRUPTIONS]))
 
@@ -65,6 +70,12 @@ def mean_corruption_error(errors: Errors, baseline: Errors) -> float:
 
     Raises:
         DataError: a corruption or a severity is missing, of the errors or of the baseline.
+
+    Example:
+        >>> import numpy as np
+        >>> own, baseline = ({name: np.full(5, error) for name in CORRUPTIONS} for error in (0.25, 0.5))
+        >>> mean_corruption_error(own, baseline)
+        50.0
     """
     return _mean_corruption_error(errors, baseline, CORRUPTIONS)
 
@@ -91,6 +102,12 @@ def relative_mean_corruption_error(errors: Errors, clean: float, baseline: Error
 
     Raises:
         DataError: a corruption or a severity is missing, of the errors or of the baseline.
+
+    Example:
+        >>> import numpy as np
+        >>> own, baseline = ({name: np.full(5, error) for name in CORRUPTIONS} for error in (0.5, 0.75))
+        >>> relative_mean_corruption_error(own, 0.25, baseline, 0.25)
+        50.0
     """
     pairs = [(_five(errors, name, "the errors"), _five(baseline, name, "the baseline")) for name in CORRUPTIONS]
     return float(np.mean([relative_corruption_error(own, clean, other, baseline_clean) for own, other in pairs]))

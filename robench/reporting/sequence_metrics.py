@@ -55,6 +55,11 @@ def flip_probability(top: Classes, *, noise: bool, difficulty: int = 1) -> Array
 
     Raises:
         DataError: there are too few frames for a pair.
+
+    Example:
+        >>> import numpy as np
+        >>> flip_probability(np.array([[[0], [0], [1]]]), noise=False)
+        array([0.5])
     """
     before, after = _pairs(_checked(top, 1)[..., 0], noise, difficulty)
     return np.asarray((before != after).mean(1), dtype=np.float64)
@@ -72,6 +77,11 @@ def top5_distance(top: Classes, *, noise: bool, difficulty: int = 1) -> Array:
 
     Raises:
         DataError: there are too few frames for a pair, or fewer than five classes.
+
+    Example:
+        >>> import numpy as np
+        >>> top5_distance(np.array([[[0, 1, 2, 3, 4], [1, 0, 2, 3, 4]]]), noise=False)
+        array([2.])
     """
     before, after = _pairs(_checked(top, RANKED)[..., :RANKED], noise, difficulty)
     ranks = np.full(after.shape, RANKED + 1, dtype=np.int8)
@@ -86,6 +96,10 @@ def mean_flip_rate(flips: Mapping[str, float], baseline: Mapping[str, float]) ->
 
     Raises:
         DataError: one of the ten is missing, of the model or of the baseline.
+
+    Example:
+        >>> mean_flip_rate(dict.fromkeys(PERTURBATIONS, 0.25), dict.fromkeys(PERTURBATIONS, 0.5))
+        50.0
     """
     return _mean_ratio(flips, baseline, "flip probabilities")
 
@@ -95,6 +109,10 @@ def mean_top5_distance(distances: Mapping[str, float], baseline: Mapping[str, fl
 
     Raises:
         DataError: one of the ten is missing, of the model or of the baseline.
+
+    Example:
+        >>> mean_top5_distance(dict.fromkeys(PERTURBATIONS, 1.0), dict.fromkeys(PERTURBATIONS, 2.0))
+        50.0
     """
     return _mean_ratio(distances, baseline, "top-5 distances")
 
