@@ -25,6 +25,8 @@ def plan_lines(trainings: Sequence[TrainingPlan], units: Sequence[UnitPlan]) -> 
 
 def announce(rows: Sequence[Row], settings: Settings, places: Places, reporter: Reporter) -> None:
     """Say what a run on all images costs, and how to take fewer, before anything is trained or attacked."""
+    if not rows:
+        return
     images = max(len(row.data.split) for row in rows)
     if images > MANY:  # then measuring may take half a minute
         reporter.say(f"measuring what a run on all {images:,} images costs here; --n takes fewer")
