@@ -11,7 +11,7 @@ from robench.api import Loaded as Loaded
 from robench.places import Places as Places
 from robench.reporting.result import Result as Result
 
-# Metrics, of records: those of one cell of `Result.records`, or of `evaluate`
+# Metrics: of the records of one cell, as `Result.records` has them or `evaluate` gives them
 from robench.reporting.rates import Rate as Rate
 from robench.reporting.metrics import Distances as Distances
 from robench.reporting.metrics import clean_accuracy as clean_accuracy
