@@ -135,17 +135,7 @@ def _summary(
             f"Difference: of the mean error, in points, with its 95 % interval over the images that both have. mCE and relative mCE, in %: errors over those of {base}, measured here the same way, and not over AlexNet's "
             "published ones, which were of other images stored as JPEG."
         )
-    table = [[column[place] for column in filled] for place in range(len(rows))]
-    title = f"Common corruptions, {group.name}"
-    return Table(
-        title,
-        columns,
-        [*zip(rows, table, strict=True)],
-        caption,
-        [without.get(label, "") for label in rows],
-        of=group.abouts(),
-        name="corruptions",
-    )
+    return group.table(f"Common corruptions, {group.name}", "corruptions", columns, filled, caption, without)
 
 
 def _published(

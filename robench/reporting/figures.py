@@ -85,7 +85,7 @@ def spreads(group: Group) -> str | None:
 
     A box ends at the quartiles, its line is the median, its whiskers reach the least and the largest (the RSPC study's box plot).
     """
-    found = sorted(over_masks(group), key=lambda each: each[1])
+    found = over_masks(group)
     if not found:
         return None
     defenses = list(dict.fromkeys(defense for defense, _, _ in found))

@@ -6,7 +6,7 @@ models, after a second training, a changed file, another copy of the data: both 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +16,7 @@ from robench.hashing import digest
 from robench.records.refusals import Refusal
 from robench.records.store import Measured, Unit
 from robench.reporting.short_names import short_name
-from robench.reporting.tables import About
+from robench.reporting.tables import About, Cell, Column, Table
 from robench.reporting.versions import without_code
 
 
@@ -106,6 +106,24 @@ class Group:
     def abouts(self) -> list[About]:
         """The same of all rows."""
         return [self.about(model) for model in self.defenses]
+
+    def table(
+        self,
+        title: str,
+        name: str,
+        columns: list[Column],
+        filled: Sequence[Sequence[Cell]],
+        caption: list[str],
+        without: Mapping[str, str],
+    ) -> Table:
+        """A table of the group's rows, from the cells of each column.
+
+        Args:
+            without: by label, why a row has no rank.
+        """
+        labels = list(self.defenses.values())
+        rows = [(label, [cells[place] for cells in filled]) for place, label in enumerate(labels)]
+        return Table(title, columns, rows, caption, [without.get(x, "") for x in labels], of=self.abouts(), name=name)
 
     def where(self, chosen: Callable[[Unit], bool]) -> Group:
         """The part of the group whose units are chosen; rows and columns without any are left out."""

@@ -22,7 +22,7 @@ def accuracies(one: Measured) -> NDArray[np.float64]:
 
 
 def over_masks(group: Group) -> list[tuple[str, str, NDArray[np.float64]]]:
-    """(defense, attack, accuracies) of each unit that has several masks."""
+    """(defense, attack, accuracies) of each unit that has several masks, those of one attack side by side."""
     return [(group.label(one), group.attack_in_full(one), values) for one, values in _over_masks(group)]
 
 

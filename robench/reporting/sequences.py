@@ -144,17 +144,7 @@ def _summary(
     if over is not None and any(column.name in ("mFR", "mT5D") and not column.group for column in columns):
         doubt = "" if over.verified else ", which are not verified"
         caption.append(f"mFR and mT5D, in %: over those of {over.title}{doubt}.")
-    table = [[column[place] for column in filled] for place in range(len(rows))]
-    title = f"Sequences of perturbations, {group.name}"
-    return Table(
-        title,
-        columns,
-        [*zip(rows, table, strict=True)],
-        caption,
-        [without.get(label, "") for label in rows],
-        of=group.abouts(),
-        name="sequences",
-    )
+    return group.table(f"Sequences of perturbations, {group.name}", "sequences", columns, filled, caption, without)
 
 
 def _normalised(column: Column, mean: Ratio, own: pd.DataFrame, known: Mapping[str, float]) -> Cell:

@@ -28,7 +28,9 @@ class Overall:
 
     def __init__(self, rows: Sequence[Row], reporter: Reporter) -> None:
         self._reporter = reporter
-        self._untrained = {row.checkpoint.folder for row in rows if not row.refused and row.checkpoint.facts() is None}
+        self._untrained = {
+            row.checkpoint.folder for row in rows if not row.refused and row.checkpoint.weights() is None
+        }
         self._cells = [condition.text for row in rows if not row.refused for condition in row.conditions]
         self._count = len(self._cells)
         self._worth = self._count + len(self._untrained) >= FEWEST

@@ -66,9 +66,6 @@ class Given(Checkpoint):
             raise self.broken
         super().rehearse()
 
-    def recipe(self) -> Recipe:
-        return Recipe(self.module, Schedule(steps=0))
-
     def facts(self) -> WeightFacts | None:
         return None
 
@@ -76,6 +73,9 @@ class Given(Checkpoint):
         return self.sha
 
     def load(self, tell: Tell = lambda _: None) -> Trained | None:
+        return self._at_hand()
+
+    def _at_hand(self) -> Trained:
         return Trained(self.call, self.module.eval(), self.sha, [], 0.0, self.outputs)
 
     def obtain(
@@ -86,9 +86,7 @@ class Given(Checkpoint):
         report: Callable[[Progress], None] = lambda _: None,
         announce: Callable[[Recipe], None] = lambda _: None,
     ) -> Trained:
-        found = self.load()
-        assert found is not None
-        return found
+        return self._at_hand()
 
 
 def _copy(module: nn.Module, name: str) -> nn.Module:

@@ -99,6 +99,11 @@ def test_every_sign_that_robench_prints_has_a_substitute() -> None:
     assert printed - set(streams.SUBSTITUTES) <= set("è"), "a letter of a name"
 
 
+@pytest.mark.parametrize(("encoding", "lacks"), [("ascii", True), ("latin-1", True), ("utf-8", False)])
+def test_only_an_encoding_that_lacks_signs_is_given_others(encoding: str, lacks: bool) -> None:
+    assert bool(streams.signs_for(io.TextIOWrapper(io.BytesIO(), encoding=encoding))) is lacks
+
+
 def test_columns_stay_where_they_were() -> None:
     lines = ["Clean ↑  L∞ ↑    norm ± 1    last", "12 ± 1   0.123   0.4         0.5"]
     header, row = ("\n".join(lines).encode("ascii", streams.HANDLER).decode()).splitlines()

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from measured import card, cell_of, records, shown, unit
 
+from robench import parse
 from robench.benchmarks import CORRUPTIONS, PERTURBATIONS
 from robench.errors import DataError
 from robench.records.store import Measured
@@ -384,3 +386,37 @@ def test_a_model_at_chance_is_marked_in_no_table_of_natural_threats() -> None:
         else:
             assert not any(marks["constant"]) and any(marks["good"])
             assert table.remarks[0].startswith("no rank: it takes all images for one class")
+
+
+def test_one_class_for_all_images_is_no_steadiness() -> None:
+    """It never flips, since it sees nothing: the best of no column, behind one that flips."""
+
+    def film(name: str, said: list[int], top: list[list[int]]) -> Measured:
+        one = clip(top, "tilt")
+        frame = one.records.copy()
+        place = pd.factorize(frame["image"])[0]
+        frame["label"] = place % 3
+        frame["clean_prediction"] = [said[i] for i in place]
+        frame["correct"] = frame["label"] == frame["clean_prediction"]
+        spec = replace(one.unit.spec, defense=parse(name))
+        return replace(
+            one, unit=replace(one.unit, spec=spec, identity=replace(one.unit.identity, weights=name)), records=frame
+        )
+
+    count = 60
+    still, moving, worse = ([[0, 0, 0, 0]] * count, [[0, 0, 0, 1]] * count, [[0, 1, 0, 1]] * count)
+    good = [i % 3 for i in range(count)]
+    result = Result([film("constant", [0] * count, still), film("good", good, moving), film("poor", good, worse)])
+    for title, names in (("Sequences", [label for label, _ in titled(result, "Sequences").rows]), ("Flip", None)):
+        table = titled(result, title)
+        names = names or [column.name for column in table.columns]
+        best = (
+            [cells[0].best for _, cells in table.rows]
+            if title == "Sequences"
+            else [cell.best for cell in table.rows[0][1]]
+        )
+        assert {name.partition(" ")[0]: mark for name, mark in zip(names, best, strict=True)} == {
+            "constant": False,
+            "good": True,
+            "poor": False,
+        }

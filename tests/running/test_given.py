@@ -6,14 +6,18 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import nn
 
 import robench
-from robench import ModelError, UsageError
-from robench.console import Silent
+from robench import ModelError, Places, UsageError
+from robench.console import Lines, Silent, Work
+from robench.running.overall import Overall
+from robench.running.rows import rows_of
+from robench.running.settings import Settings
 
 
 class Net(nn.Module):
@@ -123,10 +127,30 @@ def test_the_same_weights_and_answers_with_other_code_or_attributes_are_another_
 
 
 def test_two_modules_of_one_class_are_told_apart_while_they_are_run() -> None:
-    said = Silent()
-    run(Net(), Net(seed=1), reporter=said)
+    class Heard(Silent):
+        labels: ClassVar[list[str]] = []
+
+        def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
+            self.labels.append(label)
+            return super().work(label, unit=unit, total=total, done=done)
+
+    said = Heard()
+    run(Net(), Net(seed=1), attack="fgsm(eps=0.07)", reporter=said)
     assert not [line for line in said.messages if "run again" in line]
-    assert len({line for line in said.messages if "weights" in line}) in (0, 2)
+    assert len({label for label in said.labels if "under fgsm" in label}) == 2
+
+
+def test_a_module_is_no_training_that_is_left() -> None:
+    rows = rows_of([Net()], ["fgsm(eps=0.1)"], ["digits"], Settings(n=10), Places.of())
+    assert "training" not in Overall(rows, Silent()).left()
+
+
+def test_a_run_on_all_images_says_its_cost_before_it_begins() -> None:
+    said = Lines()
+    heard: list[str] = []
+    said.say = heard.append  # type: ignore[method-assign]
+    robench.run(Net(), "fgsm(eps=0.06)", "digits", reporter=said)
+    assert heard[0].startswith("on all 359 images: about ") and "--n 100" in heard[0]
 
 
 def scripted() -> nn.Module:

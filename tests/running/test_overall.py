@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def row(name: str, *attacks: str, trained: bool = True, refused: bool = False) -> Any:
-    checkpoint = SimpleNamespace(folder=Path(name), facts=lambda: object() if trained else None)
+    checkpoint = SimpleNamespace(folder=Path(name), weights=lambda: "abc" if trained else None)
     return SimpleNamespace(
         checkpoint=checkpoint, refused=refused, conditions=[SimpleNamespace(text=text) for text in attacks]
     )
