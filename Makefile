@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest -q --durations=15
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test slow fast lint golden mutants paper corruptions board speed docs clean
+.PHONY: demo test slow fast lint gate golden mutants paper corruptions board speed docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -40,6 +40,12 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+# robench's gate on itself: attacks of now on weights of then (a small checkpoint in the repository), on the digits.
+GATE = reports/gate
+gate: .venv/installed
+	.venv/bin/robench run --quiet --config $(GATE)/robench.toml --store results/gate > /dev/null
+	.venv/bin/robench check --config $(GATE)/robench.toml --store results/gate --baseline $(GATE)/digits.json
 
 # Put the golden numbers down anew, after ENGINE was raised (see tests/golden.py).
 golden: .venv/installed

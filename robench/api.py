@@ -27,7 +27,7 @@ from robench.reporting.result import Result
 from robench.running.conditions import Condition, conditions
 from robench.running.costs import announce
 from robench.running.harness import run_rows
-from robench.running.keeping import Keeping
+from robench.running.keeping import InMemory, Keeping
 from robench.running.natural import batch_of
 from robench.running.preflight import preflight
 from robench.running.rows import rows_of
@@ -136,16 +136,6 @@ def run(
     return Result.of(measured, Store(places.store), refused.found)
 
 
-class _Memory:
-    """Records that are not stored."""
-
-    def __init__(self) -> None:
-        self.frames: list[pd.DataFrame] = []
-
-    def add(self, frame: pd.DataFrame) -> None:
-        self.frames.append(frame)
-
-
 def evaluate(
     model: nn.Module,
     attack: Name,
@@ -195,7 +185,7 @@ def evaluate(
     if classes is not None and not isinstance(classes, int):
         raise UsageError(f"classes={classes!r} given to evaluate: a whole number is wanted")
     where = settings.torch_device()
-    memory, home = _Memory(), next((p.device for p in model.parameters()), where)
+    memory, home = InMemory(), next((p.device for p in model.parameters()), where)
     before = Kept([model])
     try:
         with one_intra_op_thread(), held_still(model):

@@ -7,12 +7,25 @@ import os
 import sys
 import warnings
 
-from robench.cli import boards, corrupting, images, reporting, running, showing, store, sweeping
+from robench.cli import baselines, boards, corrupting, gating, images, reporting, running, showing, store, sweeping
 from robench.cli.app import app
 from robench.cli.stopping import STOPPED, heed_signals
 from robench.cli.streams import make_steady
 
-__all__ = ["app", "boards", "corrupting", "images", "main", "reporting", "running", "showing", "store", "sweeping"]
+__all__ = [
+    "app",
+    "baselines",
+    "boards",
+    "corrupting",
+    "gating",
+    "images",
+    "main",
+    "reporting",
+    "running",
+    "showing",
+    "store",
+    "sweeping",
+]
 
 
 def main() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from robench.cli.completion import entries
+from robench.cli.ending import clean_exit
+from robench.places import home
 
 
 class Device(StrEnum):
@@ -85,4 +88,52 @@ DiagonalOption = Annotated[
 ]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors: no progress, no estimates.")
+]
+BaselineOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH", help="What is compared with: a baseline (.json), another store, or records in Parquet."
+    ),
+]
+ConfigOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="File with [[gate]] and [run]; robench.toml where there is one.")
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH", help="A file of yours whose entries may be run, where a store names it. May be repeated."
+    ),
+]
+MATRIX = (
+    *("defense", "attack", "suite", "dataset", "n", "seed", "device", "workers", "batch_size"),
+    *("keep_images", "precision", "diagonal", "data", "store"),
+)
+"""What a file's table [run] may say."""
+
+
+def _take_over(context: typer.Context, path: str | None) -> Path | None:
+    """What a file says of a run is the default of what is not given on the command line."""
+    if path is None:
+        return None
+    with clean_exit():
+        from robench.gate.policy import read_matrix
+
+        file = home(path, "--config")
+        table = read_matrix(file, MATRIX)
+        several = ("defense", "attack", "suite", "dataset")
+        context.default_map = {
+            name: [value] if name in several and isinstance(value, str) else value for name, value in table.items()
+        }
+    return file
+
+
+MatrixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="A TOML file whose table [run] says what is run; what is given here besides has precedence.",
+        is_eager=True,
+        callback=_take_over,
+    ),
 ]

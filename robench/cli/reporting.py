@@ -64,7 +64,8 @@ def report(
 ) -> None:
     """Render what is in the store."""
     with clean_exit():
-        from robench.reporting.pages import render, stored, write_records, write_report
+        from robench.reporting.exported import write_records
+        from robench.reporting.pages import render, stored, write_report
 
         if form is Format.parquet and out is None:
             raise UsageError("--format parquet is no text for a terminal; name a file with --out records.parquet")

@@ -23,6 +23,7 @@ from robench.cli.options import (
     DiagonalOption,
     JsonOption,
     KeepImagesOption,
+    MatrixOption,
     NOption,
     Precision,
     PrecisionOption,
@@ -77,6 +78,7 @@ def _attacks(attack: list[str] | None, suite: list[str] | None) -> list[Name]:
         'robench run --defense vit --defense ksa --attack "pgd_linf(eps=[1/255, 4/255])" \\',
         "    --attack cw_l2 --dataset cifar10 --n 1000",
         'robench run --defense vit --suite "linf(eps=8/255)" --dataset cifar10 --n 1000',
+        "robench run --config robench.toml",
     )
 )
 def run(
@@ -96,6 +98,7 @@ def run(
     store: StoreOption = "results",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    config: MatrixOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, as `robench plan` does.")
     ] = False,
@@ -187,6 +190,7 @@ def plan(
     data: DataOption = None,
     store: StoreOption = "results",
     as_json: JsonOption = False,
+    config: MatrixOption = None,
 ) -> None:
     """Say what a run would do: trainings, cells, what is stored and why the rest is not, predicted passes and seconds."""
     with clean_exit():

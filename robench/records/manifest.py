@@ -110,7 +110,7 @@ class Facts:
         source: where the data set was found.
         variant: name of the copy, where the data set's card knows it; else empty.
         share: of the patches that a confined attack may touch: (asked for, realised).
-        device, torch: that the attack was run on and with.
+        device, torch, processor, threads: that the attack was run on and with; of the run that began it.
         created: seconds since 1970.
         corruption, severity: of a natural threat, where it has them.
         family: the data set without its condition, where it is published corrupted; else empty.
@@ -137,6 +137,8 @@ class Facts:
     family: str = ""
     normaliser: str = ""
     unseen: int = 0
+    processor: str = ""
+    threads: int = 0
 
 
 @dataclass(frozen=True)

@@ -190,15 +190,20 @@ def _reach(own: Sequence[Measured], norm: str) -> float:
     return float(sizes.quantile(0.95)) if len(sizes) else 0.0
 
 
-def picture(pixels: NDArray[np.float32], scale: int) -> str:
-    """An image (C, H, W) in [0, 1] as a PNG data address, enlarged without smoothing."""
+def png(pixels: NDArray[np.float32], scale: int) -> bytes:
+    """An image (C, H, W) in [0, 1] as PNG, enlarged without smoothing."""
     from PIL import Image
 
     grey = np.clip(np.round(pixels * 255), 0, 255).astype(np.uint8)
     array = grey[0] if grey.shape[0] == 1 else grey.transpose(1, 2, 0)
     out = io.BytesIO()
     Image.fromarray(np.kron(array, np.ones((scale, scale) + (1,) * (array.ndim - 2), dtype=np.uint8))).save(out, "PNG")
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    return out.getvalue()
+
+
+def picture(pixels: NDArray[np.float32], scale: int) -> str:
+    """The same as a data address."""
+    return "data:image/png;base64," + base64.b64encode(png(pixels, scale)).decode()
 
 
 @dataclass(frozen=True)

@@ -138,13 +138,6 @@ def write_report(result: Result, path: Path, form: str, notes: Sequence[str] = (
     return path
 
 
-def write_records(result: Result, path: Path) -> Path:
-    """Write the records of a result as one Parquet file, whole or not at all; without kept pixels."""
-    with atomic_path(path) as temporary:
-        result.records.to_parquet(temporary, index=False)
-    return path
-
-
 def _html(result: Result, notes: Sequence[str]) -> str:
     lost = list[str]()
     sections = [_section(group, result, lost) for group in result.groups()]

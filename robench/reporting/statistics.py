@@ -54,3 +54,34 @@ def paired_ratio_difference(first: tuple[Array, Array], second: tuple[Array, Arr
         return Interval(float("-inf"), float("inf"))
     low, high = np.quantile(difference, [0.025, 0.975])
     return Interval(float(low), float(high))
+
+
+def mcnemar(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Exact two-sided p-values: of the images that only one of two models is right on, each is as likely.
+
+    Args:
+        first, second: how many images only the one, or only the other, is right on; of any shape.
+
+    Example:
+        >>> mcnemar(np.array([8]), np.array([1])).round(4)
+        array([0.0391])
+    """
+    from scipy.stats import binom
+
+    few, all_of_them = np.minimum(first, second), first + second
+    p: NDArray[np.float64] = np.minimum(1.0, 2 * binom.cdf(few, all_of_them, 0.5))
+    return p
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjusted p-values by Holm's step-down (1979); no assumption about how the tests depend on each other.
+
+    Example:
+        >>> holm(np.array([0.01, 0.04, 0.03])).round(2)
+        array([0.03, 0.06, 0.06])
+    """
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, stepped)
+    return adjusted

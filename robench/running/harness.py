@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -197,6 +197,7 @@ def _measure(
     """
     subject, split = measurement.subject, measurement.row.data.split
     unit = measurement.unit(settings.seed, store)
+    unit = replace(unit, facts=replace(unit.facts, threads=settings.worker_count(subject.device)))
     ids = split.image_ids().tolist()
     keep = to_keep(split, settings, measurement.condition)
     if len(missing_places(split, unit.read(pixels=True), keep)) or not unit.sound():

@@ -50,3 +50,13 @@ class Keeping:
             attacked = np.array([bool(self.given[place[image]]) for image in frame["image"]])
             frame["margin"] = frame["margin"].where(attacked)
         self.sink.add(frame)
+
+
+class InMemory:
+    """A sink of records that are not stored."""
+
+    def __init__(self) -> None:
+        self.frames: list[pd.DataFrame] = []
+
+    def add(self, frame: pd.DataFrame) -> None:
+        self.frames.append(frame)

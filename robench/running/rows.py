@@ -24,7 +24,7 @@ from robench.records.manifest import Facts, Identity, Spec, model_digest
 from robench.records.store import Store, Unit
 from robench.running.conditions import Condition, conditions
 from robench.running.diagnostics import probe_digest
-from robench.running.settings import Settings
+from robench.running.settings import Settings, processor
 from robench.running.subject import Precision, Subject
 from robench.training.checkpoints import Checkpoint, Trained
 from robench.training.given import Defense, Given, checkpoints
@@ -161,6 +161,7 @@ class Measurement:
             share=share,
             device=self.subject.device.type,
             torch=torch.__version__,
+            processor=processor(),
         )
 
 

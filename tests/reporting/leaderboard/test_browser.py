@@ -100,7 +100,7 @@ def test_rows_are_those_of_the_board_with_its_numbers(opened: Any, found: Leader
 
 
 def test_the_scripts_tests_and_bits_are_those_of_the_package(opened: Any, found: Leaderboard) -> None:
-    from robench.reporting.leaderboard.ranking import mcnemar
+    from robench.reporting.statistics import mcnemar
 
     for b, c in ((8, 1), (0, 6), (3, 3), (0, 0), (40, 70)):
         assert opened.execute_script(f"return mcnemar({b}, {c})") == pytest.approx(float(mcnemar(b, c)), abs=1e-9)

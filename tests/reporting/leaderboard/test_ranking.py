@@ -10,7 +10,8 @@ from statsmodels.stats.contingency_tables import mcnemar as reference
 from statsmodels.stats.multitest import multipletests
 
 from robench.reporting.leaderboard import ranking
-from robench.reporting.leaderboard.ranking import holm, mcnemar, ranks, separable
+from robench.reporting.leaderboard.ranking import ranks, separable
+from robench.reporting.statistics import holm, mcnemar
 
 
 def right(images: int, of: int = 100, start: int = 0) -> pd.Series:

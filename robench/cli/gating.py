@@ -1,0 +1,217 @@
+"""`robench check` and `robench diff`: they read a store and a baseline; they load no entry and no torch, but for --again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypedDict
+
+import typer
+
+from robench.cli.app import app, clean_exit, example
+from robench.cli.options import (
+    AllowOption,
+    BaselineOption,
+    ConfigOption,
+    DataOption,
+    QuietOption,
+    StoreOption,
+    WorkersOption,
+)
+from robench.cli.streams import signs_for
+from robench.console import colored, columns, reporter
+from robench.errors import UsageError
+from robench.files import atomic_path
+from robench.places import Places, home
+
+if TYPE_CHECKING:
+    from robench.gate.policy import Gate
+    from robench.gate.sources import Side
+    from robench.gate.verdicts import Verdict
+
+
+class Terminal(TypedDict):
+    color: bool
+    width: int | None
+    signs: dict[str, str]
+
+
+class Form(StrEnum):
+    text = "text"
+    github = "github"
+    json = "json"
+    md = "md"
+
+
+@app.command(
+    epilog=example(
+        "robench check --store results --baseline baseline.json",
+        "robench check --baseline baseline.json --max-drop 2 --strict",
+        'robench check --baseline baseline.json --format github --summary "$GITHUB_STEP_SUMMARY" --junit check.xml',
+    )
+)
+def check(
+    store: StoreOption = "results",
+    baseline: BaselineOption = None,
+    config: ConfigOption = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="Points of accuracy that may be lost, where no file of gates says it; 1 by default."),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Level of the tests, where no file of gates says it; .01 by default.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 4 where n is too small to say that nothing was lost.")
+    ] = False,
+    form: Annotated[
+        Form, typer.Option("--format", help="What to print: text, with annotations of GitHub, or for machines.")
+    ] = Form.text,
+    junit: Annotated[str | None, typer.Option(metavar="PATH", help="Write JUnit's XML, a case a number.")] = None,
+    summary: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Write Markdown; what $GITHUB_STEP_SUMMARY names is added to, of 1 MiB at most."
+        ),
+    ] = None,
+    pictures: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Folder for pictures of newly broken images, where the store kept them."),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Attack the lost images once more with two other seeds before a number is called regressed."
+        ),
+    ] = False,
+    allow: AllowOption = None,
+    data: DataOption = None,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare a store with a baseline: 1 where a model is easier to fool or an attack got weaker, 3 where cells are missing.
+
+    Gates are read from robench.toml in this folder, or from --config; without them the robust accuracy of all cells may fall by
+    --max-drop points, and the mean distance of minimal attacks by 5 %.
+    """
+    with clean_exit():
+        from robench.gate.judging import judged
+        from robench.gate.pictures import write_pictures
+        from robench.gate.sources import opened
+        from robench.gate.verdicts import exit_status
+        from robench.gate.writing import MOST_SUMMARY, Checked, as_json, github, markdown, text
+        from robench.gate.writing import junit as as_junit
+
+        path, gates = gates_of(config, max_drop, alpha)
+        before = opened(home(baseline, "--baseline")) if baseline else None
+        after = opened(home(store, "the store"))
+        verdicts = judged(gates, before, after)
+        if again:
+            verdicts = _again(verdicts, after, store, data, workers, quiet, allow or [])
+        kept = write_pictures(verdicts, after, home(pictures, "--pictures")) if pictures else {}
+        status = exit_status(verdicts, strict=strict)
+        name = before.name if before else ""
+        checked = Checked(verdicts, status, after.name, name, path, kept, after.notes)
+        if junit:
+            _write(home(junit, "--junit"), as_junit(checked, strict=strict))
+        if summary:
+            _summarise(home(summary, "--summary"), markdown(checked, MOST_SUMMARY))
+        if form is Form.json:
+            print(as_json(checked))
+        elif form is Form.md:
+            print(markdown(checked), end="")
+        else:
+            lines = github(checked) if form is Form.github else ""
+            print("\n".join(filter(None, [lines, text(checked, **terminal())])))
+        if status:
+            raise typer.Exit(status)
+
+
+@app.command(epilog=example("robench diff results-main results-branch", "robench diff baseline.json results"))
+def diff(
+    a: Annotated[str, typer.Argument(help="A store, records in Parquet, or a baseline.")],
+    b: Annotated[str, typer.Argument(help="What it is compared with.")],
+    form: Annotated[Form, typer.Option("--format", help="text or md.")] = Form.text,
+) -> None:
+    """Show how two stores or baselines differ, cell by cell on the same images, without a verdict."""
+    with clean_exit():
+        from robench.gate.judging import differences
+        from robench.gate.sources import opened
+        from robench.gate.tables import difference_table
+        from robench.reporting.writing.markup import as_markdown
+        from robench.reporting.writing.terminal import as_text
+
+        if form not in (Form.text, Form.md):
+            raise UsageError(f"--format {form.value} is for check; diff writes text or md")
+        before, after = (opened(home(one, "what is compared")) for one in (a, b))
+        table = difference_table(differences(before, after), f"From {before.name} to {after.name}")
+        print(as_markdown(table) if form is Form.md else as_text(table, **terminal()))
+
+
+def terminal() -> Terminal:
+    """What a table is fitted to."""
+    return {"color": colored(sys.stdout), "width": columns(sys.stdout), "signs": signs_for(sys.stdout)}
+
+
+def gates_of(config: str | None, max_drop: float | None, alpha: float | None) -> tuple[Path | None, list[Gate]]:
+    """The file of the gates and the gates, or those that hold where there is no file."""
+    from robench.gate.policy import DEFAULT, checked, default_gates, read_gates
+
+    path = home(config, "--config") if config else Path(DEFAULT)
+    if config or path.exists():
+        gates = read_gates(path)
+        if gates and (max_drop is not None or alpha is not None):
+            raise UsageError(
+                f"{path} has gates of its own, each with its max_drop and alpha; leave --max-drop and --alpha out, or change them there"
+            )
+        if gates:
+            return path, gates
+    gates = default_gates(1.0 if max_drop is None else max_drop, 0.01 if alpha is None else alpha)
+    return None, [checked(gate, "--max-drop, --alpha") for gate in gates]
+
+
+def _again(
+    verdicts: list[Verdict],
+    after: Side,
+    store: str,
+    data: str | None,
+    workers: int | None,
+    quiet: bool,
+    allow: list[str],
+) -> list[Verdict]:
+    """The verdicts, once the lost images of what regressed were attacked with two other seeds."""
+    from robench.gate.judging import without_luck
+    from robench.gate.verdicts import ORDER
+    from robench.running.again import Once, attacked_again
+    from robench.running.settings import Settings
+
+    places, settings, found = Places.of(data, store), Settings(workers=workers), list[Verdict]()
+    for verdict in verdicts:
+        units = [after.measured_of(cell) for cell in verdict.subject.after]
+        images = verdict.lost_images.tolist()
+        if verdict.kind != "regressed" or not images or not all(units) or verdict.gate.metric != "robust_accuracy":
+            found.append(verdict)
+            continue
+        unit = next(one.unit for one in units if one)
+        times = [Once(unit.identity.seed + 1), Once(unit.identity.seed + 2)]
+        frames = attacked_again(unit, images, times, settings, places, reporter(quiet=quiet), allow)
+        broken = [set(frame.loc[frame["fooled"].astype(bool), "image"]) for frame in frames]
+        held = {image for image in images if all(image not in own for own in broken)}
+        found.append(without_luck(verdict, held))
+    return sorted(found, key=lambda verdict: ORDER.index(verdict.kind))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _summarise(path: Path, text: str) -> None:
+    """GitHub's own file is added to, since other steps may have written to it; any other is written."""
+    if os.environ.get("GITHUB_STEP_SUMMARY") == str(path):
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
+        return
+    _write(path, text)

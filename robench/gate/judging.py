@@ -1,0 +1,154 @@
+"""Judges all gates of a check together, with one correction over all that is tested.
+
+A regression is below the floor, or a drop that is larger than the margin and significant. That there is none is said only
+where so many images could have shown one. Holm's correction is over all tests of a check that have the same severity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+
+from robench.gate.baseline import Acceptance, MissingError
+from robench.gate.paired import lost_p
+from robench.gate.policy import FLIPPING, Gate, default_gates
+from robench.gate.sources import Side
+from robench.gate.subjects import subjects
+from robench.gate.trials import Trial, decided, looked_at, pooled, trials_of, untested
+from robench.gate.verdicts import ORDER, Verdict
+from robench.reporting.statistics import holm
+
+
+def judged(gates: Sequence[Gate], before: Side | None, after: Side, today: date | None = None) -> list[Verdict]:
+    """The verdicts of all gates, the worst first.
+
+    Args:
+        before: the baseline; None: only floors are looked at.
+        today: by which acceptances expire.
+
+    Raises:
+        UsageError: a gate selects nothing, or asks for a metric that its cells do not have.
+        MissingError: a gate compares, and there is no baseline; or an acceptance has expired.
+    """
+    if before is None and (lone := [gate for gate in gates if gate.compares]):
+        raise MissingError(
+            f"the gate {lone[0].id!r} compares with a baseline; give it with --baseline FILE, or write one with "
+            "`robench baseline write --out baseline.json`"
+        )
+    accepted = _standing(gates, before, today or date.today())
+    found = _decided(gates, before, after)
+    found = [_excused(verdict, accepted.get(verdict.gate.id), before, after) for verdict in found]
+    single = {(verdict.gate.id, verdict.kind) for verdict in found if not verdict.pooled}
+    shown = [one for one in found if not one.pooled or (one.kind != "pass" and (one.gate.id, one.kind) not in single)]
+    return sorted(map(_by_severity, shown), key=_order)
+
+
+def _order(verdict: Verdict) -> tuple[int, float]:
+    return ORDER.index(verdict.kind), math.inf if math.isnan(verdict.worse) else -verdict.worse
+
+
+def _decided(gates: Sequence[Gate], before: Side | None, after: Side) -> list[Verdict]:
+    settled, trials = list[Verdict](), list[Trial]()
+    for gate in gates:
+        own = list[Trial]()
+        for subject in subjects(gate, before, after):
+            verdict = looked_at(gate, subject)
+            if subject.problem or not subject.before or not gate.compares or not len(verdict.change.images):
+                settled.append(untested(verdict))
+            else:
+                own += trials_of(verdict)
+        trials += own + pooled(gate, own)
+    corrected = list[Trial]()
+    for severity in ("error", "warn"):
+        family = [trial for trial in trials if trial.verdict.gate.severity == severity]
+        adjusted = holm(np.array([trial.p for trial in family]))
+        corrected += [
+            replace(trial, adjusted=float(p), family=len(family)) for trial, p in zip(family, adjusted, strict=True)
+        ]
+    better = holm(np.array([trial.better for trial in corrected]))
+    return [*settled, *_one_each([decided(trial, float(p)) for trial, p in zip(corrected, better, strict=True)])]
+
+
+def _one_each(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Of a number that was tested for a drop and for a rise, the worse verdict."""
+    found: dict[tuple[str, str], Verdict] = {}
+    for verdict in verdicts:
+        key = verdict.gate.id, verdict.subject.text
+        if key not in found or ORDER.index(verdict.kind) < ORDER.index(found[key].kind):
+            found[key] = verdict
+    return [*found.values()]
+
+
+def _standing(gates: Sequence[Gate], before: Side | None, today: date) -> dict[str, Acceptance]:
+    """Acceptances by the ids of their gates; one that has expired is a message."""
+    found: dict[str, Acceptance] = {}
+    for one in before.accepted if before else ():
+        if before is None or one.gate not in (gate.id for gate in gates):
+            continue
+        if one.expires < today:
+            raise MissingError(
+                f"the acceptance of the gate {one.gate!r} ({one.reason}) expired on {one.expires}; mend what regressed and take it "
+                f"out of {before.name}, or accept it again with "
+                f"`robench baseline accept --gate {one.gate!r} --reason … --expires …`"
+            )
+        found[one.gate] = one
+    return found
+
+
+def _excused(verdict: Verdict, one: Acceptance | None, before: Side | None, after: Side) -> Verdict:
+    """A regression that is accepted is a warning, as far as it went then: it is judged against what was accepted."""
+    if verdict.kind != "regressed" or one is None or before is None:
+        return verdict
+    then = {cell.identity.key: cell for cell in one.cells}
+    side = Side(before.name, [then.get(cell.identity.key, cell) for cell in before.cells])
+    margin = verdict.gate.max_drop if verdict.gate.compares else 1.0
+    bare = replace(verdict.gate, floor=None, ceiling=None, max_drop=margin)
+    again = [own for own in _decided([bare], side, after) if own.subject.text == verdict.subject.text]
+    if any(own.kind in ("regressed", "missing", "incomparable") for own in again):
+        return verdict.saying("regressed", f"further than what was accepted until {one.expires}")
+    return verdict.saying("warn", f"accepted until {one.expires}: {one.reason}")
+
+
+def _by_severity(verdict: Verdict) -> Verdict:
+    """A regression of a gate that only warns is a warning."""
+    return verdict.saying("warn") if verdict.kind == "regressed" and verdict.gate.severity == "warn" else verdict
+
+
+def without_luck(verdict: Verdict, held: Set[str]) -> Verdict:
+    """A regression, once lost images that held against the attack with other seeds are no longer counted as lost.
+
+    Where it rested on them it is inconclusive, never passed: with its own seed the attack did fool the model.
+
+    Args:
+        held: ids of the images that did.
+    """
+    if verdict.kind != "regressed" or verdict.gate.metric not in FLIPPING or verdict.pooled or verdict.weaker:
+        return verdict
+    lost = verdict.lost - len(set(verdict.lost_images.tolist()) & held)
+    images = len(verdict.change.images)
+    drop, margin = 100 * (lost - verdict.won) / images, verdict.gate.max_drop or 0.0
+    said = f"of {verdict.lost} lost images {verdict.lost - lost} held against two other seeds of the attack"
+    if drop > margin and lost_p(lost, verdict.won) <= verdict.level:
+        return verdict.saying("regressed", said)
+    return verdict.saying("inconclusive", said)
+
+
+def differences(before: Side, after: Side) -> list[Verdict]:
+    """How two stores or baselines differ, the largest losses first; nothing is judged, and p is of both sides."""
+    found = list[Verdict]()
+    for gate in default_gates():
+        for subject in subjects(gate, before, after):
+            verdict = looked_at(gate, subject)
+            if subject.problem:
+                verdict = verdict.saying("pass", f"{subject.problem.kind}: {subject.problem.part}")
+            elif not subject.before:
+                verdict = verdict.saying("pass", f"only in {after.name}")
+            elif len(verdict.change.images):
+                p = min(1.0, 2 * min(p for trial in trials_of(verdict) for p in (trial.p, trial.better)))
+                verdict = replace(verdict, p=p)
+            found.append(verdict)
+    return sorted(found, key=_order)

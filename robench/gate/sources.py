@@ -1,0 +1,159 @@
+"""Where cells come from: a store, a file of records that was exported from one, a baseline."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from robench.errors import UsageError
+from robench.gate.baseline import Acceptance, Baseline
+from robench.gate.cells import Cell, cell_from, cell_of
+from robench.records.refusals import Refusal
+from robench.records.store import Measured
+from robench.reporting.exported import ABOUT, Printed, printed
+from robench.reporting.pages import stored
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is compared.
+
+    Attributes:
+        name: of the store or the file.
+        cells: the newest first.
+        measured: the units of a store, for their pictures, by what they are found again and the attack's seed.
+        notes: about what was left out.
+        accepted: of a baseline.
+    """
+
+    name: str
+    cells: list[Cell]
+    measured: Mapping[tuple[Key, int], Measured] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    accepted: list[Acceptance] = field(default_factory=list)
+
+    def of(self, key: Key) -> list[Cell]:
+        """The cells that a person asked for in these words."""
+        return [cell for cell in self.cells if cell.identity.key == key]
+
+    def sound(self) -> list[Cell]:
+        """The newest cell of each that a person asked for, with each seed, of those that have numbers."""
+        found: dict[tuple[Key, int], Cell] = {}
+        for cell in self.cells:
+            if not cell.refused:
+                found.setdefault((cell.identity.key, cell.identity.seed), cell)
+        return [*found.values()]
+
+    def measured_of(self, cell: Cell) -> Measured | None:
+        """The unit of a cell; None where there is no store."""
+        return self.measured.get((cell.identity.key, cell.identity.seed))
+
+    def without(self, gate: str) -> Side:
+        """The same without what is accepted of a gate."""
+        return replace(self, accepted=[one for one in self.accepted if one.gate != gate])
+
+
+def opened(path: Path) -> Side:
+    """The cells of a store, of records in Parquet, or of a baseline.
+
+    Raises:
+        UsageError: it is none of these, or it is empty or damaged.
+    """
+    if path.is_dir():
+        return of_store(path)
+    if path.suffix == ".parquet":
+        return of_parquet(path)
+    if path.suffix == ".json":
+        found = Baseline.read(path)
+        return Side(str(path), found.cells, accepted=found.accepted)
+    if not path.exists():
+        raise UsageError(f"there is no {path}; a store, records in Parquet (.parquet) or a baseline (.json) is wanted")
+    raise UsageError(f"{path} is neither a store nor records in Parquet (.parquet) nor a baseline (.json)")
+
+
+def of_store(root: Path) -> Side:
+    """The cells of a store, as its reports have them: of what was measured with other code, the newest.
+
+    Raises:
+        UsageError: there is nothing.
+        StoreError: the store is of another version.
+    """
+    result, notes = stored(root)
+    cells, measured, left_out = list[Cell](), dict[tuple[Key, int], Measured](), Counter[str]()
+    for one in sorted(result.measured, key=lambda one: -one.unit.facts.created):
+        cell = cell_of(one)
+        if cell is None:
+            left_out[str(one.unit.spec.attack.name)] += 1
+            continue
+        cells.append(cell)
+        measured.setdefault((cell.identity.key, cell.identity.seed), one)
+    if left_out:
+        notes.append(
+            f"{', '.join(left_out)}: {sum(left_out.values())} cells of sequences or of unseen classes have no outcome of single "
+            "images, and no gate looks at them"
+        )
+    cells += [_refused(one, result.measured) for one in result.refused if one.attack is not None]
+    return Side(str(root), cells, measured, notes)
+
+
+def _refused(one: Refusal, measured: list[Measured]) -> Cell:
+    """A cell that broke down: it has no numbers, and says why."""
+    like = next((m for m in measured if str(m.unit.spec.attack) == str(one.attack)), None)
+    known = None if like is None else printed(like)
+    identity = Printed(
+        defense=str(one.defense),
+        attack=str(one.attack),
+        dataset=str(one.dataset),
+        seed=one.seed,
+        precision=one.precision,
+        data=one.data,
+        subset=None,
+        weights="",
+        code="",
+        engine=0,
+        norm="linf" if known is None else known.norm,
+        goal="budget" if known is None else known.goal,
+        eps=None,
+    )
+    nothing: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+    return Cell(identity, np.zeros(0, dtype=np.str_), nothing, nothing, refused=one.reason)
+
+
+def of_parquet(path: Path) -> Side:
+    """The cells of records that `robench report --format parquet` wrote.
+
+    Raises:
+        UsageError: it is no such file.
+    """
+    try:
+        about = (pq.read_schema(path).metadata or {}).get(ABOUT)
+        frame = pd.read_parquet(path) if about else pd.DataFrame()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{path} cannot be read as Parquet: {error}") from error
+    if about is None:
+        raise UsageError(
+            f"{path} does not say what its records are of; write it with `robench report --format parquet --out {path.name}`"
+        )
+    cells = list[Cell]()
+    try:
+        for one in json.loads(about):
+            identity = Printed.of(one["of"])
+            own = np.ones(len(frame), dtype=bool)
+            for name, value in one["rows"].items():
+                own &= (frame[name] == value).to_numpy(dtype=bool)
+            if own.any():
+                cells.append(cell_from(identity, frame[own]))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UsageError(f"{path} is damaged: what it says of its records lacks {error}") from error
+    return Side(str(path), cells)

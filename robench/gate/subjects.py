@@ -1,0 +1,164 @@
+"""What a gate compares: which cells make one number, and which of them belong together before and after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from robench.entries.calls import written_float
+from robench.errors import UsageError
+from robench.gate.cells import Cell
+from robench.gate.policy import Gate
+from robench.gate.sources import Side
+from robench.reporting.exported import Printed
+
+
+class Problem(NamedTuple):
+    """Why two runs cannot be compared: "missing" or "incomparable", and the part."""
+
+    kind: str
+    part: str
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One number of a gate: the cells that it is made of.
+
+    Attributes:
+        text: as a table has it.
+        before, after: cells, the same in the same order where it can be compared; before is empty of what is new.
+        problem: why it cannot be compared.
+    """
+
+    text: str
+    before: list[Cell]
+    after: list[Cell]
+    problem: Problem | None = None
+
+    @property
+    def same_weights(self) -> bool:
+        return all(a.identity.weights == b.identity.weights for a, b in zip(self.before, self.after, strict=True))
+
+    def changed(self) -> list[str]:
+        """What may differ and does: weights, code, engine, versions."""
+        found = list[str]()
+        for name in ("weights", "code", "engine", "torch", "device", "processor", "threads"):
+            pairs = {
+                (getattr(b.identity, name), getattr(a.identity, name))
+                for b, a in zip(self.before, self.after, strict=True)
+            }
+            differing = [(b, a) for b, a in sorted(pairs, key=str) if b != a and b not in ("", 0)]
+            if differing:
+                short = [f"{str(b)[:32]} → {str(a)[:32]}" for b, a in differing]
+                found.append(f"{name} {short[0]}" if len(short) == 1 and name != "code" else name)
+        return found
+
+
+def subjects(gate: Gate, before: Side | None, after: Side) -> list[Subject]:
+    """The numbers that a gate looks at, those of the baseline first.
+
+    Raises:
+        UsageError: it selects nothing.
+    """
+    sides = {
+        "before": [] if before is None else [cell for cell in before.cells if gate.chooses(cell.identity)],
+        "after": [cell for cell in after.cells if gate.chooses(cell.identity)],
+    }
+    named = {side: _by_number(gate, cells) for side, cells in sides.items()}
+    found = [_subject(text, cells, gate, after) for text, cells in named["before"].items()]
+    found += [Subject(text, [], cells) for text, cells in named["after"].items() if text not in named["before"]]
+    if not found and gate.line:
+        every = [*(before.cells if before else []), *after.cells]
+        there = "; ".join(sorted({cell.identity.text for cell in every})[:3])
+        raise UsageError(
+            f"the gate {gate.id!r} selects nothing: no cell has a {gate.metric} and is of {gate.selection}; there are {there}"
+            f"{', …' if len(every) > 3 else ''}"
+        )
+    return found
+
+
+def _by_number(gate: Gate, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """The cells that each number is made of, by its text."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        text = _text(gate, cell.identity)
+        own = found.setdefault(text, []) if text else []
+        again = [other for other in own if other.identity.key == cell.identity.key]
+        if not again and not (own and gate.metric == "clean_accuracy"):
+            own.append(cell)
+        elif again and len(cell.images) > len(again[0].images) and cell.identity.seed == again[0].identity.seed:
+            own[own.index(again[0])] = cell
+    return found
+
+
+def _text(gate: Gate, one: Printed) -> str:
+    """The number that a cell belongs to; empty: none of this metric's."""
+    minimal = one.goal == "minimal"
+    within = gate.eps if minimal else one.eps
+    row = f"{one.defense} on {one.dataset}"
+    match gate.metric:
+        case "robust_accuracy":
+            near = f" within {written_float(gate.eps)}" if minimal and gate.eps else ""
+            return "" if minimal and gate.eps is None else f"{one.text}{near}"
+        case "mean_distance":
+            return one.text if minimal else ""
+        case "clean_accuracy":
+            return row
+        case "worst_case":
+            at = gate.eps is None or (within is not None and math.isclose(within, gate.eps, rel_tol=1e-6))
+            known = one.goal != "natural" and within is not None and at
+            return f"{row}, worst case within {one.norm} {written_float(within)}" if known and within else ""
+        case _:
+            return f"{one.defense} on {one.family or one.dataset}" if one.of_corruption else ""
+
+
+def _subject(text: str, before: list[Cell], gate: Gate, after: Side) -> Subject:
+    """The same cells of now, or why there are none."""
+    partners, problems = list[Cell](), list[Problem]()
+    for cell in before:
+        partner, problem = _partner(cell, gate, after)
+        if problem:
+            problems.append(problem)
+        if partner is not None:
+            partners.append(partner)
+    if not problems:
+        return Subject(text, before, partners)
+    worst = min(problems, key=lambda one: ("incomparable", "missing").index(one.kind))
+    parts = list(dict.fromkeys(one.part for one in problems if one.kind == worst.kind))
+    more = f" (and {len(parts) - 1} more)" if len(parts) > 1 else ""
+    return Subject(text, before, partners, Problem(worst.kind, parts[0] + more))
+
+
+def _partner(cell: Cell, gate: Gate, after: Side) -> tuple[Cell | None, Problem | None]:
+    """What stands for a cell of the baseline now."""
+    own = cell.identity
+    there = after.of(own.key)
+    sound = [one for one in there if not one.refused]
+    if not sound:
+        why = f"it broke down: {there[0].refused}" if there else f"{own.text} is not there"
+        return None, Problem("missing", why)
+    alike = [one for one in sound if not _differences(own, one.identity, gate)]
+    if not alike:
+        return None, Problem("incomparable", ", ".join(_differences(own, sound[0].identity, gate)))
+    partner = max(alike, key=lambda one: len(np.intersect1d(one.images, cell.images)))
+    kept = len(np.intersect1d(partner.images, cell.images))
+    if kept < len(cell.images):
+        return None, Problem("incomparable", f"images: {kept:,} of the baseline's {len(cell.images):,} are there")
+    return partner, None
+
+
+def _differences(before: Printed, after: Printed, gate: Gate) -> list[str]:
+    """What must be the same and is not."""
+    named = {"attack seed": "seed", "precision": "precision", "data": "data", "classes": "subset"}
+    if gate.max_rise is not None:
+        named["weights of the reference"] = "weights"
+    found = []
+    for words, name in named.items():
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            found.append(f"{words} {'all' if old is None else old} → {'all' if new is None else new}")
+    return found

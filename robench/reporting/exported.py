@@ -1,0 +1,152 @@
+"""What leaves a store together with its records: of each cell what a person asked for, and digests of what it was measured on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from robench.entries.calls import Json
+from robench.files import atomic_path
+from robench.hashing import digest
+from robench.records.schema import NORMS
+from robench.records.store import Measured
+from robench.reporting.result import Result
+
+COLUMNS = ("defense", "attack", "dataset", "seed", "precision")
+ABOUT = b"robench cells"
+"""Key of a file's Parquet metadata: for each cell, the values that its rows have, and what they are of."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a cell is of.
+
+    Attributes:
+        defense, attack, dataset: calls, as they are printed.
+        seed, precision: of the attack.
+        data: fingerprint of the test split, pixels and labels.
+        subset: the classes that are evaluated; None: all.
+        weights: digest of the weights.
+        code: digest of what defense and attack were resolved to, their code included.
+        engine: `hashing.ENGINE`.
+        norm, goal, eps, corruption, severity, family, normaliser: as in `records.manifest.Facts`.
+        torch, device, processor, threads: that it was run with.
+    """
+
+    defense: str
+    attack: str
+    dataset: str
+    seed: int
+    precision: str
+    data: str
+    subset: tuple[int, ...] | None
+    weights: str
+    code: str
+    engine: int
+    norm: str
+    goal: str
+    eps: float | None
+    corruption: str | None = None
+    severity: int | None = None
+    family: str = ""
+    normaliser: str = ""
+    torch: str = ""
+    device: str = ""
+    processor: str = ""
+    threads: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """By what a cell is found again: what a person asked for."""
+        return self.defense, self.attack, self.dataset
+
+    @property
+    def text(self) -> str:
+        return f"{self.defense} under {self.attack} on {self.dataset}"
+
+    @property
+    def of_corruption(self) -> bool:
+        """Whether it is one corruption at one severity."""
+        return self.goal == "natural" and self.corruption is not None and self.severity is not None
+
+    def plain(self) -> dict[str, Json]:
+        """As JSON has it; what says nothing is left out."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        said["subset"] = None if self.subset is None else list(self.subset)
+        optional = {field.name for field in fields(self)} - REQUIRED
+        return {name: value for name, value in said.items() if name not in optional or value not in (None, "", 0)}
+
+    @classmethod
+    def of(cls, plain: dict[str, Json]) -> Printed:
+        """What `plain` was written from. Raises KeyError, TypeError for anything else."""
+        subset = plain["subset"]
+        found = cls(**{**plain, "subset": None if subset is None else tuple(subset)})  # type: ignore[arg-type]
+        texts = (found.defense, found.attack, found.dataset, found.precision, found.data, found.weights, found.norm)
+        if not all(isinstance(one, str) for one in texts) or not isinstance(found.seed, int) or found.norm not in NORMS:
+            raise TypeError("a text, a seed or a norm is of another kind")
+        return found
+
+
+REQUIRED = {field.name for field in fields(Printed)} - {
+    *("corruption", "severity", "family", "normaliser", "torch", "device", "processor", "threads")
+}
+
+
+def printed(one: Measured) -> Printed:
+    """What a unit is of."""
+    spec, identity, facts = one.unit.spec, one.unit.identity, one.unit.facts
+    return Printed(
+        defense=str(spec.defense),
+        attack=str(spec.attack),
+        dataset=str(spec.dataset),
+        seed=identity.seed,
+        precision=identity.precision,
+        data=identity.data,
+        subset=None if identity.subset is None else tuple(identity.subset),
+        weights=identity.weights,
+        code=digest([identity.defense, identity.attack]),
+        engine=identity.engine,
+        norm=facts.norm,
+        goal=facts.goal,
+        eps=facts.eps,
+        corruption=None if facts.share else facts.corruption,
+        severity=None if facts.share else facts.severity,
+        family=facts.family,
+        normaliser=facts.normaliser,
+        torch=facts.torch,
+        device=facts.device,
+        processor=facts.processor,
+        threads=facts.threads,
+    )
+
+
+def write_records(result: Result, path: Path) -> Path:
+    """Write the records of a result as one Parquet file, whole or not at all; without kept pixels.
+
+    Its metadata says what each cell is of, so that the file alone can be compared with others.
+    """
+    about = list[dict[str, Json]]()
+    for group in result.groups():
+        for one in group.units:
+            rows: list[Json] = [
+                group.label(one),
+                group.attack(one),
+                group.name,
+                one.unit.identity.seed,
+                one.unit.identity.precision,
+            ]
+            about.append({"rows": dict(zip(COLUMNS, rows, strict=True)), "of": printed(one).plain()})
+    return write_about(pa.Table.from_pandas(result.records, preserve_index=False), about, path)
+
+
+def write_about(table: pa.Table, about: Sequence[dict[str, Json]], path: Path) -> Path:
+    """Write a table of records with what its cells are of."""
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), ABOUT: json.dumps(about).encode()})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return path

@@ -1,0 +1,108 @@
+"""Cells from stores, exported records and baselines are the same cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from gated import add
+
+from robench.errors import UsageError
+from robench.gate.baseline import Baseline
+from robench.gate.judging import differences
+from robench.gate.sources import opened
+from robench.records.refusals import Refusal, refuse
+from robench.reporting.exported import write_records
+from robench.reporting.pages import stored
+
+
+def test_a_store_its_export_and_its_baseline_hold_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    add(root, [True, False, False])
+    add(root, [True, True, False], "cw_l2", norm="l2", goal="minimal", eps=None, columns={"l2": [0.5, 0.3, 0.9]})
+    side = opened(root)
+    found = {one.identity.attack: one for one in side.cells}
+    assert found["fgsm(eps=0.1)"].robust.tolist() == [False, True, True]
+    sizes = found["cw_l2"].robust_within(0.4)
+    assert sizes.tolist() == [True, False, True]
+    export = opened(write_records(stored(root)[0], tmp_path / "records.parquet"))
+    kept = opened(Baseline(side.cells).write(tmp_path / "b.json"))
+    for other in (export, kept):
+        assert len(other.cells) == 2
+        for one in other.cells:
+            own = found[one.identity.attack]
+            assert one.identity == own.identity and np.array_equal(one.robust, own.robust)
+            assert (one.sizes is None) == (own.sizes is None)
+        assert all(v.lost == 0 and not v.notes for v in differences(side, other) if v.gate.metric == "robust_accuracy")
+
+
+def test_several_rows_of_an_image_count_as_the_worst_for_the_defender(tmp_path: Path) -> None:
+    """Two targets each; the first image is fooled by its second target alone, at .3."""
+    frame = [False, True, False, False]
+    add(
+        tmp_path,
+        frame,
+        "cw_l2(targets='all')",
+        norm="l2",
+        goal="minimal",
+        eps=None,
+        columns={"target": [1, 2, 1, 2], "l2": [0.1, 0.3, 0.2, 0.2]},
+    )
+    # records of two images, each with two targets
+    path = next(tmp_path.glob("records/*/part-*.parquet"))
+    assert len(pd.read_parquet(path)) == 4
+    assert len(opened(tmp_path).cells[0].images) == 4  # ids are one a row here; see the next
+    from measured import cell_of
+
+    from robench.gate.cells import cell_of as made
+
+    one = cell_of(
+        frame,
+        columns={"image": ["a", "a", "b", "b"], "target": [1, 2, 1, 2], "l2": [0.1, 0.3, 0.2, 0.2]},
+        attack="cw_l2",
+        norm="l2",
+        goal="minimal",
+        eps=None,
+    )
+    cell = made(one)
+    assert cell is not None and cell.robust.tolist() == [False, True]
+    assert cell.robust_within(0.25).tolist() == [True, True] and cell.robust_within(0.31).tolist() == [False, True]
+
+
+def test_of_other_code_the_newest_counts_and_what_broke_down_says_why(tmp_path: Path) -> None:
+    add(tmp_path, [True, False], attack_code="old", created=1.0)
+    add(tmp_path, [False, False], attack_code="new", created=2.0)
+    (cell,) = opened(tmp_path).cells
+    assert cell.robust.tolist() == [True, True]
+    from robench import parse
+
+    refuse(tmp_path, Refusal(parse("vit"), parse("digits"), parse("pgd_linf"), "dada00", "m", 0, "float32", "NaN", 3.0))
+    assert [one.refused for one in opened(tmp_path).cells] == ["", "NaN"]
+    assert len(opened(tmp_path).sound()) == 1
+
+
+def test_sequences_are_left_out_and_said(tmp_path: Path) -> None:
+    add(tmp_path, [True, False])
+    add(tmp_path, [True, False], "perturbations", goal="natural", corruption="tilt", eps=None)
+    side = opened(tmp_path)
+    assert [cell.identity.attack for cell in side.cells] == ["fgsm(eps=0.1)"]
+    assert "perturbations: 1 cells of sequences" in side.notes[-1]
+
+
+def test_what_is_neither_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no .*nowhere"):
+        opened(tmp_path / "nowhere")
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.raises(UsageError, match="neither a store nor records"):
+        opened(tmp_path / "a.txt")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="does not say what its records are of"):
+        opened(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UsageError, match="cannot be read as Parquet"):
+        opened(tmp_path / "b.parquet")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no records"):
+        opened(tmp_path / "empty")
