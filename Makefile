@@ -41,11 +41,15 @@ lint: .venv/installed
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-# robench's gate on itself: attacks of now on weights of then (a small checkpoint in the repository), on the digits.
+# robench's gate on itself: attacks of now on weights of then (a small checkpoint in the repository), on the digits; then the
+# records of the project's own board, without training.
 GATE = reports/gate
+BOARDED = reports/leaderboard
 gate: .venv/installed
+	rm -rf results/gate
 	.venv/bin/robench run --quiet --config $(GATE)/robench.toml --store results/gate > /dev/null
 	.venv/bin/robench check --config $(GATE)/robench.toml --store results/gate --baseline $(GATE)/digits.json
+	.venv/bin/robench check --config $(BOARDED)/robench.toml --store $(BOARDED)/records.parquet --baseline $(BOARDED)/baseline.json
 
 # Put the golden numbers down anew, after ENGINE was raised (see tests/golden.py).
 golden: .venv/installed
@@ -88,7 +92,8 @@ board: .venv/installed
 	  $(foreach name,ksa noise madry half_half rspc fat augmix,--defense "$(name)($(WRAPPED))") \
 	  $(foreach layer,1 6,--defense "ksa($(WRAPPED), layers=[$(layer)])") > results/board.txt
 	.venv/bin/robench leaderboard --store results/board $(foreach form,html md json,--out reports/leaderboard/leaderboard.$(form))
-	.venv/bin/robench report --store results/board --format parquet --out reports/leaderboard/records.parquet
+	.venv/bin/robench report --store results/board --format parquet --out $(BOARDED)/records.parquet
+	.venv/bin/robench check --config $(BOARDED)/robench.toml --store $(BOARDED)/records.parquet --baseline $(BOARDED)/baseline.json
 
 # What trainings and attacks cost beside the passes that they need, and beside other libraries: ratios measured in one run.
 speed: .venv/installed

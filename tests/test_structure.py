@@ -24,7 +24,7 @@ FLOORS = [
     {"running", "gate", "listing"},
     {"api"},
     {"__init__"},
-    {"doctor"},
+    {"doctor", "pytest_plugin"},
     {"cli"},
     {"__main__"},
 ]
@@ -113,7 +113,7 @@ def test_no_module_reaches_itself() -> None:
 def test_every_room_has_its_floor_and_no_module_is_too_long() -> None:
     known = modules()
     assert {room(name) for name in known} == set().union(*FLOORS)
-    assert len({room(name) for name in known}) <= 24
+    assert len({room(name) for name in known}) <= 26
     assert not [name for name, path in known.items() if len(path.read_text(encoding="utf-8").splitlines()) > 300]
 
 

@@ -76,6 +76,12 @@ def check(
             metavar="PATH", help="Write Markdown; what $GITHUB_STEP_SUMMARY names is added to, of 1 MiB at most."
         ),
     ] = None,
+    comment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Write a comment for a pull request: Markdown of at most 60 kB, with a mark."
+        ),
+    ] = None,
     pictures: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Folder for pictures of newly broken images, where the store kept them."),
@@ -118,6 +124,8 @@ def check(
             _write(home(junit, "--junit"), as_junit(checked, strict=strict))
         if summary:
             _summarise(home(summary, "--summary"), markdown(checked, MOST_SUMMARY))
+        if comment:
+            _write(home(comment, "--comment"), markdown(checked))
         if form is Form.json:
             print(as_json(checked))
         elif form is Form.md:
@@ -187,7 +195,8 @@ def _again(
     from robench.running.again import Once, attacked_again
     from robench.running.settings import Settings
 
-    places, settings, found = Places.of(data, store), Settings(workers=workers), list[Verdict]()
+    places, settings = Places.of(data, store), Settings(workers=workers)
+    found: list[Verdict] = []
     for verdict in verdicts:
         units = [after.measured_of(cell) for cell in verdict.subject.after]
         images = verdict.lost_images.tolist()

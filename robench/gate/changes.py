@@ -20,7 +20,7 @@ from robench.gate.subjects import Subject
 from robench.reporting.corruption_metrics import by_corruption, mean_corruption_error, mean_error
 from robench.reporting.normalisers import CorruptionBaseline, baseline, suited
 from robench.reporting.resampling import Statistic, bootstrap, paired_bootstrap
-from robench.reporting.statistics import Interval, paired_ratio_difference
+from robench.reporting.statistics import Interval, Z, paired_ratio_difference
 
 FEWEST = 2
 """Images that a distance is compared on at least."""
@@ -109,9 +109,20 @@ def _distances(before: Sequence[Cell], after: Sequence[Cell]) -> Change:
     ones = np.ones(len(images))
     scale = 100 / float(was.mean())
     ends = paired_ratio_difference((now, ones), (was, ones))
-    interval = Interval(scale * ends.low, scale * ends.high)
     means = float(was.mean()), float(now.mean())
-    return Change(*means, scale * (means[1] - means[0]), interval, np.array(images))
+    points = scale * (means[1] - means[0])
+    interval = _widened(points, Interval(scale * ends.low, scale * ends.high), scale * float(was.std()) / len(images))
+    return Change(*means, points, interval, np.array(images))
+
+
+def _widened(points: float, interval: Interval, least: float) -> Interval:
+    """An interval with the error that a single image could have made besides, so that where nothing changed it is no point.
+
+    Args:
+        least: that error, in points.
+    """
+    low, high = (math.hypot(end - points, Z * least) for end in interval)
+    return Interval(points - low, points + high)
 
 
 def _broken(cell: Cell) -> dict[str, float]:
@@ -158,8 +169,10 @@ def _corruptions(
     images = tables[0].index.intersection(tables[1].index)
     was, now = (table.loc[images].to_numpy() for table in tables)
     change = paired_bootstrap(of, now, was)
-    names = images.to_numpy(dtype=np.str_)
-    return Change(of(was.mean(0)), of(now.mean(0)), change.value, change.interval, names)
+    names, means = images.to_numpy(dtype=np.str_), was.mean(0)
+    least = of(np.minimum(1.0, means + 1 / len(was))) - of(means)  # of an image that is wrong under all conditions
+    interval = _widened(change.value, change.interval, abs(least))
+    return Change(of(means), of(now.mean(0)), change.value, interval, names)
 
 
 def _errors(cells: Sequence[Cell], conditions: Sequence[tuple[str, int]]) -> pd.DataFrame:

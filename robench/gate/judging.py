@@ -15,7 +15,7 @@ import numpy as np
 
 from robench.gate.baseline import Acceptance, MissingError
 from robench.gate.paired import lost_p
-from robench.gate.policy import FLIPPING, Gate, default_gates
+from robench.gate.policy import FLIPPING, Gate, default_gates, parts_of
 from robench.gate.sources import Side
 from robench.gate.subjects import subjects
 from robench.gate.trials import Trial, decided, looked_at, pooled, trials_of, untested
@@ -44,7 +44,8 @@ def judged(gates: Sequence[Gate], before: Side | None, after: Side, today: date 
     found = [_excused(verdict, accepted.get(verdict.gate.id), before, after) for verdict in found]
     single = {(verdict.gate.id, verdict.kind) for verdict in found if not verdict.pooled}
     shown = [one for one in found if not one.pooled or (one.kind != "pass" and (one.gate.id, one.kind) not in single)]
-    return sorted(map(_by_severity, shown), key=_order)
+    told = [one for one in shown if not one.gate.at_any_distance or one.kind in ("regressed", "warn", "improved")]
+    return sorted(map(_by_severity, told), key=_order)
 
 
 def _order(verdict: Verdict) -> tuple[int, float]:
@@ -53,7 +54,7 @@ def _order(verdict: Verdict) -> tuple[int, float]:
 
 def _decided(gates: Sequence[Gate], before: Side | None, after: Side) -> list[Verdict]:
     settled, trials = list[Verdict](), list[Trial]()
-    for gate in gates:
+    for gate in parts_of(gates):
         own = list[Trial]()
         for subject in subjects(gate, before, after):
             verdict = looked_at(gate, subject)
@@ -140,7 +141,7 @@ def without_luck(verdict: Verdict, held: Set[str]) -> Verdict:
 def differences(before: Side, after: Side) -> list[Verdict]:
     """How two stores or baselines differ, the largest losses first; nothing is judged, and p is of both sides."""
     found = list[Verdict]()
-    for gate in default_gates():
+    for gate in parts_of(default_gates()):
         for subject in subjects(gate, before, after):
             verdict = looked_at(gate, subject)
             if subject.problem:

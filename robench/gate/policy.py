@@ -41,6 +41,7 @@ class Gate:
         severity: whether a regression is an error or a warning.
         normaliser: a CSV of a baseline's errors, which `mce` is divided by; None: the published ones, of published files.
         line: where it begins in its file; 0: it is of no file.
+        at_any_distance: it counts which images minimal attacks break at all; see `parts_of`.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Gate:
     severity: Severity = "error"
     normaliser: Path | None = None
     line: int = 0
+    at_any_distance: bool = False
 
     def chooses(self, one: Printed) -> bool:
         """Whether a cell is one that it looks at."""
@@ -76,6 +78,16 @@ class Gate:
         """What it selects, in words."""
         said = [f"{name} {' or '.join(map(repr, own))}" for name, own in self.select.items()]
         return " and ".join(said) or "everything"
+
+
+def parts_of(gates: Iterable[Gate]) -> list[Gate]:
+    """Gates, and what they look at besides: beside a mean distance, which is over broken images, how many are broken at all."""
+    found = list[Gate]()
+    for gate in gates:
+        found.append(gate)
+        if gate.metric == "mean_distance" and gate.compares:
+            found.append(replace(gate, metric="robust_accuracy", floor=None, at_any_distance=True))
+    return found
 
 
 def fits(pattern: str, text: str) -> bool:
@@ -147,7 +159,7 @@ def read_matrix(path: Path, known: Iterable[str]) -> dict[str, Any]:
 
 def _gate(table: dict[str, Any], place: int, line: int, path: Path) -> Gate:
     where = f"{path}, line {line}, gate {table.get('id', place)!r}"
-    known = [each.name for each in fields(Gate) if each.name != "line"]
+    known = [each.name for each in fields(Gate) if each.name not in ("line", "at_any_distance")]
     for name in table:
         if name not in known:
             raise UsageError(f"{where}: {name!r} is not understood{did_you_mean(name, known)}")

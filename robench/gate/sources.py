@@ -19,7 +19,7 @@ from robench.gate.baseline import Acceptance, Baseline
 from robench.gate.cells import Cell, cell_from, cell_of
 from robench.records.refusals import Refusal
 from robench.records.store import Measured
-from robench.reporting.exported import ABOUT, Printed, printed
+from robench.reporting.exported import ABOUT, COLUMNS, Printed, printed
 from robench.reporting.pages import stored
 
 Key = tuple[str, str, str]
@@ -147,13 +147,11 @@ def of_parquet(path: Path) -> Side:
         )
     cells = list[Cell]()
     try:
+        rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}
         for one in json.loads(about):
-            identity = Printed.of(one["of"])
-            own = np.ones(len(frame), dtype=bool)
-            for name, value in one["rows"].items():
-                own &= (frame[name] == value).to_numpy(dtype=bool)
-            if own.any():
-                cells.append(cell_from(identity, frame[own]))
+            own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
+            if own is not None:
+                cells.append(cell_from(Printed.of(one["of"]), own))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path} is damaged: what it says of its records lacks {error}") from error
     return Side(str(path), cells)

@@ -101,6 +101,8 @@ def _text(gate: Gate, one: Printed) -> str:
     within = gate.eps if minimal else one.eps
     row = f"{one.defense} on {one.dataset}"
     match gate.metric:
+        case "robust_accuracy" if gate.at_any_distance:
+            return f"{one.text}, at any distance" if minimal else ""
         case "robust_accuracy":
             near = f" within {written_float(gate.eps)}" if minimal and gate.eps else ""
             return "" if minimal and gate.eps is None else f"{one.text}{near}"

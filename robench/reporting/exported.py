@@ -16,6 +16,7 @@ from robench.hashing import digest
 from robench.records.schema import NORMS
 from robench.records.store import Measured
 from robench.reporting.result import Result
+from robench.reporting.versions import code_of
 
 COLUMNS = ("defense", "attack", "dataset", "seed", "precision")
 ABOUT = b"robench cells"
@@ -32,7 +33,7 @@ class Printed:
         data: fingerprint of the test split, pixels and labels.
         subset: the classes that are evaluated; None: all.
         weights: digest of the weights.
-        code: digest of what defense and attack were resolved to, their code included.
+        code: digest of the code of defense and attack.
         engine: `hashing.ENGINE`.
         norm, goal, eps, corruption, severity, family, normaliser: as in `records.manifest.Facts`.
         torch, device, processor, threads: that it was run with.
@@ -109,7 +110,7 @@ def printed(one: Measured) -> Printed:
         data=identity.data,
         subset=None if identity.subset is None else tuple(identity.subset),
         weights=identity.weights,
-        code=digest([identity.defense, identity.attack]),
+        code=digest([code_of(identity.defense), code_of(identity.attack)]),
         engine=identity.engine,
         norm=facts.norm,
         goal=facts.goal,

@@ -84,3 +84,14 @@ def without_code(value: Json) -> Json:
         plain: Json = {name: without_code(option) for name, option in options.items()}
         return {name: inner for name, inner in value.items() if name not in CODE} | {"options": plain}
     return {name: without_code(inner) for name, inner in value.items() if name not in AROUND}
+
+
+def code_of(value: Json) -> list[Json]:
+    """What of an identity tells of code: the sources and the cards of its entries."""
+    if isinstance(value, list):
+        return [found for item in value for found in code_of(item)]
+    if not isinstance(value, dict):
+        return []
+    if isinstance(value.get("options"), dict) and "source" in value:
+        return [*(value[name] for name in sorted(CODE & set(value))), *code_of(value["options"])]
+    return [found for inner in value.values() for found in code_of(inner)]

@@ -86,8 +86,9 @@ def test_files_are_written_for_each_reader(tmp_path: Path, baseline: str, monkey
     plain = json.loads(CliRunner().invoke(app, [*words, "--format", "json"]).output)
     assert plain["status"] == 1 and plain["verdicts"][0]["lost"] == 30
     assert said(*words, "--format", "md", status=1).startswith("<!-- robench check -->")
+    said(*words, "--summary", "own.md", "--comment", "comment.md", status=1)
     said(*words, "--summary", "own.md", status=1)
-    said(*words, "--summary", "own.md", status=1)
+    assert Path("comment.md").read_text() == CliRunner().invoke(app, [*words, "--format", "md"]).output
     assert Path("own.md").read_text().count("<!-- robench check -->") == 1
 
 

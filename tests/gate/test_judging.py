@@ -249,11 +249,24 @@ def test_distances_are_compared_on_the_images_that_both_broke() -> None:
     assert nearer.change.points == pytest.approx(-10, abs=0.3)
     assert len(nearer.change.images) == 400
     assert one(before, before, gate).kind == "pass"
-    assert one(before, before, gate).change.points == 0
+    same = one(before, before, gate)
+    spread = 100 * sizes.std() / sizes.mean() / 400
+    assert same.change.points == 0 and same.change.interval is not None
+    assert same.change.interval.high == pytest.approx(1.96 * spread, rel=0.02), (
+        "nothing changed is no proof that nothing does"
+    )
+    assert same.smallest == pytest.approx((2.576 + 0.842) * spread, rel=0.02), "of two tests"
     farther = one(before, minimal([*(1.2 * sizes), np.inf, 0.5]), replace(gate, max_drop=None, max_rise=5.0))
     assert farther.kind == "regressed" and farther.weaker
     little = one(minimal([0.5, 0.6, 0.7]), minimal([0.5, 0.3, 0.72]), gate)
     assert little.kind == "inconclusive"
+    fails = judged([gate], side(before), side(minimal([np.inf] * 100 + [*sizes[100:], np.inf, 0.5])))
+    assert [v.kind for v in fails] == ["improved", "pass"] and "at any distance" in fails[0].subject.text
+    assert fails[0].won == 100
+    weak = judged([replace(gate, max_drop=None, max_rise=5.0)], side(before), side(minimal([np.inf] * 402)))
+    assert weak[0].kind == "regressed" and weak[0].weaker, (
+        "an attack that breaks nothing has no mean distance, and is weaker"
+    )
     nothing = one(minimal([0.5, np.inf, np.inf]), minimal([np.inf, 0.5, 0.5]), gate)
     assert (nothing.kind, nothing.notes) == ("inconclusive", ("no image was broken before and now",))
 
@@ -293,7 +306,8 @@ def test_a_mean_corruption_error_is_over_all_75_conditions_and_has_a_ceiling() -
     found = one(before, after, gate)
     assert found.kind == "regressed" and found.change.points == pytest.approx(3, abs=0.5)
     assert one(after, before, gate).kind == "improved"
-    assert one(before, before, gate).kind == "pass"
+    same = one(before, before, gate)
+    assert same.kind == "pass" and same.change.interval == pytest.approx((-1.96 / 4, 1.96 / 4), rel=0.01)
     assert one(side(*corrupted(0.4)), side(*corrupted(0.4)), gate).notes[-1] == "above its ceiling of 35"
     with pytest.raises(UsageError, match="74 of them|1 of them are missing, the first"):
         one(side(*corrupted(0.2)[:-1]), side(*corrupted(0.2)[:-1]), gate)
