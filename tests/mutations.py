@@ -642,5 +642,42 @@ WRITTEN = [
     Mutation("a broken template leaves a page without sections", "robench/reporting/pages.py", "        raise  # there would be", "        return None  # there would be", "cli/test_leaderboard.py"),
 ]
 
+PAIRED, TRIALS, JUDGING, SUBJECTS, CHANGES = (f"robench/gate/{name}.py" for name in ("paired", "trials", "judging", "subjects", "changes"))
+OF_PAIRED, OF_JUDGING, OF_GATING = "gate/test_paired.py", "gate/test_judging.py", "cli/test_gating.py"
+GATED = [
+    Mutation("McNemar's test counts one flip less", PAIRED, "binom.sf(lost - 1, lost + won, 0.5)", "binom.sf(lost, lost + won, 0.5)", OF_PAIRED),
+    Mutation("the interval of no flips is a point", PAIRED, "(won + 1) / (images + 2), (lost + 1) / (images + 2)", "won / images, lost / images", OF_PAIRED),
+    Mutation("the pooled test leaves the sum itself out", PAIRED, "chances[sums >= total]", "chances[sums > total]", OF_PAIRED),
+    Mutation("the pooled test has two sides", PAIRED, "np.cos(size * angles) ** int(count)", "np.cos(size * angles) ** (int(count) + 1)", OF_PAIRED),
+    Mutation("power ignores images that flip by themselves", PAIRED, "min(1.0, 2 * flips + drop)", "min(1.0, drop)", OF_PAIRED),
+    Mutation("a margin is enough for a regression", TRIALS, "trial.points > trial.margin and trial.adjusted <= gate.alpha", "trial.points > trial.margin", OF_JUDGING),
+    Mutation("a test is enough for a regression", TRIALS, "trial.points > trial.margin and trial.adjusted <= gate.alpha", "trial.adjusted <= gate.alpha", OF_JUDGING),
+    Mutation("nothing is corrected for", JUDGING, "adjusted = holm(np.array([trial.p for trial in family]))", "adjusted = np.array([trial.p for trial in family])", OF_JUDGING),
+    Mutation("warnings and errors are one family", JUDGING, "family = [trial for trial in trials if trial.verdict.gate.severity == severity]", 'family = trials if severity == "error" else []', OF_JUDGING),
+    Mutation("few images pass", TRIALS, "smallest > trial.margin and reach > trial.margin", "False", OF_JUDGING),
+    Mutation("a rise of a reference is an improvement", TRIALS, "if gate.max_rise is not None else []", "if False else []", OF_JUDGING),
+    Mutation("a floor is kept by what is on it alone", TRIALS, "after < gate.floor", "after <= gate.floor", OF_JUDGING),
+    Mutation("a ceiling is a floor", TRIALS, "after > gate.ceiling", "after < gate.ceiling", OF_JUDGING),
+    Mutation("other weights stand for the reference", SUBJECTS, 'if gate.max_rise is not None:', "if False:", OF_JUDGING),
+    Mutation("another seed is compared", SUBJECTS, '{"attack seed": "seed", "precision"', '{"precision"', OF_JUDGING),
+    Mutation("fewer images are compared", SUBJECTS, "if kept < len(cell.images):", "if kept < 1:", OF_JUDGING),
+    Mutation("what broke down is compared", SUBJECTS, "sound = [one for one in there if not one.refused]", "sound = there", OF_JUDGING),
+    Mutation("the worst case is the best one", CHANGES, "np.logical_and.reduce", "np.logical_or.reduce", OF_JUDGING),
+    Mutation("distances are of other images", CHANGES, "images = [image for image in old if image in new]", "images = [*old][: len(new)]", OF_JUDGING),
+    Mutation("an attack that breaks nothing is no weaker", "robench/gate/policy.py", 'if gate.metric == "mean_distance" and gate.compares:', "if False:", OF_JUDGING),
+    Mutation("an acceptance excuses anything", JUDGING, 'if any(own.kind in ("regressed", "missing", "incomparable") for own in again):', "if False:", OF_JUDGING),
+    Mutation("an expired acceptance excuses", JUDGING, "if one.expires < today:", "if False:", OF_JUDGING),
+    Mutation("luck is a pass", JUDGING, 'return verdict.saying("inconclusive", said)', 'return verdict.saying("pass", said)', OF_JUDGING),
+    Mutation("unsteady images are those that always hold", "robench/gate/unsteady.py", "np.logical_and(outcomes.any(0), ~outcomes.all(0))", "outcomes.all(0)", OF_JUDGING),
+    Mutation("a regression ends with 0", "robench/gate/verdicts.py", 'if "regressed" in kinds:', "if False:", OF_JUDGING),
+    Mutation("a baseline's words are not compared with its bits", "robench/gate/baseline.py", "if own is not None and said[name] != _counted(own):", "if False:", "gate/test_baseline.py"),
+    Mutation("sizes are rounded to an eighth", "robench/gate/cells.py", "STEPS = 64", "STEPS = 8", "gate/test_baseline.py"),
+    Mutation("what is worse is taken over", "robench/gate/renewal.py", 'if verdict.kind != "improved" or verdict.pooled:', "if verdict.pooled:", OF_GATING),
+    Mutation("of several rows of an image the best counts", "robench/gate/cells.py", '"fooled": "any"', '"fooled": "all"', "gate/test_sources.py"),
+    Mutation("names act in annotations", "robench/gate/writing.py", '.replace("\\r", "%0D").replace("\\n", "%0A")', "", "gate/test_writing.py", lives="a sentence is one line before it is escaped"),
+    Mutation("a comment has no end", "robench/gate/writing.py", "if len(whole.encode()) <= most:", "if True:", "gate/test_writing.py"),
+    Mutation("a pattern's brackets are special", "robench/gate/policy.py", 're.escape(pattern).replace(r"\\*", ".*").replace(r"\\?", ".")', 'pattern.replace("*", ".*")', "gate/test_policy.py"),
+]
+
 # fmt: on
-MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED + RANKING + WRITTEN
+MUTATIONS = OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED + RANKING + WRITTEN + GATED

@@ -23,7 +23,8 @@ def write_pictures(verdicts: Sequence[Verdict], after: Side, folder: Path) -> di
     found: dict[tuple[str, str, str], Path] = {}
     for verdict in verdicts:
         lost, written = set(verdict.lost_images.tolist()), 0
-        for cell in verdict.subject.after if verdict.kind in ("regressed", "warn") else ():
+        told = verdict.kind in ("regressed", "warn") and verdict.gate.metric != "clean_accuracy"  # which no attack made
+        for cell in verdict.subject.after if told else ():
             one = after.measured_of(cell)
             if one is None or "adversarial" not in one.records:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -63,10 +63,11 @@ def text(
 ) -> str:
     """For a terminal."""
     found = verdict_table(checked.verdicts, checked.title)
-    short = "\n".join([found.title, *found.caption])
-    table = as_text(found, color=color, width=width, signs=signs) if found.rows else short
-    broken = [f"newly broken, {line}" for line in _broken(checked)]
-    return "\n".join([table, *map(escaping.one_line, broken), *(f"note: {note}" for note in checked.notes)])
+    below = [*(f"Newly broken, {line}" for line in _broken(checked)), *(f"Note: {note}" for note in checked.notes)]
+    if not found.rows:
+        return "\n".join(map(escaping.one_line, [found.title, *found.caption, *below]))
+    whole = replace(found, caption=[*found.caption, *below])
+    return as_text(whole, color=color, width=width, signs=signs)
 
 
 def markdown(checked: Checked, most: int = MOST_COMMENT) -> str:

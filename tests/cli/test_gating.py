@@ -45,7 +45,7 @@ def baseline(tmp_path: Path) -> str:
 def test_what_did_not_change_passes_and_what_was_lost_does_not(tmp_path: Path, baseline: str) -> None:
     assert "1 pass." in said("check", "--store", filled(tmp_path / "same"), "--baseline", baseline)
     worse = said("check", "--store", filled(tmp_path / "worse", 30), "--baseline", baseline, status=1)
-    assert "50.0 → 47.0" in worse and "regressed" in worse and "newly broken" in worse
+    assert "50.0 → 47.0" in worse and "regressed" in worse and "Newly broken" in worse
     assert "0000000000000000" in worse
     few = said("check", "--store", filled(tmp_path / "few", of=500), "--baseline", baseline, status=3)
     assert "images: 500 of the baseline's 1,000 are there" in few
