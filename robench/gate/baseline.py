@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from robench.errors import UsageError
 from robench.files import atomic_path
-from robench.gate.cells import Cell, Flags
+from robench.gate.cells import FAILED, Cell, Flags
 from robench.hashing import digest
 from robench.reporting.exported import Printed
 
@@ -117,7 +117,7 @@ class Baseline:
             raise UsageError(f"the baseline {path} is damaged: it is not in UTF-8; restore it from git") from error
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"the baseline {path} is no JSON: {error}; restore it from git") from error
         if not isinstance(content, dict) or content.get("kind") != _KIND:
             raise UsageError(
@@ -144,8 +144,8 @@ def _read(content: dict[str, Any], path: Path) -> Baseline:
             where = f"its {_ordinal(place)} acceptance"
             own = [_cell(one, images) for one in plain["cells"]]
             expires = date.fromisoformat(plain["expires"])
-            accepted.append(Acceptance(str(plain["gate"]), str(plain["reason"]), expires, own))
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            accepted.append(Acceptance(_text(plain["gate"]), _text(plain["reason"]), expires, own))
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, zlib.error) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(
             f"the baseline {path} is damaged in {where}: {why}; restore it from git, or write it anew"
@@ -177,7 +177,9 @@ def _cell(plain: dict[str, Any], images: dict[str, NDArray[np.str_]]) -> Cell:
     bits, said = dict[str, Any](), dict[str, Any]()
     for name in ("correct", "robust", "unsteady"):
         said[name], bits[name] = plain.pop(name, None), plain.pop(f"{name}_bits", None)
-    sizes, refused, flips = plain.pop("sizes", None), plain.pop("refused", ""), float(plain.pop("flips", 0.0))
+    sizes, refused, flips = plain.pop("sizes", None), plain.pop("refused", ""), plain.pop("flips", 0.0)
+    if not isinstance(flips, int | float) or not 0 <= flips <= 1:
+        raise ValueError(f"flips is {flips!r}; a share is wanted")
     identity = Printed.of(plain)
     if refused:
         none = np.zeros(0, dtype=bool)
@@ -190,9 +192,14 @@ def _cell(plain: dict[str, Any], images: dict[str, NDArray[np.str_]]) -> Cell:
             raise ValueError(f'it says "{name}": "{said[name]}", and its bits say "{_counted(own)}"')
     codes = None
     if sizes is not None:
-        codes = np.frombuffer(zlib.decompress(_bytes(sizes), bufsize=2 * len(ids)), dtype="<u2").astype(np.uint16)
-        if len(codes) != len(ids):
-            raise ValueError(f"it has {len(codes)} sizes for {len(ids)} images")
+        unpacked = zlib.decompressobj().decompress(
+            _bytes(sizes), 2 * len(ids) + 1
+        )  # and not what a small text may swell to
+        if len(unpacked) != 2 * len(ids):
+            raise ValueError(f"it has other than {len(ids)} sizes for {len(ids)} images")
+        codes = np.frombuffer(unpacked, dtype="<u2").astype(np.uint16)
+        if int(codes.max(initial=0)) > FAILED:
+            raise ValueError("a size is out of range")
     return Cell(identity, ids, flags["correct"], flags["robust"], codes, flags["unsteady"], flips)
 
 
@@ -220,13 +227,20 @@ def _packed(ids: Sequence[str]) -> dict[str, Any]:
 
 def _unpacked(plain: dict[str, Any]) -> NDArray[np.str_]:
     if "names" in plain:
-        ids = [str(name) for name in plain["names"]]
+        ids = [_text(name) for name in plain["names"]]
     else:
         text = _bytes(plain["ids"]).hex()
         ids = [text[start : start + 16] for start in range(0, len(text), 16)]
     if len(ids) != plain["count"] or ids != sorted(set(ids)):
         raise ValueError(f"{plain['count']} different ids in their order are wanted")
     return np.array(ids, dtype=np.str_)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    value.encode()  # else it could be read and not be written
+    return value
 
 
 def _bytes(text: str) -> bytes:

@@ -152,6 +152,6 @@ def of_parquet(path: Path) -> Side:
             own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
             if own is not None:
                 cells.append(cell_from(Printed.of(one["of"]), own))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UsageError(f"{path} is damaged: what it says of its records lacks {error}") from error
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is damaged in what it says of its records: {error}") from error
     return Side(str(path), cells)

@@ -84,15 +84,31 @@ class Printed:
 
     @classmethod
     def of(cls, plain: dict[str, Json]) -> Printed:
-        """What `plain` was written from. Raises KeyError, TypeError for anything else."""
+        """What `plain` was written from.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is something else.
+        """
         subset = plain["subset"]
+        if subset is not None and not (isinstance(subset, list) and all(type(one) is int for one in subset)):
+            raise ValueError(f"subset is {subset!r}")
         found = cls(**{**plain, "subset": None if subset is None else tuple(subset)})  # type: ignore[arg-type]
-        texts = (found.defense, found.attack, found.dataset, found.precision, found.data, found.weights, found.norm)
-        if not all(isinstance(one, str) for one in texts) or not isinstance(found.seed, int) or found.norm not in NORMS:
-            raise TypeError("a text, a seed or a norm is of another kind")
+        for field in fields(cls):
+            value, kind = getattr(found, field.name), str(field.type)
+            allowed = {"str": (str,), "int": (int,), "float | None": (float, int, type(None))}.get(kind)
+            allowed = allowed or ((str, type(None)) if kind == "str | None" else (int, tuple, type(None)))
+            if not isinstance(value, allowed) or isinstance(value, bool):
+                raise ValueError(f"{field.name} is {str(value)[:40]!r}")
+            if isinstance(value, str):
+                value.encode()
+            if isinstance(value, int | float) and not abs(value) < 2**63:
+                raise ValueError(f"{field.name} is out of range")
+        if found.norm not in NORMS or found.goal not in GOALS:
+            raise ValueError(f"the norm is {found.norm[:20]!r}, the goal {found.goal[:20]!r}")
         return found
 
 
+GOALS = ("budget", "minimal", "natural")
 REQUIRED = {field.name for field in fields(Printed)} - {
     *("corruption", "severity", "family", "normaliser", "torch", "device", "processor", "threads")
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,11 @@ def changed(path: Path, change: Any) -> Path:
     change(content)
     path.write_text(json.dumps(content))
     return path
+
+
+def swollen() -> str:
+    """A few bytes that would become a gigabyte."""
+    return base64.b64encode(zlib.compress(bytes(10_000_000))).decode()
 
 
 @pytest.fixture
@@ -86,6 +93,16 @@ def test_what_a_person_reads_is_what_the_bits_say(written: Path) -> None:
         (lambda c: c["cells"][0].update(norm="l7"), "1st cell"),
         (lambda c: c["cells"][0].update(surprise=1), "1st cell"),
         (lambda c: c["cells"].__setitem__(0, 5), "1st cell"),
+        (lambda c: c["cells"][0].update(sizes="AAAA"), "1st cell: Error -3"),
+        (lambda c: c["cells"][0].update(sizes=swollen()), "other than 4 sizes"),
+        (lambda c: c["cells"][0].update(eps=float("nan")), "eps is out of range"),
+        (lambda c: c["cells"][0].update(seed=10**400), "seed is out of range"),
+        (lambda c: c["cells"][0].update(defense=["vit"]), "defense is"),
+        (lambda c: c["cells"][0].update(defense="\ud800"), "surrogates not allowed"),
+        (lambda c: c["cells"][0].update(goal="else"), "the goal 'else'"),
+        (lambda c: c["cells"][0].update(flips="many"), "flips is 'many'"),
+        (lambda c: c["cells"][0].update(subset={"a": 1}), "subset is"),
+        (lambda c: c["cells"][0].update(robust=["413 of 1000"]), "it says"),
         (lambda c: next(iter(c["images"].values())).update(count=3), "its images: 3 different ids"),
         (lambda c: c.update(accepted=[{"gate": "g", "reason": "r", "expires": "soon", "cells": []}]), "1st acceptance"),
     ],
@@ -104,6 +121,9 @@ def test_an_older_schema_a_missing_file_and_a_broken_one_are_told(written: Path,
     (tmp_path / "cut.json").write_text(written.read_text()[:500])
     with pytest.raises(UsageError, match="is no JSON"):
         Baseline.read(tmp_path / "cut.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="is no JSON"):
+        Baseline.read(tmp_path / "deep.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not in UTF-8"):
         Baseline.read(tmp_path / "bytes.json")
