@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from robench.gate.verdicts import Verdict
 
 Check = Callable[..., "list[Verdict]"]
+WRITTEN = pytest.StashKey[dict[object, str]]()
+"""What was written into baselines in this session."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,12 +77,13 @@ def robench_check(request: pytest.FixtureRequest) -> Check:
 
         if floor is None and baseline is None:
             raise pytest.UsageError("robench_check wants a floor, a baseline or both; without them it checks nothing")
-        store = Path(request.config.cache.mkdir("robench")) if request.config.cache else Path("results")
+        cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
+        store = Path(cache.mkdir("robench")) if cache else request.config.rootpath / "results"
         path = None if baseline is None else request.path.parent / baseline
         try:
             cells = [_named(cell, name) for cell in _measured(model, attack, data, n, seed, store)]
             if path is not None and request.config.getoption("--robench-write"):
-                _write(path, cells)
+                _write(path, cells, request.config.stash.setdefault(WRITTEN, {}))
                 path = None
             before = None if path is None else _side(path, cells)
             margins = (max_drop, max_rise) if path is not None else (None, None)
@@ -125,6 +128,8 @@ def _measured(model: Any, attack: Any, data: Any, n: int | None, seed: int, stor
     from robench.gate.cells import cell_of
 
     if isinstance(data, robench.Split):
+        if n is not None:
+            raise robench.UsageError("n is for data sets; give a Split of as many images as you want")
         return [_of_split(model, attack, data, seed)]
     result = robench.run(model, attack, data, n=n, seed=seed, store=store, reporter=Silent())
     if result.refused:
@@ -142,8 +147,11 @@ def _of_split(model: Any, attack: Any, split: Any, seed: int) -> Cell:
     from robench.running.conditions import conditions
     from robench.training.building import weights_digest
 
+    found = conditions(attack, DatasetCard())
+    if len(found) != 1:
+        raise robench.UsageError(f"{attack} is {len(found)} conditions; with a Split, give one at a time")
+    (asked,) = found
     records = robench.evaluate(model, attack, split, seed=seed)
-    (asked,) = conditions(attack, DatasetCard())
     identity = Printed(
         defense=type(model).__name__,
         attack=asked.text,
@@ -170,6 +178,8 @@ def _side(path: Path, cells: list[Cell]) -> Any:
     """What the baseline has of these cells."""
     from robench.gate.sources import opened
 
+    if not path.exists():
+        pytest.fail(f"there is no baseline {path}; `pytest --robench-write` writes it", pytrace=False)
     side = opened(path)
     keys = {cell.identity.key for cell in cells}
     own = [cell for cell in side.cells if cell.identity.key in keys]
@@ -181,11 +191,21 @@ def _side(path: Path, cells: list[Cell]) -> Any:
     return replace(side, cells=own, accepted=[])
 
 
-def _write(path: Path, cells: list[Cell]) -> None:
-    """Put cells into a baseline in the place of those of the same call."""
+def _write(path: Path, cells: list[Cell], written: dict[object, str]) -> None:
+    """Put cells into a baseline in the place of those of the same name.
+
+    Args:
+        written: the weights of what was written in this session, by file and name.
+    """
+    from robench.errors import UsageError
     from robench.gate.baseline import Baseline
 
+    for cell in cells:
+        if written.setdefault((path, cell.name), cell.identity.weights) != cell.identity.weights:
+            raise UsageError(
+                f"two models are called {cell.identity.defense} in {path}, under the same attack; tell them apart with name=…"
+            )
     known = Baseline.read(path) if path.exists() else Baseline([])
-    keys = {(cell.identity.key, cell.identity.seed) for cell in cells}
-    others = [cell for cell in known.cells if (cell.identity.key, cell.identity.seed) not in keys]
+    names = {cell.name for cell in cells}
+    others = [cell for cell in known.cells if cell.name not in names]
     Baseline([*others, *cells], known.accepted).write(path)

@@ -51,7 +51,8 @@ def minimal(sizes: list[float], **changes: Any) -> Cell:
     found = np.array(sizes)
     ids = np.array([f"{place:016x}" for place in range(len(found))])
     identity = printed(**{"attack": "cw", "norm": "l2", "goal": "minimal", "eps": None, **changes})
-    return Cell(identity, ids, np.ones(len(found), dtype=bool), np.isinf(found), size_codes(found))
+    right = np.ones(len(found), dtype=bool)
+    return Cell(identity, ids, right, np.isinf(found), size_codes(found), distances=found)
 
 
 def side(*cells: Cell, name: str = "store") -> Side:

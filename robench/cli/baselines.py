@@ -162,7 +162,7 @@ def _examined(
     from robench.running.again import Once, attacked_again
     from robench.running.settings import Settings
 
-    one = side.measured_of(cell)
+    one = cell.measured
     if one is None:
         raise UsageError(f"--seeds attacks again, which takes a store; {side.name} is none")
     if cell.identity.goal == "natural":
@@ -170,6 +170,5 @@ def _examined(
     own = cell.identity.seed
     times = [*(Once(own + further) for further in range(1, seeds)), Once(own, SMALL_BATCH)]
     settings, places = Settings(workers=workers), Places.of(data, store)
-    return with_unsteady(
-        cell, attacked_again(one.unit, cell.images.tolist(), times, settings, places, reporter(quiet=quiet), allow)
-    )
+    runs = attacked_again(one.unit, cell.images.tolist(), times, settings, places, reporter(quiet=quiet), allow)
+    return with_unsteady(cell, [(once.seed, records) for once, records in zip(times, runs, strict=True)])

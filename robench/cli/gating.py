@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
@@ -22,7 +24,7 @@ from robench.cli.options import (
 )
 from robench.cli.streams import signs_for
 from robench.console import colored, columns, reporter
-from robench.errors import UsageError
+from robench.errors import RobenchError, StoreError, UsageError
 from robench.files import atomic_path
 from robench.places import Places, home
 
@@ -111,30 +113,57 @@ def check(
         from robench.gate.writing import junit as as_junit
 
         path, gates = gates_of(config, max_drop, alpha)
-        before = opened(home(baseline, "--baseline")) if baseline else None
+        before = _baseline(baseline)
         after = opened(home(store, "the store"))
-        verdicts = judged(gates, before, after)
-        if again:
-            verdicts = _again(verdicts, after, store, data, workers, quiet, allow or [])
-        kept = write_pictures(verdicts, after, home(pictures, "--pictures")) if pictures else {}
+        repeat = partial(_again, store, data, workers, quiet, allow or []) if again else None
+        verdicts = judged(gates, before, after, again=repeat)
+        kept = write_pictures(verdicts, home(pictures, "--pictures")) if pictures else {}
         status = exit_status(verdicts, strict=strict)
         name = before.name if before else ""
         checked = Checked(verdicts, status, after.name, name, path, kept, after.notes)
-        if junit:
-            _write(home(junit, "--junit"), as_junit(checked, strict=strict))
-        if summary:
-            _summarise(home(summary, "--summary"), markdown(checked, MOST_SUMMARY))
-        if comment:
-            _write(home(comment, "--comment"), markdown(checked))
         if form is Form.json:
             print(as_json(checked))
         elif form is Form.md:
             print(markdown(checked), end="")
         else:
-            lines = github(checked) if form is Form.github else ""
-            print("\n".join(filter(None, [lines, text(checked, **terminal())])))
+            shown = text(checked, **terminal())
+            lines = [github(checked), _quoted(shown)] if form is Form.github else [shown]
+            print("\n".join(filter(None, lines)))
+        sys.stdout.flush()
+        try:  # what was found is said by now, and a file that cannot be written does not change it
+            if junit:
+                _write(home(junit, "--junit"), as_junit(checked, strict=strict))
+            if comment:
+                _write(home(comment, "--comment"), markdown(checked))
+            if summary:
+                _summarise(home(summary, "--summary"), markdown(checked, MOST_SUMMARY))
+        except (StoreError, OSError) as error:
+            if not status:
+                raise
+            print(f"robench: {error}", file=sys.stderr)
         if status:
             raise typer.Exit(status)
+
+
+def _baseline(given: str | None) -> Side | None:
+    """What is compared with; that it is not there is what status 3 is for."""
+    from robench.gate.baseline import MissingError
+    from robench.gate.sources import opened
+
+    if given is None:
+        return None
+    path = home(given, "--baseline")
+    if not path.exists() and path.suffix != ".json":  # a baseline says so itself, with how to write one
+        raise MissingError(
+            f"there is no {path} to compare with; a baseline (.json), a store, or records in Parquet is wanted"
+        )
+    return opened(path)
+
+
+def _quoted(shown: str) -> str:
+    """The table, in which the runner of a workflow looks for no commands."""
+    word = token_hex(16)
+    return f"::stop-commands::{word}\n{shown}\n::{word}::"
 
 
 @app.command(epilog=example("robench diff results-main results-branch", "robench diff baseline.json results"))
@@ -181,35 +210,27 @@ def gates_of(config: str | None, max_drop: float | None, alpha: float | None) ->
 
 
 def _again(
-    verdicts: list[Verdict],
-    after: Side,
-    store: str,
-    data: str | None,
-    workers: int | None,
-    quiet: bool,
-    allow: list[str],
-) -> list[Verdict]:
-    """The verdicts, once the lost images of what regressed were attacked with two other seeds."""
-    from robench.gate.judging import without_luck
-    from robench.gate.verdicts import ORDER
+    store: str, data: str | None, workers: int | None, quiet: bool, allow: list[str], verdict: Verdict
+) -> tuple[set[str], str]:
+    """Lost images of a regression that held against the attack with two other seeds, and how many of how many did."""
     from robench.running.again import Once, attacked_again
     from robench.running.settings import Settings
 
-    places, settings = Places.of(data, store), Settings(workers=workers)
-    found: list[Verdict] = []
-    for verdict in verdicts:
-        units = [after.measured_of(cell) for cell in verdict.subject.after]
-        images = verdict.lost_images.tolist()
-        if verdict.kind != "regressed" or not images or not all(units) or verdict.gate.metric != "robust_accuracy":
-            found.append(verdict)
-            continue
-        unit = next(one.unit for one in units if one)
-        times = [Once(unit.identity.seed + 1), Once(unit.identity.seed + 2)]
-        frames = attacked_again(unit, images, times, settings, places, reporter(quiet=quiet), allow)
-        broken = [set(frame.loc[frame["fooled"].astype(bool), "image"]) for frame in frames]
-        held = {image for image in images if all(image not in own for own in broken)}
-        found.append(without_luck(verdict, held))
-    return sorted(found, key=lambda verdict: ORDER.index(verdict.kind))
+    one, images = verdict.subject.after[0].measured, verdict.lost_images.tolist()
+    if one is None:
+        return set(), "not attacked again: it is of no store"
+    seed = one.unit.identity.seed
+    try:
+        frames = attacked_again(
+            *(one.unit, images, [Once(seed + 1), Once(seed + 2)], Settings(workers=workers), Places.of(data, store)),
+            reporter(quiet=quiet),
+            allow,
+        )
+    except RobenchError as error:
+        return set(), f"not attacked again: {error}"
+    broken = set().union(*(frame.loc[frame["fooled"].astype(bool), "image"] for frame in frames))
+    held = set(images) - broken
+    return held, f"of {len(images)} lost images {len(held)} held against two other seeds of the attack"
 
 
 def _write(path: Path, text: str) -> None:

@@ -104,11 +104,13 @@ AllowOption = Annotated[
         metavar="PATH", help="A file of yours whose entries may be run, where a store names it. May be repeated."
     ),
 ]
-MATRIX = (
-    *("defense", "attack", "suite", "dataset", "n", "seed", "device", "workers", "batch_size"),
-    *("keep_images", "precision", "diagonal", "data", "store"),
-)
-"""What a file's table [run] may say."""
+MATRIX: dict[str, type] = {
+    **dict.fromkeys(("defense", "attack", "suite", "dataset"), list),
+    **dict.fromkeys(("n", "seed", "workers"), int),
+    **dict.fromkeys(("keep_images", "diagonal"), bool),
+    **dict.fromkeys(("device", "batch_size", "precision", "data", "store"), str),
+}
+"""What a file's table [run] may say, and as what."""
 
 
 def _take_over(context: typer.Context, path: str | None) -> Path | None:
@@ -119,11 +121,7 @@ def _take_over(context: typer.Context, path: str | None) -> Path | None:
         from robench.gate.policy import read_matrix
 
         file = home(path, "--config")
-        table = read_matrix(file, MATRIX)
-        several = ("defense", "attack", "suite", "dataset")
-        context.default_map = {
-            name: [value] if name in several and isinstance(value, str) else value for name, value in table.items()
-        }
+        context.default_map = read_matrix(file, MATRIX)
     return file
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +34,8 @@ class Cell:
         unsteady: images that are known to flip by themselves, (N,); None: it is not known which.
         flips: share of the images that flip by themselves from one run to the next, each way, where that is known.
         refused: why there are no numbers; all images are left out then.
+        distances: the sizes themselves, where they are known; a baseline has codes alone.
+        measured: the unit, where there is a store.
     """
 
     identity: Printed
@@ -44,17 +46,31 @@ class Cell:
     unsteady: Flags | None = None
     flips: float = 0.0
     refused: str = ""
+    distances: Sizes | None = None
+    measured: Measured | None = None
 
     @cached_property
     def places(self) -> dict[str, int]:
         """Where each image is."""
         return {image: place for place, image in enumerate(self.images.tolist())}
 
-    def robust_within(self, eps: float | None) -> Flags:
-        """Still classified correctly against perturbations of at most eps; None: of the cell's own radius, or any."""
+    @property
+    def name(self) -> tuple[tuple[str, str, str], int, str]:
+        """What a person asked for, with which seed and in which precision."""
+        return self.identity.key, self.identity.seed, self.identity.precision
+
+    def robust_within(self, eps: float | None, *, exactly: bool = False) -> Flags:
+        """Still classified correctly against perturbations of at most eps; None: of the cell's own radius, or any.
+
+        Args:
+            exactly: by the sizes themselves, where they are known, and not by their codes, which both sides of a comparison have.
+        """
         if eps is None or self.sizes is None:
             return self.robust
-        return size_of(self.sizes) > largest_inside(self.identity.norm, eps)
+        radius = largest_inside(self.identity.norm, eps)
+        if exactly and self.distances is not None:
+            return np.asarray(self.distances > radius, dtype=bool)
+        return np.asarray(self.sizes > size_codes(np.array([radius]))[0], dtype=bool)
 
     def at(self, images: NDArray[np.str_]) -> NDArray[np.int64]:
         """The places of these images, all of which it has."""
@@ -62,14 +78,14 @@ class Cell:
 
 
 def size_codes(sizes: Sizes) -> NDArray[np.uint16]:
-    """Sizes in 12 bits each, on a fixed grid of powers of 2^(1/64) from 2^-32 on; failures are infinite.
+    """Sizes in 12 bits each, rounded down on a fixed grid of powers of 2^(1/64) from 2^-32 on; failures are infinite.
 
     Example:
         >>> size_of(size_codes(np.array([0.0, 0.5, np.inf]))).tolist()
         [0.0, 0.5, inf]
     """
     with np.errstate(divide="ignore"):
-        steps = np.round(STEPS * (np.log2(sizes) + 32))
+        steps = np.floor(STEPS * (np.log2(sizes) + 32) + 1e-9)
     inner = np.clip(np.nan_to_num(steps, nan=1, posinf=FAILED - 1, neginf=1), 1, FAILED - 1)
     codes = np.where(sizes <= 0, 0, np.where(np.isinf(sizes), FAILED, inner))
     return codes.astype(np.uint16)
@@ -86,7 +102,7 @@ def cell_of(one: Measured) -> Cell | None:
     facts = one.unit.facts
     if of_sequences(one.unit) or facts.unseen:
         return None
-    return cell_from(printed(one), one.records)
+    return replace(cell_from(printed(one), one.records), measured=one)
 
 
 def cell_from(identity: Printed, records: pd.DataFrame) -> Cell:
@@ -100,10 +116,12 @@ def cell_from(identity: Printed, records: pd.DataFrame) -> Cell:
         }
     ).groupby("image")
     frame = by_image.agg({"correct": "first", "fooled": "any", "size": "min"}).sort_index()
+    sizes = frame["size"].to_numpy(dtype=np.float64)
     return Cell(
         identity,
         frame.index.to_numpy(dtype=np.str_),
         frame["correct"].to_numpy(dtype=bool),
         ~frame["fooled"].to_numpy(dtype=bool),
-        size_codes(frame["size"].to_numpy(dtype=np.float64)) if identity.goal == "minimal" else None,
+        size_codes(sizes) if identity.goal == "minimal" else None,
+        distances=sizes if identity.goal == "minimal" else None,
     )

@@ -22,8 +22,8 @@ from robench.reporting.normalisers import CorruptionBaseline, baseline, suited
 from robench.reporting.resampling import Statistic, bootstrap, paired_bootstrap
 from robench.reporting.statistics import Interval, Z, paired_ratio_difference
 
-FEWEST = 2
-"""Images that a distance is compared on at least."""
+FEWEST = 10
+"""Images that a distance is compared on at least: with fewer, Student's t is wrong too often."""
 
 
 class Change(NamedTuple):
@@ -33,6 +33,7 @@ class Change(NamedTuple):
         before, after: in points, or in a distance's unit; before is NaN where there is none.
         points: after less before; of a distance, in percent of before.
         interval: 95 %, of points; None where there is nothing to compare.
+        error: the standard error of points, where no images are counted.
         images: that it is of.
         was, now: of metrics that count images, for each of them.
     """
@@ -41,6 +42,7 @@ class Change(NamedTuple):
     after: float
     points: float = math.nan
     interval: Interval | None = None
+    error: float = math.nan
     images: NDArray[np.str_] = np.zeros(0, dtype=np.str_)
     was: Flags | None = None
     now: Flags | None = None
@@ -52,23 +54,34 @@ def change_of(gate: Gate, subject: Subject) -> Change:
     Raises:
         UsageError: of an mCE: there is nothing to divide by, or corruptions are missing.
     """
+    return _measured(gate, subject, subject.before, subject.after)
+
+
+def value_now(gate: Gate, subject: Subject) -> float:
+    """The number as it is now, of all its cells and images, as a floor is judged by; NaN where there is none."""
+    return _measured(gate, subject, [], subject.current).after if subject.current else math.nan
+
+
+def _measured(gate: Gate, subject: Subject, before: Sequence[Cell], after: Sequence[Cell]) -> Change:
     measure: Callable[[Sequence[Cell], Sequence[Cell]], Change]
     if gate.metric in ("mce", "mean_corruption_error"):
         measure = partial(_corruptions, _statistic(gate, subject))
     elif gate.metric == "mean_distance":
         measure = _distances
     else:
-        measure = partial(_flipped, lambda cells, images: _right(gate, cells, images))
-    return measure(subject.before, subject.after)
+        measure = partial(_flipped, lambda cells, images: _right(gate, cells, images, exactly=not before))
+    return measure(before, after)
 
 
-def _right(gate: Gate, cells: Sequence[Cell], images: NDArray[np.str_]) -> Flags:
+def _right(gate: Gate, cells: Sequence[Cell], images: NDArray[np.str_], *, exactly: bool) -> Flags:
     """Whether the defender is right on each image, against all of these cells."""
     if gate.metric == "clean_accuracy":
         return cells[0].correct[cells[0].at(images)]
     eps = {cell.identity.eps for cell in cells if cell.identity.goal != "minimal"}
     radius = gate.eps if gate.eps is not None else max((e for e in eps if e is not None), default=None)
-    against: Flags = np.logical_and.reduce([cell.robust_within(radius)[cell.at(images)] for cell in cells])
+    against: Flags = np.logical_and.reduce(
+        [cell.robust_within(radius, exactly=exactly)[cell.at(images)] for cell in cells]
+    )
     return against
 
 
@@ -88,20 +101,33 @@ def _flipped(
     if not len(images):
         return Change(math.nan, math.nan)
     if not before:
-        return Change(math.nan, 100 * float(now.mean()), images=images, now=now)
-    was = right(before, images)
+        return Change(math.nan, _share(now), images=images, now=now)
+    return recounted(Change(math.nan, math.nan, images=images, was=right(before, images)), now)
+
+
+def recounted(change: Change, now: Flags) -> Change:
+    """A change with other outcomes of now."""
+    was, images = change.was, len(change.images)
+    assert was is not None
     lost, won = int((was & ~now).sum()), int((now & ~was).sum())
-    ends = change_interval(lost, won, len(images))
-    values = 100 * float(was.mean()), 100 * float(now.mean()), 100 * (won - lost) / len(images)
-    return Change(*values, Interval(100 * ends.low, 100 * ends.high), images, was, now)
+    ends = change_interval(lost, won, images)
+    interval = Interval(100 * ends.low, 100 * ends.high)
+    return Change(
+        _share(was), _share(now), 100 * (won - lost) / images, interval, images=change.images, was=was, now=now
+    )
+
+
+def _share(flags: Flags) -> float:
+    """In points; a count times 100 before it is divided, so that 29 of 100 are 29."""
+    return 100 * int(flags.sum()) / len(flags)
 
 
 def _distances(before: Sequence[Cell], after: Sequence[Cell]) -> Change:
     """Over the images that were right before the attack and are broken in both runs, so that both means are of the same."""
-    new = _broken(after[0])
+    new = _broken(after[0], exactly=not before)
     if not before:
         return Change(math.nan, float(np.mean([*new.values()])) if new else math.nan, images=np.array([*new]))
-    old = _broken(before[0])
+    old = _broken(before[0], exactly=False)
     images = [image for image in old if image in new]
     if len(images) < FEWEST:
         return Change(math.nan, math.nan)
@@ -111,8 +137,10 @@ def _distances(before: Sequence[Cell], after: Sequence[Cell]) -> Change:
     ends = paired_ratio_difference((now, ones), (was, ones))
     means = float(was.mean()), float(now.mean())
     points = scale * (means[1] - means[0])
-    interval = _widened(points, Interval(scale * ends.low, scale * ends.high), scale * float(was.std()) / len(images))
-    return Change(*means, points, interval, np.array(images))
+    least = scale * float(was.std()) / len(images)
+    interval = _widened(points, Interval(scale * ends.low, scale * ends.high), least)
+    error = math.hypot(scale * float((now - was).std(ddof=1)) / math.sqrt(len(images)), least)
+    return Change(*means, points, interval, error, np.array(images))
 
 
 def _widened(points: float, interval: Interval, least: float) -> Interval:
@@ -125,11 +153,11 @@ def _widened(points: float, interval: Interval, least: float) -> Interval:
     return Interval(points - low, points + high)
 
 
-def _broken(cell: Cell) -> dict[str, float]:
+def _broken(cell: Cell, *, exactly: bool) -> dict[str, float]:
     """Sizes of the perturbations of images that were right and were broken."""
     if cell.sizes is None:
         return {}
-    sizes = size_of(cell.sizes)
+    sizes = cell.distances if exactly and cell.distances is not None else size_of(cell.sizes)
     hit = cell.correct & np.isfinite(sizes)
     return dict(zip(cell.images[hit].tolist(), sizes[hit].tolist(), strict=True))
 
@@ -172,7 +200,8 @@ def _corruptions(
     names, means = images.to_numpy(dtype=np.str_), was.mean(0)
     least = of(np.minimum(1.0, means + 1 / len(was))) - of(means)  # of an image that is wrong under all conditions
     interval = _widened(change.value, change.interval, abs(least))
-    return Change(of(means), of(now.mean(0)), change.value, interval, names)
+    error = (interval.high - interval.low) / (2 * Z)
+    return Change(of(means), of(now.mean(0)), change.value, interval, error, names)
 
 
 def _errors(cells: Sequence[Cell], conditions: Sequence[tuple[str, int]]) -> pd.DataFrame:

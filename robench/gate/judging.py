@@ -7,28 +7,34 @@ where so many images could have shown one. Holm's correction is over all tests o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date
 
 import numpy as np
 
 from robench.gate.baseline import Acceptance, MissingError
-from robench.gate.paired import lost_p
-from robench.gate.policy import FLIPPING, Gate, default_gates, parts_of
+from robench.gate.policy import Gate, default_gates, parts_of
 from robench.gate.sources import Side
 from robench.gate.subjects import subjects
-from robench.gate.trials import Trial, decided, looked_at, pooled, trials_of, untested
-from robench.gate.verdicts import ORDER, Verdict
+from robench.gate.trials import Trial, below, decided, looked_at, pooled, trials_of, untested
+from robench.gate.verdicts import ORDER, Kind, Verdict
 from robench.reporting.statistics import holm
 
 
-def judged(gates: Sequence[Gate], before: Side | None, after: Side, today: date | None = None) -> list[Verdict]:
+def judged(
+    gates: Sequence[Gate],
+    before: Side | None,
+    after: Side,
+    today: date | None = None,
+    again: Callable[[Verdict], tuple[Set[str], str]] | None = None,
+) -> list[Verdict]:
     """The verdicts of all gates, the worst first.
 
     Args:
         before: the baseline; None: only floors are looked at.
         today: by which acceptances expire.
+        again: attacks the lost images of a regression with other seeds: (ids of those that held each time, a note).
 
     Raises:
         UsageError: a gate selects nothing, or asks for a metric that its cells do not have.
@@ -39,8 +45,12 @@ def judged(gates: Sequence[Gate], before: Side | None, after: Side, today: date 
             f"the gate {lone[0].id!r} compares with a baseline; give it with --baseline FILE, or write one with "
             "`robench baseline write --out baseline.json`"
         )
+    if before is not None and not before.cells:
+        raise MissingError(f"{before.name} holds no cells, so that nothing can be compared; write it anew")
     accepted = _standing(gates, before, today or date.today())
     found = _decided(gates, before, after)
+    if again:
+        found = _without_luck(found, gates, before, after, again)
     found = [_excused(verdict, accepted.get(verdict.gate.id), before, after) for verdict in found]
     single = {(verdict.gate.id, verdict.kind) for verdict in found if not verdict.pooled}
     shown = [one for one in found if not one.pooled or (one.kind != "pass" and (one.gate.id, one.kind) not in single)]
@@ -52,12 +62,14 @@ def _order(verdict: Verdict) -> tuple[int, float]:
     return ORDER.index(verdict.kind), math.inf if math.isnan(verdict.worse) else -verdict.worse
 
 
-def _decided(gates: Sequence[Gate], before: Side | None, after: Side) -> list[Verdict]:
+def _decided(
+    gates: Sequence[Gate], before: Side | None, after: Side, held: Mapping[tuple[str, str], Set[str]] | None = None
+) -> list[Verdict]:
     settled, trials = list[Verdict](), list[Trial]()
     for gate in parts_of(gates):
         own = list[Trial]()
         for subject in subjects(gate, before, after):
-            verdict = looked_at(gate, subject)
+            verdict = looked_at(gate, subject, (held or {}).get((gate.id, subject.text), frozenset()))
             if subject.problem or not subject.before or not gate.compares or not len(verdict.change.images):
                 settled.append(untested(verdict))
             else:
@@ -101,15 +113,22 @@ def _standing(gates: Sequence[Gate], before: Side | None, today: date) -> dict[s
 
 
 def _excused(verdict: Verdict, one: Acceptance | None, before: Side | None, after: Side) -> Verdict:
-    """A regression that is accepted is a warning, as far as it went then: it is judged against what was accepted."""
+    """A regression that is accepted is a warning, as far as it went then: it is judged against what was accepted.
+
+    Only what was accepted is excused: a number one of whose cells was not is as red as ever.
+    """
     if verdict.kind != "regressed" or one is None or before is None:
         return verdict
-    then = {cell.identity.key: cell for cell in one.cells}
-    side = Side(before.name, [then.get(cell.identity.key, cell) for cell in before.cells])
+    then = {cell.name: cell for cell in one.cells}
+    cells = verdict.subject.after or verdict.subject.current
+    if not all(cell.name in then for cell in cells):
+        return verdict
     margin = verdict.gate.max_drop if verdict.gate.compares else 1.0
-    bare = replace(verdict.gate, floor=None, ceiling=None, max_drop=margin)
-    again = [own for own in _decided([bare], side, after) if own.subject.text == verdict.subject.text]
-    if any(own.kind in ("regressed", "missing", "incomparable") for own in again):
+    bare = replace(verdict.gate, floor=None, ceiling=None, max_drop=margin, default=True)
+    own = [cell for cell in after.cells if cell.name in then]
+    again = _decided([bare], Side(before.name, one.cells), Side(after.name, own))
+    same = [each for each in again if verdict.pooled or each.subject.text == verdict.subject.text]
+    if any(each.kind in ("regressed", "missing", "incomparable") for each in same):
         return verdict.saying("regressed", f"further than what was accepted until {one.expires}")
     return verdict.saying("warn", f"accepted until {one.expires}: {one.reason}")
 
@@ -119,23 +138,37 @@ def _by_severity(verdict: Verdict) -> Verdict:
     return verdict.saying("warn") if verdict.kind == "regressed" and verdict.gate.severity == "warn" else verdict
 
 
-def without_luck(verdict: Verdict, held: Set[str]) -> Verdict:
-    """A regression, once lost images that held against the attack with other seeds are no longer counted as lost.
+def _without_luck(
+    found: Sequence[Verdict],
+    gates: Sequence[Gate],
+    before: Side | None,
+    after: Side,
+    again: Callable[[Verdict], tuple[Set[str], str]],
+) -> list[Verdict]:
+    """The verdicts, once lost images that held against the attack with other seeds are no longer counted as lost.
 
-    Where it rested on them it is inconclusive, never passed: with its own seed the attack did fool the model.
-
-    Args:
-        held: ids of the images that did.
+    All is tested anew on the reduced counts. What was red and no longer is becomes inconclusive, never passed: with its own
+    seed the attack did fool the model. What is below its floor stays so.
     """
-    if verdict.kind != "regressed" or verdict.gate.metric not in FLIPPING or verdict.pooled or verdict.weaker:
-        return verdict
-    lost = verdict.lost - len(set(verdict.lost_images.tolist()) & held)
-    images = len(verdict.change.images)
-    drop, margin = 100 * (lost - verdict.won) / images, verdict.gate.max_drop or 0.0
-    said = f"of {verdict.lost} lost images {verdict.lost - lost} held against two other seeds of the attack"
-    if drop > margin and lost_p(lost, verdict.won) <= verdict.level:
-        return verdict.saying("regressed", said)
-    return verdict.saying("inconclusive", said)
+    held: dict[tuple[str, str], Set[str]] = {}
+    notes: dict[tuple[str, str], str] = {}
+    for verdict in found:
+        lucky = verdict.kind == "regressed" and not verdict.pooled and not verdict.weaker and verdict.lost > 0
+        if lucky and verdict.gate.metric == "robust_accuracy" and verdict.subject.before and not below(verdict):
+            key = verdict.gate.id, verdict.subject.text
+            held[key], notes[key] = again(verdict)
+    anew = {(one.gate.id, one.subject.text, one.pooled): one for one in _decided(gates, before, after, held)}
+    settled = list[Verdict]()
+    for verdict in found:
+        key = verdict.gate.id, verdict.subject.text
+        concerned = key in held or (verdict.pooled and any(held.values()))
+        if verdict.kind != "regressed" or not concerned:
+            settled.append(verdict)
+            continue
+        now = anew.get((*key, verdict.pooled))
+        kind: Kind = "regressed" if now is not None and now.kind == "regressed" else "inconclusive"
+        settled.append(verdict.saying(kind, notes.get(key, "without the images that held against other seeds")))
+    return settled
 
 
 def differences(before: Side, after: Side) -> list[Verdict]:

@@ -17,7 +17,7 @@ POWER = 0.8
 """A drop is one that n images can show where they show it so often."""
 MOST_FLIPS = 2_000_000
 """Beyond so many net flips in all, the sum over images is taken as normal."""
-MOST_IMAGES = 10**9
+MOST_IMAGES = 10**7
 
 
 def lost_p(lost: int, won: int) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from robench.files import atomic_path
-from robench.gate.sources import Side
 from robench.gate.verdicts import Verdict
 from robench.hashing import digest
 from robench.records.schema import adversarial_pixels, clean_pixels
@@ -18,14 +17,14 @@ MOST, WIDTH = 10, 96
 """Pictures of each number; pixels that an image is enlarged to."""
 
 
-def write_pictures(verdicts: Sequence[Verdict], after: Side, folder: Path) -> dict[tuple[str, str, str], Path]:
+def write_pictures(verdicts: Sequence[Verdict], folder: Path) -> dict[tuple[str, str, str], Path]:
     """Write them as PNG; their files by gate, number and image."""
     found: dict[tuple[str, str, str], Path] = {}
     for verdict in verdicts:
         lost, written = set(verdict.lost_images.tolist()), 0
         told = verdict.kind in ("regressed", "warn") and verdict.gate.metric != "clean_accuracy"  # which no attack made
         for cell in verdict.subject.after if told else ():
-            one = after.measured_of(cell)
+            one = cell.measured
             if one is None or "adversarial" not in one.records:
                 continue
             records, shape = one.records, one.unit.facts.shape

@@ -42,6 +42,8 @@ class Gate:
         normaliser: a CSV of a baseline's errors, which `mce` is divided by; None: the published ones, of published files.
         line: where it begins in its file; 0: it is of no file.
         at_any_distance: it counts which images minimal attacks break at all; see `parts_of`.
+        default: it holds where no file says another, and may find nothing to look at.
+        broken_margin: points that a mean distance's gate allows in how many images are broken at all.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Gate:
     normaliser: Path | None = None
     line: int = 0
     at_any_distance: bool = False
+    default: bool = False
+    broken_margin: float = 1.0
 
     def chooses(self, one: Printed) -> bool:
         """Whether a cell is one that it looks at."""
@@ -86,7 +90,9 @@ def parts_of(gates: Iterable[Gate]) -> list[Gate]:
     for gate in gates:
         found.append(gate)
         if gate.metric == "mean_distance" and gate.compares:
-            found.append(replace(gate, metric="robust_accuracy", floor=None, at_any_distance=True))
+            drop, rise = (None if margin is None else gate.broken_margin for margin in (gate.max_drop, gate.max_rise))
+            broken = replace(gate, metric="robust_accuracy", floor=None, max_drop=drop, max_rise=rise)
+            found.append(replace(broken, at_any_distance=True))
     return found
 
 
@@ -104,8 +110,8 @@ def fits(pattern: str, text: str) -> bool:
 def default_gates(max_drop: float = 1.0, alpha: float = 0.01) -> list[Gate]:
     """What is looked at where no file says it: the robust accuracy of all, and how near minimal attacks come."""
     return [
-        Gate("robust accuracy", max_drop=max_drop, alpha=alpha),
-        Gate("mean distance", metric="mean_distance", max_drop=5.0, alpha=alpha),
+        Gate("robust accuracy", max_drop=max_drop, alpha=alpha, default=True),
+        Gate("mean distance", metric="mean_distance", max_drop=5.0, alpha=alpha, default=True, broken_margin=max_drop),
     ]
 
 
@@ -139,8 +145,11 @@ def read_gates(path: Path) -> list[Gate]:
     return found
 
 
-def read_matrix(path: Path, known: Iterable[str]) -> dict[str, Any]:
-    """The options of `robench run` that a file's table [run] has.
+def read_matrix(path: Path, known: Mapping[str, type]) -> dict[str, Any]:
+    """The options of `robench run` that a file's table [run] has; one text stands for a list of one.
+
+    Args:
+        known: options and what they are.
 
     Raises:
         UsageError: it cannot be read, there is none, or it has an option that is not known.
@@ -154,12 +163,24 @@ def read_matrix(path: Path, known: Iterable[str]) -> dict[str, Any]:
     for name in table:
         if name not in known:
             raise UsageError(f"{path}, [run]: {name} is no option of it{did_you_mean(name, known)}")
-    return table
+    plain = {
+        name: [value] if known[name] is list and isinstance(value, str) else value for name, value in table.items()
+    }
+    for name, value in plain.items():
+        listed = value if isinstance(value, list) else [value]
+        kind = str if known[name] is list else known[name]
+        wrong = [one for one in listed if type(one) is not kind and not (name == "batch_size" and type(one) is int)]
+        if wrong or (isinstance(value, list) and known[name] is not list):
+            words = {str: "a text", int: "a whole number", bool: "true or false", list: "a text or a list of texts"}
+            raise UsageError(f"{path}, [run]: {name} is {value!r}; {words[known[name]]} is wanted")
+    return plain
 
 
 def _gate(table: dict[str, Any], place: int, line: int, path: Path) -> Gate:
     where = f"{path}, line {line}, gate {table.get('id', place)!r}"
-    known = [each.name for each in fields(Gate) if each.name not in ("line", "at_any_distance")]
+    known = [
+        each.name for each in fields(Gate) if each.name not in ("line", "at_any_distance", "default", "broken_margin")
+    ]
     for name in table:
         if name not in known:
             raise UsageError(f"{where}: {name!r} is not understood{did_you_mean(name, known)}")
@@ -186,6 +207,9 @@ def checked(gate: Gate, where: str) -> Gate:
     Raises:
         UsageError: its parts do not go together.
     """
+    for name in _NUMBERS:
+        if getattr(gate, name) is not None:
+            _number(getattr(gate, name), f"{where}: {name}")
     for name in ("max_drop", "max_rise"):
         if (margin := getattr(gate, name)) is not None and not margin > 0:
             raise UsageError(
@@ -228,7 +252,11 @@ def _selection(given: Any, where: str) -> dict[str, tuple[str, ...]]:
 def _radius(given: Any, where: str) -> float:
     """A radius as calls have it: 0.5, or "8/255"."""
     if isinstance(given, str):
-        given = parse(f"gate(eps={given})").options["eps"]
+        try:
+            options = parse(f"gate(eps={given})").options
+        except UsageError as error:
+            raise UsageError(f"{where}: eps is {given!r}: {error}") from error
+        given = options["eps"] if [*options] == ["eps"] else given
     value = _number(given, f"{where}: eps")
     if not value > 0:
         raise UsageError(f'{where}: eps is {value:g}; a radius above 0 is wanted, such as "8/255"')

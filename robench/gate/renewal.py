@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
+
+import numpy as np
 
 from robench.errors import UsageError
 from robench.gate.baseline import Acceptance, Baseline
@@ -38,9 +41,9 @@ def renewed(before: Side, after: Side, verdicts: Sequence[Verdict]) -> Renewed:
         for old, new in zip(verdict.subject.before, verdict.subject.after, strict=True):
             held = new.robust[new.at(old.images)].sum() >= old.robust.sum()
             if id(old) not in worse and (held or verdict.gate.max_rise is not None):
-                newer[id(old)] = new
-    known = {(cell.identity.key, cell.identity.seed) for cell in before.cells}
-    added = [cell for cell in after.sound() if (cell.identity.key, cell.identity.seed) not in known]
+                newer[id(old)] = _as_unsteady_as(old, new)
+    known = {cell.name for cell in before.cells}
+    added = [cell for cell in after.sound() if cell.name not in known]
     cells = [newer.get(id(cell), cell) for cell in before.cells]
     return Renewed(Baseline([*cells, *added], before.accepted), [*newer.values()], added)
 
@@ -51,11 +54,18 @@ def accepting(known: Baseline, verdicts: Sequence[Verdict], gate: str, reason: s
     Raises:
         UsageError: nothing of the gate regressed.
     """
-    cells: dict[int, Cell] = {}
+    cells: dict[object, Cell] = {}
     for verdict in verdicts:
         if verdict.gate.id == gate and verdict.kind == "regressed":
-            cells |= {id(cell): cell for cell in verdict.subject.after}
+            cells |= {cell.name: cell for cell in verdict.subject.after or verdict.subject.current}
     if not cells:
         raise UsageError(f"nothing of the gate {gate!r} regressed; there is nothing to accept")
     others = [one for one in known.accepted if one.gate != gate]
     return Baseline(known.cells, [*others, Acceptance(gate, reason, expires, [*cells.values()])])
+
+
+def _as_unsteady_as(old: Cell, new: Cell) -> Cell:
+    """The new cell with what is known of its images that flip by themselves."""
+    if old.unsteady is None:
+        return new
+    return replace(new, unsteady=np.isin(new.images, old.images[old.unsteady]), flips=old.flips)

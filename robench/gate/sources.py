@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from robench.entries.calls import Call
 from robench.errors import UsageError
 from robench.gate.baseline import Acceptance, Baseline
 from robench.gate.cells import Cell, cell_from, cell_of
@@ -31,15 +31,14 @@ class Side:
 
     Attributes:
         name: of the store or the file.
-        cells: the newest first.
-        measured: the units of a store, for their pictures, by what they are found again and the attack's seed.
+        cells: the newest of each that a person asked for, with each seed and in each precision; what was run before it is not
+            looked at, so that nothing older can stand in for what is there now.
         notes: about what was left out.
         accepted: of a baseline.
     """
 
     name: str
     cells: list[Cell]
-    measured: Mapping[tuple[Key, int], Measured] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     accepted: list[Acceptance] = field(default_factory=list)
 
@@ -48,20 +47,20 @@ class Side:
         return [cell for cell in self.cells if cell.identity.key == key]
 
     def sound(self) -> list[Cell]:
-        """The newest cell of each that a person asked for, with each seed, of those that have numbers."""
-        found: dict[tuple[Key, int], Cell] = {}
-        for cell in self.cells:
-            if not cell.refused:
-                found.setdefault((cell.identity.key, cell.identity.seed), cell)
-        return [*found.values()]
-
-    def measured_of(self, cell: Cell) -> Measured | None:
-        """The unit of a cell; None where there is no store."""
-        return self.measured.get((cell.identity.key, cell.identity.seed))
+        """The cells that have numbers."""
+        return [cell for cell in self.cells if not cell.refused]
 
     def without(self, gate: str) -> Side:
         """The same without what is accepted of a gate."""
         return replace(self, accepted=[one for one in self.accepted if one.gate != gate])
+
+
+def _newest(made: list[tuple[float, Cell]]) -> list[Cell]:
+    """Of cells of one name the newest, by the time at which they were made; the newest first."""
+    found: dict[object, Cell] = {}
+    for _, cell in sorted(made, key=lambda pair: -pair[0]):
+        found.setdefault(cell.name, cell)
+    return [*found.values()]
 
 
 def opened(path: Path) -> Side:
@@ -90,21 +89,20 @@ def of_store(root: Path) -> Side:
         StoreError: the store is of another version.
     """
     result, notes = stored(root)
-    cells, measured, left_out = list[Cell](), dict[tuple[Key, int], Measured](), Counter[str]()
-    for one in sorted(result.measured, key=lambda one: -one.unit.facts.created):
+    made, left_out = list[tuple[float, Cell]](), Counter[str]()
+    for one in result.measured:
         cell = cell_of(one)
         if cell is None:
             left_out[str(one.unit.spec.attack.name)] += 1
-            continue
-        cells.append(cell)
-        measured.setdefault((cell.identity.key, cell.identity.seed), one)
+        else:
+            made.append((one.unit.facts.created, cell))
     if left_out:
         notes.append(
             f"{', '.join(left_out)}: {sum(left_out.values())} cells of sequences or of unseen classes have no outcome of single "
             "images, and no gate looks at them"
         )
-    cells += [_refused(one, result.measured) for one in result.refused if one.attack is not None]
-    return Side(str(root), cells, measured, notes)
+    made += [(one.created, _refused(one, result.measured)) for one in result.refused if one.attack is not None]
+    return Side(str(root), _newest(made), notes)
 
 
 def _refused(one: Refusal, measured: list[Measured]) -> Cell:
@@ -124,10 +122,15 @@ def _refused(one: Refusal, measured: list[Measured]) -> Cell:
         engine=0,
         norm="linf" if known is None else known.norm,
         goal="budget" if known is None else known.goal,
-        eps=None,
+        eps=_radius(one.attack),
     )
     nothing: NDArray[np.bool_] = np.zeros(0, dtype=bool)
     return Cell(identity, np.zeros(0, dtype=np.str_), nothing, nothing, refused=one.reason)
+
+
+def _radius(attack: Call | None) -> float | None:
+    eps = attack.options.get("eps") if attack else None
+    return float(eps) if isinstance(eps, int | float) else None
 
 
 def of_parquet(path: Path) -> Side:
@@ -145,13 +148,13 @@ def of_parquet(path: Path) -> Side:
         raise UsageError(
             f"{path} does not say what its records are of; write it with `robench report --format parquet --out {path.name}`"
         )
-    cells = list[Cell]()
+    made = list[tuple[float, Cell]]()
     try:
         rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}
         for one in json.loads(about):
             own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
             if own is not None:
-                cells.append(cell_from(Printed.of(one["of"]), own))
+                made.append((float(one.get("created", 0.0)), cell_from(Printed.of(one["of"]), own)))
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged in what it says of its records: {error}") from error
-    return Side(str(path), cells)
+    return Side(str(path), _newest(made))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ class Subject:
     Attributes:
         text: as a table has it.
         before, after: cells, the same in the same order where it can be compared; before is empty of what is new.
+        current: all cells of now that belong to it, which floors are judged by.
         problem: why it cannot be compared.
     """
 
@@ -38,10 +39,7 @@ class Subject:
     before: list[Cell]
     after: list[Cell]
     problem: Problem | None = None
-
-    @property
-    def same_weights(self) -> bool:
-        return all(a.identity.weights == b.identity.weights for a, b in zip(self.before, self.after, strict=True))
+    current: list[Cell] = field(default_factory=list)
 
     def changed(self) -> list[str]:
         """What may differ and does: weights, code, engine, versions."""
@@ -64,14 +62,18 @@ def subjects(gate: Gate, before: Side | None, after: Side) -> list[Subject]:
     Raises:
         UsageError: it selects nothing.
     """
-    sides = {
-        "before": [] if before is None else [cell for cell in before.cells if gate.chooses(cell.identity)],
-        "after": [cell for cell in after.cells if gate.chooses(cell.identity)],
+    named = {
+        side: _by_number(gate, cells.cells if cells else []) for side, cells in (("before", before), ("after", after))
     }
-    named = {side: _by_number(gate, cells) for side, cells in sides.items()}
-    found = [_subject(text, cells, gate, after) for text, cells in named["before"].items()]
-    found += [Subject(text, [], cells) for text, cells in named["after"].items() if text not in named["before"]]
-    if not found and gate.line:
+    found = [
+        _subject(text, cells, gate, after, named["after"].get(text, [])) for text, cells in named["before"].items()
+    ]
+    for text, cells in named["after"].items():
+        if text not in named["before"]:
+            broken = [cell.refused for cell in cells if cell.refused]
+            problem = Problem("missing", f"it broke down: {broken[0]}") if broken else None
+            found.append(Subject(text, [], cells, problem, cells))
+    if not found and not gate.default:
         every = [*(before.cells if before else []), *after.cells]
         there = "; ".join(sorted({cell.identity.text for cell in every})[:3])
         raise UsageError(
@@ -82,16 +84,26 @@ def subjects(gate: Gate, before: Side | None, after: Side) -> list[Subject]:
 
 
 def _by_number(gate: Gate, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """The cells that each number is made of, by its text."""
-    found: dict[str, list[Cell]] = {}
+    """The cells that each number is made of, by its text; of what was attacked with several seeds or precisions a number each."""
+    of: dict[str, list[Cell]] = {}
     for cell in cells:
-        text = _text(gate, cell.identity)
-        own = found.setdefault(text, []) if text else []
-        again = [other for other in own if other.identity.key == cell.identity.key]
-        if not again and not (own and gate.metric == "clean_accuracy"):
-            own.append(cell)
-        elif again and len(cell.images) > len(again[0].images) and cell.identity.seed == again[0].identity.seed:
-            own[own.index(again[0])] = cell
+        if gate.chooses(cell.identity) and (text := _text(gate, cell.identity)):
+            of.setdefault(text, []).append(cell)
+    found: dict[str, list[Cell]] = {}
+    for text, own in of.items():
+        if (
+            gate.metric == "clean_accuracy"
+        ):  # which no attack changes: one cell of the newest weights, with the most images
+            sound = [cell for cell in own if not cell.refused]
+            alike = [cell for cell in sound if cell.identity.weights == sound[0].identity.weights]
+            found |= {text: [max(alike, key=lambda cell: len(cell.images))]} if alike else {}
+            continue
+        usual = min((cell.identity.seed, cell.identity.precision != "float32") for cell in own)
+        for cell in own:
+            seed, precision = cell.identity.seed, cell.identity.precision
+            more = [f"attack seed {seed}"] if seed != usual[0] else []
+            more += [precision] if precision != "float32" and not usual[1] else []
+            found.setdefault(", ".join([text, *more]), []).append(cell)
     return found
 
 
@@ -118,35 +130,40 @@ def _text(gate: Gate, one: Printed) -> str:
             return f"{one.defense} on {one.family or one.dataset}" if one.of_corruption else ""
 
 
-def _subject(text: str, before: list[Cell], gate: Gate, after: Side) -> Subject:
+def _subject(text: str, before: list[Cell], gate: Gate, after: Side, current: list[Cell]) -> Subject:
     """The same cells of now, or why there are none."""
     partners, problems = list[Cell](), list[Problem]()
     for cell in before:
-        partner, problem = _partner(cell, gate, after)
+        there = current if gate.metric == "clean_accuracy" else after.of(cell.identity.key)
+        partner, problem = _partner(cell, gate, there)
         if problem:
             problems.append(problem)
         if partner is not None:
             partners.append(partner)
+    problems += [Problem("missing", f"it broke down: {one.refused}") for one in current if one.refused]
     if not problems:
-        return Subject(text, before, partners)
+        return Subject(text, before, partners, None, current)
     worst = min(problems, key=lambda one: ("incomparable", "missing").index(one.kind))
     parts = list(dict.fromkeys(one.part for one in problems if one.kind == worst.kind))
     more = f" (and {len(parts) - 1} more)" if len(parts) > 1 else ""
-    return Subject(text, before, partners, Problem(worst.kind, parts[0] + more))
+    return Subject(text, before, partners, Problem(worst.kind, parts[0] + more), current)
 
 
-def _partner(cell: Cell, gate: Gate, after: Side) -> tuple[Cell | None, Problem | None]:
-    """What stands for a cell of the baseline now."""
+def _partner(cell: Cell, gate: Gate, there: Sequence[Cell]) -> tuple[Cell | None, Problem | None]:
+    """What stands for a cell of the baseline now: the newest of its name, and no other.
+
+    Args:
+        there: the cells of now of the same call.
+    """
     own = cell.identity
-    there = after.of(own.key)
-    sound = [one for one in there if not one.refused]
-    if not sound:
-        why = f"it broke down: {there[0].refused}" if there else f"{own.text} is not there"
-        return None, Problem("missing", why)
-    alike = [one for one in sound if not _differences(own, one.identity, gate)]
-    if not alike:
-        return None, Problem("incomparable", ", ".join(_differences(own, sound[0].identity, gate)))
-    partner = max(alike, key=lambda one: len(np.intersect1d(one.images, cell.images)))
+    named = [one for one in there if one.name[1:] == cell.name[1:]] or list(there)
+    if not named:
+        return None, Problem("missing", f"{own.text} is not there")
+    partner = named[0]
+    if partner.refused:
+        return None, Problem("missing", f"it broke down: {partner.refused}")
+    if differing := _differences(own, partner.identity, gate):
+        return None, Problem("incomparable", ", ".join(differing))
     kept = len(np.intersect1d(partner.images, cell.images))
     if kept < len(cell.images):
         return None, Problem("incomparable", f"images: {kept:,} of the baseline's {len(cell.images):,} are there")
@@ -156,6 +173,8 @@ def _partner(cell: Cell, gate: Gate, after: Side) -> tuple[Cell | None, Problem 
 def _differences(before: Printed, after: Printed, gate: Gate) -> list[str]:
     """What must be the same and is not."""
     named = {"attack seed": "seed", "precision": "precision", "data": "data", "classes": "subset"}
+    if gate.metric == "clean_accuracy":
+        named = {"data": "data", "classes": "subset"}
     if gate.max_rise is not None:
         named["weights of the reference"] = "weights"
     found = []

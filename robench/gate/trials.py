@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from robench.gate.changes import Change, change_of
-from robench.gate.paired import flipped_p, images_needed, lost_p, rounded_up, smallest_drop
+from robench.gate.changes import Change, change_of, recounted, value_now
+from robench.gate.paired import POWER, flipped_p, images_needed, lost_p, rounded_up, smallest_drop
 from robench.gate.policy import ERRORS, FLIPPING, Gate
 from robench.gate.subjects import Subject
 from robench.gate.verdicts import Verdict
 from robench.reporting.statistics import Interval, Z
 
-POWER_Z = 0.8416212335729143
-"""The standard normal's quantile at 80 %."""
+NEAR = 1e-9
+"""What rounding may do to a number of points."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,18 @@ class Trial:
         return float((gate.max_rise if self.rise else gate.max_drop) or 0.0)
 
 
-def looked_at(gate: Gate, subject: Subject) -> Verdict:
-    """What is known of a number before any test."""
+def looked_at(gate: Gate, subject: Subject, held: Set[str] = frozenset()) -> Verdict:
+    """What is known of a number before any test.
+
+    Args:
+        held: images that are not counted as lost, since they held against the attack with other seeds.
+    """
     if subject.problem:
         return Verdict(gate, subject, Change(math.nan, math.nan))
     change = change_of(gate, subject)
-    verdict = Verdict(gate, subject, change)
+    if held and change.was is not None and change.now is not None:
+        change = recounted(change, change.now | (change.was & np.isin(change.images, [*held])))
+    verdict = Verdict(gate, subject, change, current=value_now(gate, subject))
     if subject.before:
         changed = subject.changed()
         verdict = replace(verdict, notes=(f"changed: {', '.join(changed)}",) if changed else ())
@@ -74,22 +80,25 @@ def untested(verdict: Verdict) -> Verdict:
     """Of what cannot be compared: the problem; of what is new or has no margin: its floor."""
     if problem := verdict.subject.problem:
         return verdict.saying("missing" if problem.kind == "missing" else "incomparable", problem.part)
-    if short := _below(verdict):
+    if short := below(verdict):
         return verdict.saying("regressed", short)
-    if not verdict.subject.before and verdict.gate.compares:
+    if verdict.gate.compares and not verdict.subject.before:
         return verdict.saying("pass", "not in the baseline")
     if not len(verdict.change.images):
-        return verdict.saying("inconclusive", "no image was broken before and now")
+        few = "fewer than ten images were" if verdict.gate.metric == "mean_distance" else "no image was"
+        return verdict.saying("inconclusive", f"{few} broken before and now")
     return verdict
 
 
-def _below(verdict: Verdict) -> str:
-    """What a floor or a ceiling says; empty: it is kept."""
-    gate, after = verdict.gate, verdict.change.after
-    if gate.floor is not None and after < gate.floor:
-        return f"below its floor of {gate.floor:g}"
-    if gate.ceiling is not None and after > gate.ceiling:
-        return f"above its ceiling of {gate.ceiling:g}"
+def below(verdict: Verdict) -> str:
+    """What a floor or a ceiling says of the number as it is now, on all its images; empty: it is kept."""
+    gate, now = verdict.gate, verdict.current
+    after = verdict.change.after
+    of = "" if math.isnan(after) or abs(now - after) < NEAR else f" ({now:.4g} now, on all images and attacks)"
+    if gate.floor is not None and now < gate.floor - NEAR:
+        return f"below its floor of {gate.floor:g}{of}"
+    if gate.ceiling is not None and now > gate.ceiling + NEAR:
+        return f"above its ceiling of {gate.ceiling:g}{of}"
     return ""
 
 
@@ -99,24 +108,16 @@ def trials_of(verdict: Verdict) -> list[Trial]:
     if gate.metric in FLIPPING:
         worse, better = lost_p(verdict.lost, verdict.won), lost_p(verdict.won, verdict.lost)
     else:
-        worse, better = (_normal_p(sign * verdict.worse, change.interval) for sign in (1, -1))
+        worse, better = (_t_p(sign * verdict.worse, change) for sign in (1, -1))
     found = [Trial(verdict, False, worse, better)] if gate.max_drop is not None else []
     return found + ([Trial(verdict, True, better, worse)] if gate.max_rise is not None else [])
 
 
-def _normal_p(worse: float, interval: Interval | None) -> float:
-    """One-sided, from the width of a bootstrap's interval."""
-    from scipy.stats import norm
+def _t_p(worse: float, change: Change) -> float:
+    """One-sided: Student's t of the change over its standard error."""
+    from scipy.stats import t
 
-    error = _error(interval)
-    if not error > 0:
-        return 0.0 if worse > 0 else 1.0
-    return float(norm.sf(worse / error))
-
-
-def _error(interval: Interval | None) -> float:
-    """The standard error that an interval says."""
-    return math.nan if interval is None else (interval.high - interval.low) / (2 * Z)
+    return float(t.sf(worse / change.error, len(change.images) - 1)) if change.error > 0 else 1.0
 
 
 def pooled(gate: Gate, own: Sequence[Trial]) -> list[Trial]:
@@ -138,9 +139,10 @@ def pooled(gate: Gate, own: Sequence[Trial]) -> list[Trial]:
         total = sum(len(verdict.change.images) for verdict in parts)
         middle, reach = (-100 * value / total for value in (losses.sum(), Z * losses.std() * math.sqrt(len(losses))))
         before, after = (float(np.mean([getattr(one.change, side) for one in parts])) for side in ("before", "after"))
-        subject = Subject(f"all {len(parts)} of them together", [], [])
+        cells = [[cell for one in parts for cell in getattr(one.subject, side)] for side in ("before", "after")]
+        subject = Subject(f"all {len(parts)} of them together", cells[0], cells[1])
         images = np.concatenate([own.index.to_numpy(dtype=np.str_) for own in net.values()])
-        change = Change(before, after, middle, Interval(middle + reach, middle - reach), images)
+        change = Change(before, after, middle, Interval(middle + reach, middle - reach), images=images)
         counts = {name: sum(getattr(one, name) for one in parts) for name in ("lost", "won")}
         verdict = Verdict(gate, subject, change, pooled=True, **counts)
         p, other = flipped_p(losses), flipped_p(-losses)
@@ -152,8 +154,8 @@ def decided(trial: Trial, improving: float) -> Verdict:
     """The verdict of one test, after the correction."""
     verdict, gate = trial.verdict, trial.verdict.gate
     smallest, flips = _smallest(trial)
-    verdict = replace(verdict, p=trial.adjusted, raw_p=trial.p, smallest=smallest, level=gate.alpha / trial.family)
-    short = "" if verdict.pooled else _below(verdict)
+    verdict = replace(verdict, p=trial.adjusted, raw_p=trial.p, smallest=smallest)
+    short = "" if verdict.pooled else below(verdict)
     if trial.points > trial.margin and trial.adjusted <= gate.alpha:
         what = "the attack got weaker: the same weights hold more" if trial.rise else ""
         return replace(verdict.saying("regressed", short, what), weaker=trial.rise)
@@ -190,9 +192,10 @@ def _smallest(trial: Trial) -> tuple[float, float]:
         seen = (verdict.lost if trial.rise else verdict.won) / images
         flips = min(0.4, max(known, seen))
         return 100 * smallest_drop(images, flips, level), flips
-    from scipy.stats import norm
+    from scipy.stats import t
 
-    return (float(norm.isf(level)) + POWER_Z) * _error(verdict.change.interval), 0.0
+    freedom = images - 1
+    return float(t.isf(level, freedom) + t.isf(1 - POWER, freedom)) * verdict.change.error, 0.0
 
 
 def _needed(trial: Trial, smallest: float, flips: float) -> int:

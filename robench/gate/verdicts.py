@@ -25,7 +25,7 @@ class Verdict:
     Attributes:
         p: of the test that decides, after Holm's correction; NaN where there is none.
         raw_p: the same before it.
-        level: that the test must reach before the correction, at the most.
+        current: the number as it is now, of all its cells and images, which floors are judged by.
         smallest: the smallest drop, in points, that so many images show in 80 of 100 cases, after the correction.
         needed: how many images would settle it; 0: it is settled, or none would.
         lost, won: images; -1 of a metric that does not count them.
@@ -41,7 +41,7 @@ class Verdict:
     kind: Kind = "pass"
     p: float = math.nan
     raw_p: float = math.nan
-    level: float = math.nan
+    current: float = math.nan
     smallest: float = math.nan
     needed: int = 0
     lost: int = -1

@@ -5,6 +5,7 @@ This is the one place that reads and writes their JSON. `SCHEMA` is its version;
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -115,6 +116,7 @@ class Facts:
         corruption, severity: of a natural threat, where it has them.
         family: the data set without its condition, where it is published corrupted; else empty.
         normaliser: published errors that means over its conditions are divided by, by name; else empty.
+        files: digests of the files of the user's own that the calls name, by path.
         unseen: how many of the classes, the last ones, the model has no output for.
     """
 
@@ -139,6 +141,7 @@ class Facts:
     unseen: int = 0
     processor: str = ""
     threads: int = 0
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)

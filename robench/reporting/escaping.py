@@ -38,7 +38,7 @@ _MARKDOWN = re.compile(r"[\\|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
 """What is written after a backslash; an underscore only where emphasis could begin or end."""
 _ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "$": "&#36;"})
 """A dollar too: GitHub looks for mathematics before it looks for backslashes."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def one_line(text: str) -> str:

@@ -157,7 +157,8 @@ def write_records(result: Result, path: Path) -> Path:
                 one.unit.identity.seed,
                 one.unit.identity.precision,
             ]
-            about.append({"rows": dict(zip(COLUMNS, rows, strict=True)), "of": printed(one).plain()})
+            of: dict[str, Json] = {"of": printed(one).plain(), "created": one.unit.facts.created}
+            about.append({"rows": dict(zip(COLUMNS, rows, strict=True)), **of})
     return write_about(pa.Table.from_pandas(result.records, preserve_index=False), about, path)
 
 

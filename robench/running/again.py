@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from robench.console import Reporter
-from robench.entries.calls import Call, file_of
+from robench.entries.paths import paths_of
 from robench.errors import UsageError
+from robench.hashing import contents_digest
 from robench.places import Places
 from robench.records.changes import changes
 from robench.records.store import Store, Unit
@@ -55,12 +56,7 @@ def attacked_again(
         UsageError: a file is not allowed; the weights are not in the cache; code or weights are not those of the unit.
     """
     spec = unit.spec
-    for path in (path for call in (spec.defense, spec.attack, spec.dataset) for path in _files(call)):
-        if Path(path).resolve() not in [Path(own).resolve() for own in allowed]:
-            raise UsageError(
-                f"{spec.defense} under {spec.attack} is of the file {path}, and what a store names is not run by itself: "
-                f"allow it with --allow {path}"
-            )
+    _check_files(unit, allowed)
     whole = replace(settings, n=None, seed=unit.identity.seed, precision=unit.identity.precision)  # type: ignore[arg-type]
     row = rows_of([spec.defense], [spec.attack], [spec.dataset], whole, places)[0]
     if row.refused:
@@ -115,13 +111,12 @@ def _trained(row: Row) -> Trained:
     return found
 
 
-def _files(call: Call) -> Iterator[str]:
-    """The paths of the files that a call and those nested in it name."""
-    if file := file_of(call.name):
-        yield file[0]
-    for value in call.options.values():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, Call):
-                yield from _files(item)
-            elif isinstance(item, str) and (file := file_of(item)):
-                yield file[0]
+def _check_files(unit: Unit, allowed: Sequence[str]) -> None:
+    """Before anything of a file is run: it is one that may be, and it is what it was when the unit was measured."""
+    spec = unit.spec
+    for path in dict.fromkeys(path for call in (spec.defense, spec.attack, spec.dataset) for path in paths_of(call)):
+        what = f"{spec.defense} under {spec.attack} is of the file {path}"
+        if Path(path).resolve() not in [Path(own).resolve() for own in allowed]:
+            raise UsageError(f"{what}, and what a store names is not run by itself: allow it with --allow {path}")
+        if unit.facts.files.get(path) != contents_digest(Path(path)):
+            raise UsageError(f"{what}, which has changed since; `robench run` it again first")

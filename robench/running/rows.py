@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ from robench.attacking.patches import realised_share
 from robench.data.loading import Data, data_calls, load_data
 from robench.entries.calls import Call, Name, written_float
 from robench.entries.cards import Norm
+from robench.entries.paths import paths_of
 from robench.entries.registry import DATASETS, DEFENSES
 from robench.errors import ModelError, UsageError
-from robench.hashing import ENGINE
+from robench.hashing import ENGINE, contents_digest
 from robench.places import Places
 from robench.records.manifest import Facts, Identity, Spec, model_digest
 from robench.records.store import Store, Unit
@@ -162,6 +164,7 @@ class Measurement:
             device=self.subject.device.type,
             torch=torch.__version__,
             processor=processor(),
+            files={path: contents_digest(Path(path)) for path in paths_of([self.row.call, condition.shown, data.call])},
         )
 
 

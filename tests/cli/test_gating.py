@@ -136,7 +136,10 @@ def test_gates_are_read_from_robench_toml(tmp_path: Path, baseline: str) -> None
         (["diff", "results", "b.txt"], 2, "there is no b.txt"),
         (["run", "--config", "none.toml"], 2, "has no table [run]"),
         (["run", "--config", "sead.toml"], 2, "sead is no option of it; did you mean 'seed'?"),
-        (["run", "--config", "text.toml"], 2, "Invalid value for '--n'"),
+        (["run", "--config", "text.toml"], 2, "text.toml, [run]: n is 'many'; a whole number is wanted"),
+        (["run", "--config", "true.toml"], 2, "true.toml, [run]: n is True; a whole number is wanted"),
+        (["check", "--baseline", "nowhere"], 3, "there is no nowhere to compare with"),
+        (["check", "--baseline", "empty.json"], 3, "empty.json holds no cells"),
     ],
 )
 def test_bad_input_is_one_message(tmp_path: Path, baseline: str, words: list[str], status: int, message: str) -> None:
@@ -145,6 +148,8 @@ def test_bad_input_is_one_message(tmp_path: Path, baseline: str, words: list[str
     Path("none.toml").write_text("[[gate]]\n")
     Path("sead.toml").write_text("[run]\nsead = 1\n")
     Path("text.toml").write_text("[run]\ndefense = 'vit'\ndataset = 'digits'\nn = 'many'\n")
+    Path("true.toml").write_text("[run]\ndefense = 'vit'\nn = true\n")
+    Baseline([]).write(Path("empty.json"))
     Path(baseline).rename("b.json")
     assert message in said(*words, status=status).replace("│ ", "")
 
@@ -198,6 +203,42 @@ def test_a_regression_is_accepted_for_a_time(tmp_path: Path, baseline: str) -> N
     told = said("baseline", "accept", "--store", filled(tmp_path / "same"), "--baseline", baseline, "--gate", "robust accuracy",
                 "--reason", "a", "--expires", LATER, status=2)  # fmt: skip
     assert "nothing of the gate 'robust accuracy' regressed" in told
+
+
+def test_what_cannot_be_written_costs_neither_the_table_nor_the_status(tmp_path: Path, baseline: str) -> None:
+    (tmp_path / "file").write_text("")
+    words = ("--baseline", baseline, "--junit", str(tmp_path / "file" / "check.xml"))
+    told = said("check", "--store", filled(tmp_path / "worse", 30), *words, status=1)
+    assert "50.0 → 47.0" in told and "cannot write" in told
+    assert "1 pass." in said("check", "--store", filled(tmp_path / "same"), *words, status=5)
+
+
+def test_a_name_in_the_table_is_no_command_of_a_workflow(tmp_path: Path) -> None:
+    filled(tmp_path / "then")
+    filled(tmp_path / "now", 30)
+    lines = (
+        CliRunner()
+        .invoke(
+            app, ["check", "--store", str(tmp_path / "now"), "--baseline", str(tmp_path / "then"), "--format", "github"]
+        )
+        .output.splitlines()
+    )
+    assert lines[0].startswith("::error ") and lines[1].startswith("::stop-commands::")
+    assert lines[-1] == f"::{lines[1].removeprefix('::stop-commands::')}::"
+
+
+def test_a_pooled_regression_can_be_accepted(tmp_path: Path) -> None:
+    for root, moved in ((tmp_path / "then", 0), (tmp_path / "now", 12)):
+        for i in range(8):
+            lost = range(moved * i, moved * i + moved)
+            won = range(200 + 4 * i, 200 + 4 * i + moved // 3)
+            add(root, [(j >= 200 and j not in won) or j in lost for j in range(400)], f"fgsm(eps=0.{i + 1})")
+    said("baseline", "write", "--store", str(tmp_path / "then"), "--out", "b.json")
+    check = ("check", "--store", str(tmp_path / "now"), "--baseline", "b.json")
+    assert "all 8 of them together" in said(*check, status=1)
+    words = ("--store", str(tmp_path / "now"), "--baseline", "b.json", "--gate", "robust accuracy")
+    said("baseline", "accept", *words, "--reason", "agreed", "--expires", LATER)
+    assert "accepted until" in said(*check)
 
 
 def test_a_check_loads_neither_torch_nor_an_entry(tmp_path: Path, baseline: str) -> None:

@@ -73,3 +73,36 @@ def test_a_project_s_tests_go_red_when_its_model_is_easier_to_fool(pytester: pyt
     project(pytester, eps=0.04)
     told = said(pytester, "-k", "holds", status=1)
     assert "has no Sequential under pgd_linf(eps=0.04, steps=5) on mine; `pytest --robench-write`" in told
+    pytester.makepyfile(
+        test_odd="""
+        import pytest, robench
+        from net import SPLIT, net
+
+
+        @pytest.mark.parametrize("sharpness", [1.0, 2.0])
+        def test_two_of_a_name(robench_check, sharpness):
+            robench_check(net(sharpness), "fgsm(eps=0.05)", SPLIT, baseline="two.json")
+
+
+        def test_several_conditions(robench_check):
+            robench_check(net(), "pgd_linf(eps=[0.1, 0.2])", SPLIT, floor=1)
+
+
+        def test_n_of_a_split(robench_check):
+            robench_check(net(), "fgsm(eps=0.1)", SPLIT, floor=1, n=50)
+
+
+        def test_a_floor_that_is_no_number(robench_check):
+            robench_check(net(), "fgsm(eps=0.1)", SPLIT, floor=float("nan"))
+        """
+    )
+    told = said(pytester, "-p", "no:cacheprovider", "--robench-write", "test_odd.py", status=1)
+    for message in (
+        "two models are called Sequential",
+        "is 2 conditions; with a Split, give one at a time",
+        "n is for data sets",
+        "floor is nan; a number is wanted",
+        "4 failed, 1 passed",
+    ):
+        assert message in told, message
+    assert "Traceback" not in told

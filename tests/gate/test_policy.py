@@ -109,8 +109,8 @@ def test_what_is_not_understood_is_one_message(tmp_path: Path, text: str, said: 
 
 
 def test_a_matrix_has_the_options_of_a_run(tmp_path: Path) -> None:
-    assert read_matrix(toml(tmp_path, "[run]\nn = 5\n"), ["n", "seed"]) == {"n": 5}
+    assert read_matrix(toml(tmp_path, "[run]\nn = 5\n"), {"n": int, "seed": int}) == {"n": 5}
     with pytest.raises(UsageError, match=r"\[run\]: sead is no option of it; did you mean 'seed'"):
-        read_matrix(toml(tmp_path, "[run]\nsead = 5\n"), ["n", "seed"])
+        read_matrix(toml(tmp_path, "[run]\nsead = 5\n"), {"n": int, "seed": int})
     with pytest.raises(UsageError, match=r"has no table \[run\]"):
-        read_matrix(toml(tmp_path, "[[gate]]\n"), ["n"])
+        read_matrix(toml(tmp_path, "[[gate]]\n"), {"n": int})

@@ -5,18 +5,16 @@ Attacks of now on weights of then: reports/gate's checkpoint, all test images of
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import shutil
-import sys
-import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from forked import Robench
 from safetensors.torch import load_file, save_file
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +48,7 @@ class Tree:
     """A copy of the source, in which robench is run as a user would."""
 
     root: Path
+    process: Robench
 
     def replace(self, file: str, before: str, after: str) -> None:
         path = self.root / file
@@ -58,44 +57,10 @@ class Tree:
         path.write_text(text.replace(before, after), encoding="utf-8")
 
     def robench(self, *words: str, status: int = 0) -> str:
-        """What a process of this tree's code says. It is forked from here, where torch is loaded, and loads this tree's robench."""
-        output = self.root / "output"
-        child = os.fork()
-        if not child:
-            code = 70
-            try:
-                code = self._within(output, words)
-            finally:
-                os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        said = output.read_text(encoding="utf-8", errors="replace")
-        assert code == status, said
+        """What a process of this tree's code says."""
+        found, said = self.process(self.root, *words)
+        assert found == status, said
         return said
-
-    def _within(self, output: Path, words: tuple[str, ...]) -> int:
-        """In the forked process; its exit status."""
-        opened = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(opened, 1)
-        os.dup2(opened, 2)
-        os.chdir(self.root)
-        os.environ["ROBENCH_CACHE"] = str(self.root / "cache")
-        warnings.simplefilter("ignore")
-        for name in [name for name in sys.modules if name.partition(".")[0] == "robench"]:
-            del sys.modules[name]
-        sys.path.insert(0, str(self.root))
-        sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(n, "w", closefd=False), encoding="utf-8") for n in (1, 2))
-        import robench.cli
-
-        assert str(self.root) in str(robench.cli.__file__)
-        sys.argv = ["robench", *words]
-        try:
-            robench.cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        return 0
 
     def run(self, store: Path, defense: str, attacks: tuple[str, ...], *words: str) -> None:
         asked = [word for attack in attacks for word in ("--attack", attack)]
@@ -110,10 +75,23 @@ class Tree:
         return plain
 
 
-def tree(folder: Path) -> Tree:
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.parquet", "*.html"))
-    return Tree(folder)
+Grow = Callable[[Path], Tree]
+
+
+@pytest.fixture(scope="module")
+def tree() -> Iterator[Grow]:
+    """Copies the source to a folder."""
+    process = Robench()
+
+    def grown(folder: Path) -> Tree:
+        for name in FOLDERS:
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.parquet", "*.html")
+            )
+        return Tree(folder, process)
+
+    yield grown
+    process.close()
 
 
 def kinds(plain: dict[str, Any]) -> dict[str, str]:
@@ -122,7 +100,7 @@ def kinds(plain: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reference(tmp_path_factory: pytest.TempPathFactory, tree: Grow) -> Path:
     """The store of the code as it is."""
     own = tree(tmp_path_factory.mktemp("as_it_is"))
     own.run(own.root / "store", CHECKPOINT, (PGD, TWICE, CW))
@@ -141,7 +119,7 @@ WEAKER = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("what", "file", "before", "after", "attack"), WEAKER, ids=[case[0] for case in WEAKER])
 def test_an_attack_that_got_weaker_is_red(
-    tmp_path: Path, reference: Path, what: str, file: str, before: str, after: str, attack: str
+    tmp_path: Path, tree: Grow, reference: Path, what: str, file: str, before: str, after: str, attack: str
 ) -> None:
     own = tree(tmp_path / "tree")
     own.replace(file, before, after)
@@ -153,7 +131,7 @@ def test_an_attack_that_got_weaker_is_red(
 
 
 @pytest.mark.slow
-def test_the_code_as_it_is_is_green(tmp_path: Path, reference: Path) -> None:
+def test_the_code_as_it_is_is_green(tmp_path: Path, tree: Grow, reference: Path) -> None:
     own = tree(tmp_path / "tree")
     own.run(tmp_path / "store", CHECKPOINT, (PGD, TWICE, CW))
     plain = own.check(tmp_path / "store", reference, REFERENCE, status=0)
@@ -178,7 +156,7 @@ def normalised_otherwise(own: Tree) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sabotage", [half_zeroed, normalised_otherwise], ids=lambda one: one.__name__)
-def test_a_model_that_got_weaker_is_red(tmp_path: Path, reference: Path, sabotage: Any) -> None:
+def test_a_model_that_got_weaker_is_red(tmp_path: Path, tree: Grow, reference: Path, sabotage: Any) -> None:
     own = tree(tmp_path / "tree")
     sabotage(own)
     own.run(tmp_path / "store", CHECKPOINT, (PGD,))
@@ -190,7 +168,7 @@ def test_a_model_that_got_weaker_is_red(tmp_path: Path, reference: Path, sabotag
 
 
 @pytest.mark.slow
-def test_two_epochs_fewer_are_red(tmp_path: Path) -> None:
+def test_two_epochs_fewer_are_red(tmp_path: Path, tree: Grow) -> None:
     """Trained twice, on the same images in the same order: for 10 epochs, which is few, and for 8."""
     stores, trees = [], []
     for epochs in (10, 8):
@@ -212,7 +190,9 @@ def test_two_epochs_fewer_are_red(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_other_data_fewer_images_and_a_cell_that_is_gone_are_not_compared(tmp_path: Path, reference: Path) -> None:
+def test_other_data_fewer_images_and_a_cell_that_is_gone_are_not_compared(
+    tmp_path: Path, tree: Grow, reference: Path
+) -> None:
     own = tree(tmp_path / "tree")
     own.run(tmp_path / "half", CHECKPOINT, (PGD,), "--n", "180")
     shutil.copytree(reference, tmp_path / "gone")
@@ -230,7 +210,9 @@ def test_other_data_fewer_images_and_a_cell_that_is_gone_are_not_compared(tmp_pa
 
 
 @pytest.mark.slow
-def test_another_number_of_threads_is_green_and_again_repeats_what_was_lost(tmp_path: Path, reference: Path) -> None:
+def test_another_number_of_threads_is_green_and_again_repeats_what_was_lost(
+    tmp_path: Path, tree: Grow, reference: Path
+) -> None:
     """Two workers instead of one, in other batches; then a lost image is attacked with two other seeds."""
     own = tree(tmp_path / "tree")
     own.run(tmp_path / "store", CHECKPOINT, (PGD,), "--workers", "3", "--batch-size", "17")

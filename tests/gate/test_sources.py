@@ -83,6 +83,29 @@ def test_of_other_code_the_newest_counts_and_what_broke_down_says_why(tmp_path: 
     assert len(opened(tmp_path).sound()) == 1
 
 
+def test_nothing_older_stands_in_for_what_is_there_now(tmp_path: Path) -> None:
+    """Other weights, other data, fewer images: the newest of a call is compared, in an export as well."""
+    add(tmp_path, [False] * 40, created=1.0, weights="old", data="old")
+    add(tmp_path, [True] * 20, created=2.0, weights="new", data="new")
+    (cell,) = opened(tmp_path).cells
+    assert (cell.identity.weights, len(cell.images), int(cell.robust.sum())) == ("new", 20, 0)
+    export = opened(write_records(stored(tmp_path)[0], tmp_path / "records.parquet"))
+    assert [one.identity for one in export.cells] == [cell.identity]
+
+
+def test_seeds_and_precisions_are_cells_of_their_own(tmp_path: Path) -> None:
+    add(tmp_path, [False, False])
+    add(tmp_path, [True, False], seed=1)
+    add(tmp_path, [True, True], precision="bfloat16")
+    side = opened(tmp_path)
+    assert {one.name[1:]: int(one.robust.sum()) for one in side.cells} == {
+        (0, "float32"): 2,
+        (1, "float32"): 1,
+        (0, "bfloat16"): 0,
+    }
+    assert len(Baseline.read(Baseline(side.sound()).write(tmp_path / "b.json")).cells) == 3
+
+
 def test_sequences_are_left_out_and_said(tmp_path: Path) -> None:
     add(tmp_path, [True, False])
     add(tmp_path, [True, False], "perturbations", goal="natural", corruption="tilt", eps=None)

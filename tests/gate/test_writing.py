@@ -88,13 +88,17 @@ def test_annotations_stand_at_the_lines_of_their_gates_and_are_ten_at_most() -> 
     assert len(github(checked(many)).splitlines()) == 10
 
 
-@pytest.mark.parametrize("name", ["a\n::error::b", "a%b,c:d", "<script>|`*_$", "]]>\x1b[31m&\x00"])
+@pytest.mark.parametrize(
+    "name",
+    ["a\n::error::b", "a%b,c:d", "<script>|`*_$", "]]>\x1b[31m&\x00", "\ufffe\uffff", "@org/team https://x.y www.x.y"],
+)
 def test_nothing_in_a_name_acts(name: str) -> None:
     found = judged([GATES[0]], side(cell(500, attack=name)), side(cell(500, attack=name, lost=30)))
     told = checked(found)
     assert len(github(told).splitlines()) == 1 and "\n::error::b" not in github(told)
     assert ElementTree.fromstring(junit(told)) is not None
     assert "<script>" not in markdown(told).replace(MARKER, "")
+    assert not any(sign in markdown(told) for sign in ("@org", "https://", "www.x"))
     assert "\x1b" not in text(told) and "\x00" not in text(told)
     assert json.loads(as_json(told))["verdicts"][0]["attack"] == name
 
