@@ -12,7 +12,7 @@ from robench.reporting.tables import Cell, Column, Table
 _HEADS = ("Before → after", "Points [95 %]", "Lost / won", "p", "n shows", "Verdict")
 CAPTION = [
     "In points of 100; of a mean distance in % of what it was. p: one-sided, McNemar's exact test on the images of both runs (of "
-    "distances and corruption errors a paired bootstrap), after Holm's correction over all that is tested.",
+    "distances and corruption errors Student's t of the paired differences), after Holm's correction over all that is tested.",
     "Lost: right before, wrong now; in brackets, of images that are known to flip by themselves. n shows: the smallest change that so "
     "many images show in 80 of 100 cases. Intervals cover test images, not training seeds.",
 ]

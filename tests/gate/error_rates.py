@@ -8,7 +8,14 @@ with a further one, the drop. Before and after are judged as two baselines would
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from gated import minimal, side
 
 from robench.gate.cells import Cell
 from robench.gate.judging import judged
@@ -82,5 +89,23 @@ def main() -> None:
                 print(f"| {images:,} | {100 * flips:g} % | {100 * drop:g} | {' | '.join(cells)} |", flush=True)
 
 
+def distances() -> None:
+    """Mean distances where nothing changes but by noise, of each image by itself."""
+    random, gate = np.random.default_rng(0), Gate("far", metric="mean_distance", max_drop=5.0)
+    print("\n| broken images | spread .6, noise .5 | spread .02, noise .15 |")
+    print("|---:|---:|---:|")
+    for images in (10, 15, 30, 100):
+        cells = []
+        for spread, noise in ((0.6, 0.5), (0.02, 0.15)):
+            hits = 0
+            for _ in range(2000):
+                sizes = np.exp(random.normal(0, spread, images))
+                both = (minimal((sizes * np.exp(random.normal(0, noise, images))).tolist()) for _ in range(2))
+                hits += red(judged([gate], *map(side, both)))
+            cells.append(share(hits, 2000))
+        print(f"| {images} | {' | '.join(cells)} |", flush=True)
+
+
 if __name__ == "__main__":
     main()
+    distances()
