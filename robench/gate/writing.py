@@ -86,7 +86,7 @@ def markdown(checked: Checked, most: int = MOST_COMMENT) -> str:
 
 def _inert(text: str) -> str:
     """Nobody is told and nothing is linked by a name in a comment: signs of no width stand where GitHub looks for these."""
-    return re.sub(r"(https?)(?=://)|(www)(?=\.)|(@)", lambda found: f"{found[0]}\u200b", text)
+    return re.sub(r"(https?)(?=://)|(www)(?=\.)|(@)", lambda found: f"{found[0]}&#8203;", text)
 
 
 def _cut(whole: str, most: int) -> str:
