@@ -2,6 +2,7 @@
 
 RobenchError            one clear message: what was given, what was wanted, what to try
 ├── UsageError          a name, an option or a combination that cannot be run        exit status 2
+│   └── MissingError    what a comparison needs is not there, or is of something else exit status 3
 ├── DataError           a data set that is missing, truncated or changed             exit status 2
 ├── ModelError          a model that raises, returns NaN or the wrong shape          exit status 2
 ├── StoreError          records or weights that cannot be written or read            exit status 5
@@ -25,6 +26,12 @@ class RobenchError(Exception):
 
 class UsageError(RobenchError):
     """What was asked for cannot be run as it was written."""
+
+
+class MissingError(UsageError):
+    """What a comparison needs is not there, or is of something else."""
+
+    exit_status = 3
 
 
 class DataError(RobenchError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from measured import facts, identity, records
 
 from robench import parse
 from robench.gate.cells import Cell, size_codes
+from robench.gate.judging import judged
+from robench.gate.policy import Gate
 from robench.gate.sources import Side
+from robench.gate.verdicts import Verdict
 from robench.records.manifest import Spec
 from robench.records.store import Store
 from robench.reporting.exported import Printed
@@ -71,3 +75,22 @@ def add(root: Path, fooled: list[bool], attack: str = "fgsm(eps=0.1)", **changes
     unit = Store(root).unit(spec, identity(spec.defense.name, attack, **changes), facts(**made))
     unit.folder.mkdir(parents=True, exist_ok=True)
     unit.add(frame)
+
+
+GATE = Gate("robust", max_drop=1.0)
+
+
+def one(before: Cell | Side, after: Cell | Side, gate: Gate = GATE) -> Verdict:
+    """The only verdict on a cell."""
+    sides = [own if isinstance(own, Side) else side(own) for own in (before, after)]
+    (found,) = judged([gate], *sides)
+    return found
+
+
+def shifted(place: int) -> Cell:
+    """12 lost, 4 won, other images in each cell."""
+    found = cell(200, 400, attack=f"a{place}")
+    robust = found.robust.copy()
+    robust[12 * place : 12 * place + 12] = False
+    robust[200 + 4 * place : 204 + 4 * place] = True
+    return replace(found, robust=robust)

@@ -643,7 +643,8 @@ WRITTEN = [
 ]
 
 PAIRED, TRIALS, JUDGING, SUBJECTS, CHANGES = (f"robench/gate/{name}.py" for name in ("paired", "trials", "judging", "subjects", "changes"))
-OF_PAIRED, OF_JUDGING, OF_GATING = "gate/test_paired.py", "gate/test_judging.py", "cli/test_gating.py"
+OF_PAIRED, OF_GATING = "gate/test_paired.py", "cli/test_gating.py"
+OF_JUDGING = "gate/test_judging.py gate/test_numbers.py gate/test_excuses.py"
 GATED = [
     Mutation("McNemar's test counts one flip less", PAIRED, "binom.sf(lost - 1, lost + won, 0.5)", "binom.sf(lost, lost + won, 0.5)", OF_PAIRED),
     Mutation("the interval of no flips is a point", PAIRED, "(won + 1) / (images + 2), (lost + 1) / (images + 2)", "won / images, lost / images", OF_PAIRED),

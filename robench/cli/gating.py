@@ -24,7 +24,7 @@ from robench.cli.options import (
 )
 from robench.cli.streams import signs_for
 from robench.console import colored, columns, reporter
-from robench.errors import RobenchError, StoreError, UsageError
+from robench.errors import MissingError, RobenchError, StoreError, UsageError
 from robench.files import atomic_path
 from robench.places import Places, home
 
@@ -147,7 +147,6 @@ def check(
 
 def _baseline(given: str | None) -> Side | None:
     """What is compared with; that it is not there is what status 3 is for."""
-    from robench.gate.baseline import MissingError
     from robench.gate.sources import opened
 
     if given is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from robench.entries.calls import Call, file_of, parse
@@ -12,7 +13,7 @@ from robench.errors import UsageError
 def paths_of(value: Any) -> Iterator[str]:
     """The files of entries that a call, or a value of its options, names: as calls, as texts that options read as calls, in lists.
 
-    A text that cannot be read as a call and might hold a file's name is taken for one.
+    A text that `parse` cannot read is no entry's name for an option either.
 
     Example:
         >>> [*paths_of(parse("madry(model='./mine.py(k=2)', eps=8/255)"))]
@@ -27,8 +28,5 @@ def paths_of(value: Any) -> Iterator[str]:
         for item in value:
             yield from paths_of(item)
     elif isinstance(value, str) and ".py" in value:
-        try:
-            found = [*paths_of(parse(value))]
-        except UsageError:
-            found = []
-        yield from found or [value]
+        with suppress(UsageError):
+            yield from paths_of(parse(value))

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robench.errors import UsageError
+from robench.errors import MissingError, UsageError
 from robench.files import atomic_path
 from robench.gate.cells import FAILED, Cell, Flags
 from robench.hashing import digest
@@ -33,12 +33,6 @@ from robench.reporting.exported import Printed
 SCHEMA = 1
 _ID = re.compile("[0-9a-f]{16}")
 _KIND = "robench baseline"
-
-
-class MissingError(UsageError):
-    """What a comparison needs is not there, or is of something else."""
-
-    exit_status = 3
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -48,11 +47,6 @@ class Cell:
     refused: str = ""
     distances: Sizes | None = None
     measured: Measured | None = None
-
-    @cached_property
-    def places(self) -> dict[str, int]:
-        """Where each image is."""
-        return {image: place for place, image in enumerate(self.images.tolist())}
 
     @property
     def name(self) -> tuple[tuple[str, str, str], int, str]:

@@ -13,7 +13,8 @@ from datetime import date
 
 import numpy as np
 
-from robench.gate.baseline import Acceptance, MissingError
+from robench.errors import MissingError
+from robench.gate.baseline import Acceptance
 from robench.gate.policy import Gate, default_gates, parts_of
 from robench.gate.sources import Side
 from robench.gate.subjects import subjects
@@ -157,6 +158,8 @@ def _without_luck(
         if lucky and verdict.gate.metric == "robust_accuracy" and verdict.subject.before and not below(verdict):
             key = verdict.gate.id, verdict.subject.text
             held[key], notes[key] = again(verdict)
+    if not any(held.values()):
+        return [one.saying(one.kind, notes.get((one.gate.id, one.subject.text), "")) for one in found]
     anew = {(one.gate.id, one.subject.text, one.pooled): one for one in _decided(gates, before, after, held)}
     settled = list[Verdict]()
     for verdict in found:

@@ -91,9 +91,8 @@ def _by_number(gate: Gate, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
             of.setdefault(text, []).append(cell)
     found: dict[str, list[Cell]] = {}
     for text, own in of.items():
-        if (
-            gate.metric == "clean_accuracy"
-        ):  # which no attack changes: one cell of the newest weights, with the most images
+        if gate.metric == "clean_accuracy":
+            # Which no attack changes: one cell of the newest weights, with the most images.
             sound = [cell for cell in own if not cell.refused]
             alike = [cell for cell in sound if cell.identity.weights == sound[0].identity.weights]
             found |= {text: [max(alike, key=lambda cell: len(cell.images))]} if alike else {}

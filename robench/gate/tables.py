@@ -10,24 +10,27 @@ from robench.gate.verdicts import Verdict
 from robench.reporting.tables import Cell, Column, Table
 
 _HEADS = ("Before → after", "Points [95 %]", "Lost / won", "p", "n shows", "Verdict")
-CAPTION = [
-    "In points of 100; of a mean distance in % of what it was. p: one-sided, McNemar's exact test on the images of both runs (of "
-    "distances and corruption errors Student's t of the paired differences), after Holm's correction over all that is tested.",
-    "Lost: right before, wrong now; in brackets, of images that are known to flip by themselves. n shows: the smallest change that so "
-    "many images show in 80 of 100 cases. Intervals cover test images, not training seeds.",
-]
+_UNITS = "In points of 100; of a mean distance in % of what it was."
+_TEST = "McNemar's exact test on the images of both runs (of distances and corruption errors Student's t of the paired differences)"
+_COUNTS = "Lost: right before, wrong now; in brackets, of images that are known to flip by themselves."
+_SHOWS = "n shows: the smallest change that so many images show in 80 of 100 cases."
+_COVER = "Intervals cover test images, not training seeds."
 
 
 def verdict_table(verdicts: Sequence[Verdict], title: str = "Regression check") -> Table:
     """All that does not pass, the worst first, with what must be read with it; below it, how many pass."""
     shown = [verdict for verdict in verdicts if verdict.kind != "pass"]
     names = labels(verdicts)
-    rows = [(names[verdict], [*_cells(verdict), Cell(verdict.kind)]) for verdict in shown]
+    rows = [(names[verdict], [*_cells(verdict), Cell(_shows(verdict)), Cell(verdict.kind)]) for verdict in shown]
+    caption = [
+        f"{_UNITS} p: one-sided, {_TEST}, after Holm's correction over all that is tested.",
+        f"{_COUNTS} {_SHOWS} {_COVER}",
+    ]
     return Table(
         title,
         [Column("", head, None) for head in _HEADS],
         rows,
-        [summary(verdicts), *_notes(shown, names), *(CAPTION if rows else [])],
+        [summary(verdicts), *_notes(shown, names), *(caption if rows else [])],
         head="Cell",
     )
 
@@ -35,16 +38,9 @@ def verdict_table(verdicts: Sequence[Verdict], title: str = "Regression check") 
 def difference_table(verdicts: Sequence[Verdict], title: str) -> Table:
     """The same comparison without a verdict: what a reviewer wants to see of two stores or baselines."""
     names = labels(verdicts)
-    heads = [head for head in _HEADS if head not in ("Verdict", "n shows")]
-    rows = [(names[verdict], [cell for cell in _cells(verdict)[:4]]) for verdict in verdicts]
-    caption = [
-        line.replace("one-sided", "two-sided").replace(", after Holm's correction over all that is tested", "")
-        for line in CAPTION
-    ]
-    caption[1] = caption[1].replace(" n shows: the smallest change that so many images show in 80 of 100 cases.", "")
-    return Table(
-        title, [Column("", head, None) for head in heads], rows, [*_notes(verdicts, names), *caption], head="Cell"
-    )
+    rows = [(names[verdict], _cells(verdict)) for verdict in verdicts]
+    caption = [*_notes(verdicts, names), f"{_UNITS} p: two-sided, {_TEST}.", f"{_COUNTS} {_COVER}"]
+    return Table(title, [Column("", head, None) for head in _HEADS[:4]], rows, caption, head="Cell")
 
 
 def labels(verdicts: Sequence[Verdict]) -> dict[Verdict, str]:
@@ -75,9 +71,8 @@ def _notes(verdicts: Sequence[Verdict], names: dict[Verdict, str]) -> list[str]:
 
 
 def _cells(verdict: Verdict) -> list[Cell]:
-    return [
-        Cell(text) for text in (values(verdict), points(verdict), flips(verdict), p_value(verdict.p), _shows(verdict))
-    ]
+    """What changed, without what is said of it."""
+    return [Cell(text) for text in (values(verdict), points(verdict), flips(verdict), p_value(verdict.p))]
 
 
 def values(verdict: Verdict) -> str:

@@ -18,6 +18,8 @@ from robench.reporting.statistics import Interval, Z
 
 NEAR = 1e-9
 """What rounding may do to a number of points."""
+MOST_FLIPS = 0.4
+"""Share of the images that flips each way, at the most, as the power is computed: with half of them nothing would be left."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def looked_at(gate: Gate, subject: Subject, held: Set[str] = frozenset()) -> Ver
     change = change_of(gate, subject)
     if held and change.was is not None and change.now is not None:
         change = recounted(change, change.now | (change.was & np.isin(change.images, [*held])))
-    verdict = Verdict(gate, subject, change, current=value_now(gate, subject))
+    bounded = gate.floor is not None or gate.ceiling is not None
+    verdict = Verdict(gate, subject, change, current=value_now(gate, subject) if bounded else math.nan)
     if subject.before:
         changed = subject.changed()
         verdict = replace(verdict, notes=(f"changed: {', '.join(changed)}",) if changed else ())
@@ -114,10 +117,13 @@ def trials_of(verdict: Verdict) -> list[Trial]:
 
 
 def _t_p(worse: float, change: Change) -> float:
-    """One-sided: Student's t of the change over its standard error."""
+    """One-sided: Student's t of the change over its standard error; of a change that is the same for all images the sign test."""
     from scipy.stats import t
 
-    return float(t.sf(worse / change.error, len(change.images) - 1)) if change.error > 0 else 1.0
+    images = len(change.images)
+    if not change.error > 0:
+        return 0.5**images if worse > 0 else 1.0
+    return float(t.sf(worse / change.error, images - 1))
 
 
 def pooled(gate: Gate, own: Sequence[Trial]) -> list[Trial]:
@@ -190,7 +196,7 @@ def _smallest(trial: Trial) -> tuple[float, float]:
     if verdict.gate.metric in FLIPPING:
         known = max((cell.flips for cell in verdict.subject.before), default=0.0)
         seen = (verdict.lost if trial.rise else verdict.won) / images
-        flips = min(0.4, max(known, seen))
+        flips = min(MOST_FLIPS, max(known, seen))
         return 100 * smallest_drop(images, flips, level), flips
     from scipy.stats import t
 

@@ -12,9 +12,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from robench.entries.calls import Json
+from robench.gate.policy import ERRORS
 from robench.gate.tables import labels, p_value, points, summary, values, verdict_table
 from robench.gate.verdicts import Verdict
 from robench.reporting import escaping
+from robench.reporting.statistics import wilson
 from robench.reporting.writing.markup import as_markdown
 from robench.reporting.writing.terminal import as_text
 
@@ -193,15 +195,13 @@ def as_json(checked: Checked) -> str:
     trend = [
         {
             "name": f"{verdict.gate.metric}: {names[verdict]}",
-            "unit": {"mean_distance": verdict.gate.metric}.get(verdict.gate.metric, "%"),
+            "unit": "distance" if verdict.gate.metric == "mean_distance" else "%",
             "value": verdict.change.after,
             "range": _range(verdict),
             "extra": f"{verdict.kind}; n = {len(verdict.change.images)}",
         }
         for verdict in checked.verdicts
-        if not verdict.pooled
-        and not math.isnan(verdict.change.after)
-        and not verdict.gate.metric.endswith(("mce", "error"))
+        if not verdict.pooled and not math.isnan(verdict.change.after) and verdict.gate.metric not in ERRORS
     ]
     plain = {
         "schema": 1,
@@ -217,8 +217,12 @@ def as_json(checked: Checked) -> str:
 
 
 def _range(verdict: Verdict) -> str:
-    ends = verdict.change.interval
-    return "" if ends is None else f"± {(ends.high - ends.low) / 2:.2g}"
+    """Half of the number's own 95 % interval, where it counts images."""
+    now = verdict.change.now
+    if now is None:
+        return ""
+    low, high = wilson(int(now.sum()), len(now))
+    return f"± {50 * (high - low):.2g}"
 
 
 def _plain(verdict: Verdict) -> dict[str, Json]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -93,21 +92,22 @@ class Printed:
         if subset is not None and not (isinstance(subset, list) and all(type(one) is int for one in subset)):
             raise ValueError(f"subset is {subset!r}")
         found = cls(**{**plain, "subset": None if subset is None else tuple(subset)})  # type: ignore[arg-type]
-        for field in fields(cls):
-            value, kind = getattr(found, field.name), str(field.type)
-            allowed = {"str": (str,), "int": (int,), "float | None": (float, int, type(None))}.get(kind)
-            allowed = allowed or ((str, type(None)) if kind == "str | None" else (int, tuple, type(None)))
-            if not isinstance(value, allowed) or isinstance(value, bool):
-                raise ValueError(f"{field.name} is {str(value)[:40]!r}")
+        for each in fields(cls):
+            value = getattr(found, each.name)
+            if each.name != "subset" and type(value) not in KINDS[str(each.type)]:
+                raise ValueError(f"{each.name} is {str(value)[:40]!r}")
             if isinstance(value, str):
-                value.encode()
+                value.encode()  # else it could be read and not be written
             if isinstance(value, int | float) and not abs(value) < 2**63:
-                raise ValueError(f"{field.name} is out of range")
+                raise ValueError(f"{each.name} is out of range")
         if found.norm not in NORMS or found.goal not in GOALS:
             raise ValueError(f"the norm is {found.norm[:20]!r}, the goal {found.goal[:20]!r}")
         return found
 
 
+KINDS = {"str": (str,), "int": (int,), "str | None": (str, type(None)), "int | None": (int, type(None))}
+KINDS["float | None"] = (float, int, type(None))
+"""What JSON has for each type of a field."""
 GOALS = ("budget", "minimal", "natural")
 REQUIRED = {field.name for field in fields(Printed)} - {
     *("corruption", "severity", "family", "normaliser", "torch", "device", "processor", "threads")
@@ -159,11 +159,7 @@ def write_records(result: Result, path: Path) -> Path:
             ]
             of: dict[str, Json] = {"of": printed(one).plain(), "created": one.unit.facts.created}
             about.append({"rows": dict(zip(COLUMNS, rows, strict=True)), **of})
-    return write_about(pa.Table.from_pandas(result.records, preserve_index=False), about, path)
-
-
-def write_about(table: pa.Table, about: Sequence[dict[str, Json]], path: Path) -> Path:
-    """Write a table of records with what its cells are of."""
+    table = pa.Table.from_pandas(result.records, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), ABOUT: json.dumps(about).encode()})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from gated import cell, minimal
 
-from robench.errors import UsageError
-from robench.gate.baseline import Acceptance, Baseline, MissingError
+from robench.errors import MissingError, UsageError
+from robench.gate.baseline import Acceptance, Baseline
 from robench.gate.cells import Cell, size_codes, size_of
 
 

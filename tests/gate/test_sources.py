@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from gated import add
+from measured import MINIMAL
+from measured import cell_of as measured_cell
 
+from robench import parse
 from robench.errors import UsageError
 from robench.gate.baseline import Baseline
+from robench.gate.cells import cell_of
 from robench.gate.judging import differences
 from robench.gate.sources import opened
 from robench.records.refusals import Refusal, refuse
@@ -38,35 +42,10 @@ def test_a_store_its_export_and_its_baseline_hold_the_same(tmp_path: Path) -> No
         assert all(v.lost == 0 and not v.notes for v in differences(side, other) if v.gate.metric == "robust_accuracy")
 
 
-def test_several_rows_of_an_image_count_as_the_worst_for_the_defender(tmp_path: Path) -> None:
+def test_several_rows_of_an_image_count_as_the_worst_for_the_defender() -> None:
     """Two targets each; the first image is fooled by its second target alone, at .3."""
-    frame = [False, True, False, False]
-    add(
-        tmp_path,
-        frame,
-        "cw_l2(targets='all')",
-        norm="l2",
-        goal="minimal",
-        eps=None,
-        columns={"target": [1, 2, 1, 2], "l2": [0.1, 0.3, 0.2, 0.2]},
-    )
-    # records of two images, each with two targets
-    path = next(tmp_path.glob("records/*/part-*.parquet"))
-    assert len(pd.read_parquet(path)) == 4
-    assert len(opened(tmp_path).cells[0].images) == 4  # ids are one a row here; see the next
-    from measured import cell_of
-
-    from robench.gate.cells import cell_of as made
-
-    one = cell_of(
-        frame,
-        columns={"image": ["a", "a", "b", "b"], "target": [1, 2, 1, 2], "l2": [0.1, 0.3, 0.2, 0.2]},
-        attack="cw_l2",
-        norm="l2",
-        goal="minimal",
-        eps=None,
-    )
-    cell = made(one)
+    columns = {"image": ["a", "a", "b", "b"], "target": [1, 2, 1, 2], "l2": [0.1, 0.3, 0.2, 0.2]}
+    cell = cell_of(measured_cell([False, True, False, False], columns=columns, **MINIMAL))
     assert cell is not None and cell.robust.tolist() == [False, True]
     assert cell.robust_within(0.25).tolist() == [True, True] and cell.robust_within(0.31).tolist() == [False, True]
 
@@ -76,8 +55,6 @@ def test_of_other_code_the_newest_counts_and_what_broke_down_says_why(tmp_path: 
     add(tmp_path, [False, False], attack_code="new", created=2.0)
     (cell,) = opened(tmp_path).cells
     assert cell.robust.tolist() == [True, True]
-    from robench import parse
-
     refuse(tmp_path, Refusal(parse("vit"), parse("digits"), parse("pgd_linf"), "dada00", "m", 0, "float32", "NaN", 3.0))
     assert [one.refused for one in opened(tmp_path).cells] == ["", "NaN"]
     assert len(opened(tmp_path).sound()) == 1

@@ -28,7 +28,7 @@ from robench.running.settings import Settings
             Call("transfer", {"source": [["./a.py::x(k=[1])"], Call("./b.py", {"model": "madry(model='c.py')"})]}),
             ["./a.py", "./b.py", "c.py"],
         ),
-        (Call("odd", {"x": "a.py(and what cannot be read"}), ["a.py(and what cannot be read"]),
+        (Call("odd", {"x": "a.py(and what no option could read", "path": "my.python"}), []),
         (parse("checkpoint(path='weights.safetensors', arch=vit)"), []),
     ],
 )
