@@ -66,7 +66,19 @@ def side(*cells: Cell, name: str = "store") -> Side:
 def add(root: Path, fooled: list[bool], attack: str = "fgsm(eps=0.1)", **changes: Any) -> None:
     """Write a unit of records to a store; `columns` change its records, `norm`, `goal`, `eps` and the like its facts."""
     columns = changes.pop("columns", {})
-    of_facts = {"norm", "goal", "eps", "created", "corruption", "severity", "family", "normaliser", "torch", "unseen"}
+    of_facts = {
+        "norm",
+        "goal",
+        "eps",
+        "created",
+        "corruption",
+        "severity",
+        "family",
+        "normaliser",
+        "torch",
+        "unseen",
+        "share",
+    }
     made = {name: changes.pop(name) for name in of_facts & set(changes)}
     defense, dataset = changes.pop("defense", "vit"), changes.pop("dataset", "digits")
     spec = Spec(parse(defense), parse(attack), parse(dataset), changes.get("seed", 0))

@@ -95,16 +95,22 @@ def test_files_are_written_for_each_reader(tmp_path: Path, baseline: str, monkey
 def test_pictures_of_newly_broken_images_are_written_where_they_were_kept(tmp_path: Path, baseline: str) -> None:
     from PIL import Image
 
-    pixels: list[bytes | None] = [None] * 1000
-    clean: list[bytes | None] = [None] * 1000
-    pixels[0], clean[0] = np.full(4, 1.0, np.float32).tobytes(), np.zeros(4, np.uint8).tobytes()
+    kept = range(12)
+    pixels = [np.full(4, 1.0, np.float32).tobytes() if i in kept else None for i in range(1000)]
+    clean = [np.zeros(4, np.uint8).tobytes() if i in kept else None for i in range(1000)]
     columns = {"adversarial": pixels, "clean": clean}
     worse = filled(tmp_path / "worse", 30, columns=columns)
     told = said("check", "--store", worse, "--baseline", baseline, "--pictures", "broken", status=1)
-    (path,) = Path("broken").glob("*.png")
-    assert str(path) in told
+    paths = sorted(Path("broken").glob("*.png"))
+    assert len(paths) == 10 and all(str(path) in told for path in paths)
+    path = paths[0]
     image = np.asarray(Image.open(path))
     assert image.shape == (96, 192) and image[0, 0] == 0 and image[0, -1] == 255
+    wrong = filled(tmp_path / "wrong", columns=columns | {"correct": [i >= 30 for i in range(1000)]})
+    Path("clean.toml").write_text('[[gate]]\nmetric = "clean_accuracy"\nmax_drop = 1\n')
+    words = ("--baseline", baseline, "--config", "clean.toml", "--pictures", "none")
+    said("check", "--store", wrong, *words, status=1)
+    assert not Path("none").exists(), "no attack made a clean error"
 
 
 def test_gates_are_read_from_robench_toml(tmp_path: Path, baseline: str) -> None:

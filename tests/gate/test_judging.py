@@ -13,6 +13,7 @@ from scipy.stats import binom
 from robench.errors import MissingError, UsageError
 from robench.gate.cells import Cell
 from robench.gate.judging import differences, judged
+from robench.gate.paired import images_needed
 from robench.gate.policy import Gate
 from robench.gate.unsteady import with_unsteady
 from robench.gate.verdicts import exit_status
@@ -240,3 +241,35 @@ def test_a_difference_is_of_both_sides_and_judges_nothing() -> None:
         "missing: vit under gone on digits is not there",
         "only in store",
     }
+
+
+def test_won_images_say_how_many_flip_by_themselves_and_the_needed_n_is_that_of_the_corrected_level() -> None:
+    quiet, busy = one(cell(50, 100), cell(50, 100)), one(cell(50, 100, won=0), cell(50, 100, lost=3, won=3))
+    assert busy.smallest > quiet.smallest and busy.needed > quiet.needed
+    alone = one(cell(50, 100), cell(50, 100))
+    many = judged([GATE], *2 * [side(*(cell(50, 100, attack=f"a{i}") for i in range(9)))])
+    assert alone.needed == images_needed(0.01, 0.0, 0.01)
+    assert many[0].needed == images_needed(0.01, 0.0, 0.01 / 10) > alone.needed
+
+
+def test_improvements_are_corrected_for_too() -> None:
+    """8 won: p = 2^-8 = .0039; of six tests that is .023."""
+    names = [f"a{i}" for i in range(5)]
+    before = side(*(cell(2000, 4000, attack=a) for a in names))
+    after = side(cell(2000, 4000, attack="a0", won=8), *(cell(2000, 4000, attack=a) for a in names[1:]))
+    assert {v.kind for v in judged([GATE], before, after) if not v.pooled} == {"pass"}
+    assert one(cell(2000, 4000), cell(2000, 4000, won=8)).kind == "improved"
+
+
+def test_of_a_gate_with_both_margins_the_worse_verdict_counts() -> None:
+    both = Gate("both", max_drop=1.0, max_rise=1.0)
+    assert one(cell(500), cell(500, won=30), both).weaker
+    fell = one(cell(500), cell(500, lost=30), both)
+    assert fell.kind == "regressed" and not fell.weaker
+
+
+def test_how_far_a_rise_may_go_is_the_upper_end_of_its_interval() -> None:
+    """Many images were lost, so that the lower end is far away, and no rise is possible."""
+    rise = Gate("reference", max_rise=2.0)
+    assert one(cell(150, 300), cell(150, 300, lost=4), rise).kind == "pass"
+    assert one(cell(150, 300), cell(150, 300, won=4), rise).kind == "inconclusive"

@@ -27,6 +27,16 @@ def test_the_worst_case_is_over_all_attacks_image_by_image() -> None:
     assert len(judged([gate], other, other)) == 2, "one number for each radius"
 
 
+def test_the_worst_case_is_of_attacks_in_one_ball_and_of_the_images_that_all_of_them_met() -> None:
+    gate = Gate("worst", metric="worst_case", eps=0.1, max_drop=10.0)
+    noise = cell(0, attack="noise", goal="natural")
+    wider, fewer = cell(0, attack="wider", eps=0.2), cell(60, 100, attack="fewer")
+    both = side(cell(500, attack="a"), fewer, wider, noise)
+    found = one(both, both, gate)
+    assert (found.change.before, len(found.change.images)) == (60.0, 100)
+    assert {v.subject.text.split()[-1] for v in judged([replace(gate, eps=None)], both, both)} == {"0.1", "0.2"}
+
+
 def test_minimal_attacks_are_counted_at_the_gates_radius() -> None:
     gate = Gate("near", eps=0.5, max_drop=30.0)
     before, after = minimal([0.1, 0.4, 0.6, 0.7]), minimal([0.1, 0.4, 0.3, 0.7])
@@ -77,6 +87,8 @@ def test_distances_are_compared_on_the_images_that_both_broke() -> None:
     assert weak[0].kind == "regressed" and weak[0].weaker, (
         "an attack that breaks nothing has no mean distance, and is weaker"
     )
+    wrong = replace(before, correct=np.arange(402) >= 100)
+    assert len(one(wrong, wrong, gate).change.images) == 301, "what was wrong before has no distance"
     nothing = one(minimal([0.5, np.inf, np.inf]), minimal([np.inf, 0.5, 0.5]), gate)
     assert (nothing.kind, nothing.notes) == ("inconclusive", ("fewer than ten images were broken before and now",))
 

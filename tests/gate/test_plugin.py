@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from robench.gate.baseline import Baseline
+
 NET = '''
 import robench, torch
 from sklearn.datasets import load_digits
@@ -68,8 +70,26 @@ def test_a_project_s_tests_go_red_when_its_model_is_easier_to_fool(pytester: pyt
     told = said(pytester, "-k", "holds", status=1)
     assert "regressed" in told and "Sequential under pgd_linf(eps=0.05, steps=5)" in told and "changed: weights" in told
     assert "Traceback" not in told and "pytest_plugin.py" not in told, "a failure is the table, not our code"
+    assert {cell.identity.defense for cell in Baseline.read(pytester.path / "kept.json").cells} == {
+        "Sequential",
+        "centroids",
+    }
+    pytester.makepyfile(
+        test_strict="""
+        from net import SPLIT, net
+
+        few = SPLIT.select(range(12), "few")
+
+
+        def test_few(robench_check, pytestconfig):
+            robench_check(net(), "fgsm(eps=0.05)", few, baseline="few.json", strict=pytestconfig.getoption("verbose") < 1)
+        """
+    )
+    said(pytester, "--robench-write", "test_strict.py", status=0)
+    assert "inconclusive" in said(pytester, "test_strict.py", status=1)
+    said(pytester, "-vv", "test_strict.py", status=0)
     project(pytester, floor=99)
-    assert "below its floor of 99" in said(pytester, status=1)
+    assert "below its floor of 99" in said(pytester, "test_net.py", status=1)
     project(pytester, eps=0.04)
     told = said(pytester, "-k", "holds", status=1)
     assert "has no Sequential under pgd_linf(eps=0.04, steps=5) on mine; `pytest --robench-write`" in told

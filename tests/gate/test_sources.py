@@ -21,6 +21,9 @@ from robench.records.refusals import Refusal, refuse
 from robench.reporting.exported import write_records
 from robench.reporting.pages import stored
 
+LATER = 1e11
+"""Seconds since 1970: after anything that is written here."""
+
 
 def test_a_store_its_export_and_its_baseline_hold_the_same(tmp_path: Path) -> None:
     root = tmp_path / "store"
@@ -51,19 +54,40 @@ def test_several_rows_of_an_image_count_as_the_worst_for_the_defender() -> None:
 
 
 def test_of_other_code_the_newest_counts_and_what_broke_down_says_why(tmp_path: Path) -> None:
-    add(tmp_path, [True, False], attack_code="old", created=1.0)
-    add(tmp_path, [False, False], attack_code="new", created=2.0)
+    add(tmp_path, [True, False], attack_code="old")
+    add(tmp_path, [False, False], attack_code="new")
     (cell,) = opened(tmp_path).cells
     assert cell.robust.tolist() == [True, True]
-    refuse(tmp_path, Refusal(parse("vit"), parse("digits"), parse("pgd_linf"), "dada00", "m", 0, "float32", "NaN", 3.0))
-    assert [one.refused for one in opened(tmp_path).cells] == ["", "NaN"]
+    call = parse("pgd_linf(eps=0.1)")
+    refuse(tmp_path, Refusal(parse("vit"), parse("digits"), call, "dada00", "m", 0, "float32", "NaN", LATER))
+    assert [one.refused for one in opened(tmp_path).cells] == ["NaN", ""]
+    assert opened(tmp_path).cells[0].identity.eps == 0.1, "a worst case within this radius lacks it"
     assert len(opened(tmp_path).sound()) == 1
+
+
+def test_what_broke_down_last_is_not_what_was_measured_before(tmp_path: Path) -> None:
+    """Measured with other weights, then refused; and the other way about."""
+    add(tmp_path, [True, False])
+    for created, expected in ((LATER, "NaN"), (1.0, "")):
+        call = parse("fgsm(eps=0.1)")
+        refuse(tmp_path, Refusal(parse("vit"), parse("digits"), call, "dada00", "m2", 0, "float32", "NaN", created))
+        assert [one.refused for one in opened(tmp_path).cells] == [expected]
+
+
+def test_noise_in_patches_is_none_of_the_corruptions_that_a_mean_is_over(tmp_path: Path) -> None:
+    natural = {"goal": "natural", "eps": None, "corruption": "gaussian_noise"}
+    add(tmp_path, [True, False], "patch_corruption", severity=3, share=(0.1, 0.1), **natural)
+    add(tmp_path, [True, False], "corruptions(severities=3)", severity=3, **natural)
+    assert {one.identity.attack: one.identity.of_corruption for one in opened(tmp_path).cells} == {
+        "patch_corruption": False,
+        "corruptions(severities=3)": True,
+    }
 
 
 def test_nothing_older_stands_in_for_what_is_there_now(tmp_path: Path) -> None:
     """Other weights, other data, fewer images: the newest of a call is compared, in an export as well."""
-    add(tmp_path, [False] * 40, created=1.0, weights="old", data="old")
-    add(tmp_path, [True] * 20, created=2.0, weights="new", data="new")
+    add(tmp_path, [False] * 40, weights="old", data="old")
+    add(tmp_path, [True] * 20, weights="new", data="new")
     (cell,) = opened(tmp_path).cells
     assert (cell.identity.weights, len(cell.images), int(cell.robust.sum())) == ("new", 20, 0)
     export = opened(write_records(stored(tmp_path)[0], tmp_path / "records.parquet"))

@@ -122,6 +122,13 @@ def test_a_comment_is_never_longer_than_it_may_be() -> None:
     comment = markdown(checked(many))
     assert len(comment.encode()) <= 60_000 and "The rest is left out" in comment and comment.startswith(MARKER)
     assert len(markdown(checked(many), 1_000_000).encode()) <= 1_000_000
+    found = judged(
+        [GATES[0]],
+        side(*(cell(2000, 4000, attack=f"a{i}") for i in range(20))),
+        side(*(cell(2000, 4000, attack=f"a{i}", lost=400) for i in range(20))),
+    )
+    cut = markdown(checked(found), len(markdown(checked(found)).encode()) - 1000)
+    assert cut.count("<details>") == cut.count("</details>") == 1 and "The rest is left out" in cut
 
 
 def test_json_says_all_of_a_verdict_and_what_trend_tools_read() -> None:
@@ -136,6 +143,9 @@ def test_json_says_all_of_a_verdict_and_what_trend_tools_read() -> None:
         4000,
     )
     assert (first["lost"], first["won"], len(first["lost_images"])) == (120, 0, 120)
+    assert first["p_adjusted"] == pytest.approx(5 * first["p"]), (
+        "of four numbers of this severity, and of three of them together"
+    )
     missing = next(one for one in plain["verdicts"] if one["verdict"] == "missing")
     assert missing["after"] is None and missing["lost"] is None
     trend = {one["name"]: one for one in plain["trend"]}

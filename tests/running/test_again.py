@@ -14,7 +14,8 @@ from robench import Call, Places, UsageError, parse
 from robench.console import Silent
 from robench.entries.paths import paths_of
 from robench.running.again import Once, attacked_again
-from robench.running.settings import Settings
+from robench.running.settings import Settings, processor
+from robench.running.workers import complete
 
 
 @pytest.mark.parametrize(
@@ -61,13 +62,18 @@ def noisy(model: Classifier, inputs: Tensor, labels: Tensor, *, eps: Radius) -> 
     return (inputs + eps * (1 - 2 * signs.to(inputs))).clamp(0, 1)
 """
     Path("mine.py").write_text(source)
-    found = robench.run("vit(depth=2, epochs=12)", "./mine.py(eps=0.2)", "digits", n=20, quiet=True)
+    found = robench.run("vit(depth=2, epochs=12)", "./mine.py(eps=0.2)", "digits", n=20, workers=2, quiet=True)
     (one,) = found.measured
+    assert (one.unit.facts.threads, one.unit.facts.processor) == (2, processor()) and processor()
     images = one.records["image"].tolist()
     places: Any = Places.of(store="results")
     frames = attacked_again(one.unit, images, [Once(0, 3), Once(1)], Settings(), places, Silent(), ["mine.py"])
     assert frames[0].set_index("image")["fooled"].to_dict() == one.records.set_index("image")["fooled"].to_dict()
-    assert not frames[1]["linf"].isna().any() and len(frames[1]) == 20
+    first, second = (frame.set_index("image")["confidence"] for frame in frames)
+    assert len(second) == 20 and (first != second[first.index]).any(), "another seed draws other signs"
+    changed = replace(one.unit, identity=replace(one.unit.identity, engine=3))
+    with pytest.raises(UsageError, match=r"is not what was attacked: robench's engine \(3, now"):
+        attacked_again(changed, images, [Once(1)], Settings(), places, Silent(), ["mine.py"])
     Path("mine.py").write_text(source + "open('ran', 'w').write('')\n")
     with pytest.raises(UsageError, match="which has changed since"):
         attacked_again(one.unit, images, [Once(1)], Settings(), places, Silent(), ["mine.py"])
@@ -79,3 +85,17 @@ def test_weights_that_are_not_in_the_cache_are_not_trained(tmp_path: Path) -> No
     places = Places.of(store="results", cache=tmp_path / "empty")
     with pytest.raises(UsageError, match="are not in the cache, and none are trained for this"):
         attacked_again(found.measured[0].unit, found.records["image"].tolist(), [Once(1)], Settings(), places, Silent())
+
+
+def test_batches_are_as_large_as_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = robench.run("vit(depth=2, epochs=12)", "fgsm(eps=0.1)", "digits", n=7, quiet=True)
+    sizes: list[int] = []
+
+    def watched(*given: Any, batch: int, **named: Any) -> None:
+        sizes.append(batch)
+        complete(*given, batch=batch, **named)
+
+    monkeypatch.setattr("robench.running.again.complete", watched)
+    images, places = found.records["image"].tolist(), Places.of(store="results")
+    attacked_again(found.measured[0].unit, images, [Once(0, 3), Once(0)], Settings(), places, Silent())
+    assert sizes[0] == 3 < sizes[1]
