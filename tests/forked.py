@@ -34,8 +34,9 @@ class Robench:
         return int(self._process.stdout.readline()), output.read_text(encoding="utf-8", errors="replace")
 
     def close(self) -> None:
+        """End the process, and close the pipes to it (left open, a later test is blamed for them)."""
         self._process.terminate()
-        self._process.wait()
+        self._process.communicate()
 
 
 def _serve() -> None:
