@@ -20,11 +20,11 @@ from robench import (
     corrupt,
     descend,
     masks_of,
-    patch_mask,
 )
 
 Severity = Annotated[int, Bounds(1, 5)]
 Patch = Positive | Literal["model"] | None
+Masks = Positive | None
 
 
 def in_pixels(patch: int | str | None) -> int | None:
@@ -51,6 +51,7 @@ def patch_pgd(
     targets: Tensor | None = None,
     share: PositiveShare = 0.1,
     patch: Patch = None,
+    masks: Masks = None,
     steps: Positive = 40,
     step_size: Above0 | None = None,
     until_success: bool = True,
@@ -64,31 +65,39 @@ def patch_pgd(
         share: of the image's patches, the same ones for every patch threat.
         patch: side in pixels; None: a fourteenth of the image's (16 of 224), whatever the model's own patches are; "model": of
             the model's own patches, as the study has it. The share is rounded to whole patches: the table says what it became.
+        masks: None: each image has its own patches. Else so many masks, each the same for all images; every image is attacked
+            within each of them.
         step_size: 2.5 eps / steps where it is None.
         until_success: leave an image alone once it is fooled.
+
+    Returns:
+        (N, C, H, W), or (N, masks, C, H, W).
     """
     size = step_size or 2.5 * eps / steps
-    mask = patch_mask(model.draws, inputs.shape, in_pixels(patch), share).to(inputs.device)
+    options = {"share": share, "patch": in_pixels(patch), "masks": masks}
+    every = masks_of(model.draws, inputs.shape, options).to(inputs.device)
 
-    def start(restart: int, rows: Tensor) -> Tensor:
-        noise = 2 * model.draws.uniform("start", restart, rows, inputs.shape[1:]) - 1
-        return eps * noise.to(inputs) * mask[rows]
+    def within(number: int) -> Tensor:
+        mask = every[:, number]
 
-    return descend(
-        model,
-        inputs,
-        labels,
-        targets,
-        eps=eps,
-        norm="linf",
-        steps=steps,
-        start=start,
-        until_success=until_success,
-        step=lambda gradient, _, rows: size * gradient.sign() * mask[rows],
-    )
+        def start(restart: int, rows: Tensor) -> Tensor:
+            noise = 2 * model.draws.uniform("start", restart, rows, inputs.shape[1:]) - 1
+            return eps * noise.to(inputs) * mask[rows]
 
+        return descend(
+            model,
+            inputs,
+            labels,
+            targets,
+            eps=eps,
+            norm="linf",
+            steps=steps,
+            start=start,
+            until_success=until_success,
+            step=lambda gradient, _, rows: size * gradient.sign() * mask[rows],
+        )
 
-Masks = Positive | None
+    return within(0) if masks is None else torch.stack([within(number) for number in range(masks)], 1)
 
 
 @attack(norm="linf", goal="natural", knowledge="none", paper="CVPR 2023, pp. 4108-4118", confined=True)

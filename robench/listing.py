@@ -10,7 +10,7 @@ from typing import Any
 from robench.entries.calls import file_of, parse, written
 from robench.entries.entry import Entry
 from robench.entries.registry import DEFENSES, REGISTRIES
-from robench.errors import RobenchError, UsageError, did_you_mean
+from robench.errors import UsageError, did_you_mean
 
 
 def entries_named(text: str) -> list[tuple[str, Entry]]:
@@ -86,22 +86,15 @@ def sizes(text: str) -> list[dict[str, Any]]:
 
     Empty for entries that are no defenses, and for those that cannot be built without more (a teacher, a file, a name).
     """
-    from robench.models.size import size_of, weightless
-    from robench.training.building import build
-    from robench.training.recipe import Task
+    from robench.training.building import size_at
 
     entry, call = DEFENSES.call(text)
     if entry.sources or any(option.required and name not in call.options for name, option in entry.options.items()):
         return []
     (call, *_), found = entry.each(call), []
     for shape, classes in (((3, 32, 32), 10), ((3, 224, 224), 1000)):
-        task = Task(shape, classes, 50_000, (0.5,) * 3, (0.25,) * 3)
-        try:
-            with weightless():
-                size = size_of(build(entry, call, task).model, shape)
-        except (RobenchError, RuntimeError):  # it does not take images of this size
-            continue
-        found.append({"shape": list(shape), "classes": classes, "parameters": size.parameters, "macs": size.macs})
+        if size := size_at(entry, call, shape, classes):  # else it does not take images of this size
+            found.append({"shape": list(shape), "classes": classes, "parameters": size.parameters, "macs": size.macs})
     return found
 
 

@@ -7,7 +7,19 @@ import os
 import sys
 import warnings
 
-from robench.cli import baselines, boards, corrupting, gating, images, reporting, running, showing, store, sweeping
+from robench.cli import (
+    baselines,
+    boards,
+    corrupting,
+    gating,
+    images,
+    papers,
+    reporting,
+    running,
+    showing,
+    store,
+    sweeping,
+)
 from robench.cli.app import app
 from robench.cli.stopping import STOPPED, heed_signals
 from robench.cli.streams import make_steady
@@ -20,6 +32,7 @@ __all__ = [
     "gating",
     "images",
     "main",
+    "papers",
     "reporting",
     "running",
     "showing",

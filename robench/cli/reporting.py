@@ -10,6 +10,7 @@ import typer
 
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import EverythingOption, OnlyDatasetOption, StoreOption
+from robench.cli.papers import SUFFIXES, SetOption, report_of, show
 from robench.cli.streams import signs_for
 from robench.console import colored, columns
 from robench.errors import UsageError
@@ -32,11 +33,21 @@ class Format(StrEnum):
         "robench report --format markdown --out table.md",
         "robench report --format parquet --out records.parquet",
         "robench report --format text --base vit --sizes",
+        "robench report ksa_table1",
     )
 )
 def report(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|FILE.toml]", help="A paper's report, such as ksa_table1; all of the store without it."
+        ),
+    ] = None,
     store: StoreOption = "results",
-    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="What to write; html without a NAME, text with one.", show_default=False),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -61,9 +72,16 @@ def report(
             help="CSV of a baseline: corruption,severity,error for an mCE; perturbation,flip_probability,top5_distance for mFR, mT5D.",
         ),
     ] = None,
+    given: SetOption = None,
 ) -> None:
-    """Render what is in the store."""
+    """Render what is in the store; by the name of a paper's report, that one, the published numbers beside ours."""
     with clean_exit():
+        if name is not None:
+            _of_paper(name, given, store, form, out, [dataset, everything, base, sizes, normaliser])
+            return
+        if given:
+            raise UsageError("--set is for the variables of a paper's report; name one, such as ksa_table1")
+        form = form or Format.html
         from robench.reporting.exported import write_records
         from robench.reporting.pages import render, stored, write_report
 
@@ -84,3 +102,15 @@ def report(
             print(render(result, form.value, notes, color=color, width=width, signs=signs_for(sys.stdout)))
             return
         print(write_report(result, home(out, "the file to write") if out else root / "report.html", form.value, notes))
+
+
+def _of_paper(
+    name: str, given: list[str] | None, store: str, form: Format | None, out: str | None, others: list[object]
+) -> None:
+    """A paper's report from what is in a store or in records in Parquet."""
+    if any(others):
+        raise UsageError(
+            f"the report {name} says itself what it shows; leave --dataset, --all, --base, --sizes and --normaliser out"
+        )
+    by_suffix = SUFFIXES.get(home(out, "the file to write").suffix, "text") if out else "text"
+    show(report_of(name, given), home(store, "the store"), form.value if form else by_suffix, out)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from robench.entries.calls import Call
@@ -19,7 +15,7 @@ from robench.gate.baseline import Acceptance, Baseline
 from robench.gate.cells import Cell, cell_from, cell_of
 from robench.records.refusals import Refusal
 from robench.records.store import Measured
-from robench.reporting.exported import ABOUT, COLUMNS, Printed, printed
+from robench.reporting.exported import Printed, printed, read_records
 from robench.reporting.pages import stored
 
 Key = tuple[str, str, str]
@@ -139,22 +135,5 @@ def of_parquet(path: Path) -> Side:
     Raises:
         UsageError: it is no such file.
     """
-    try:
-        about = (pq.read_schema(path).metadata or {}).get(ABOUT)
-        frame = pd.read_parquet(path) if about else pd.DataFrame()
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UsageError(f"{path} cannot be read as Parquet: {error}") from error
-    if about is None:
-        raise UsageError(
-            f"{path} does not say what its records are of; write it with `robench report --format parquet --out {path.name}`"
-        )
-    made = list[tuple[float, Cell]]()
-    try:
-        rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}
-        for one in json.loads(about):
-            own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
-            if own is not None:
-                made.append((float(one.get("created", 0.0)), cell_from(Printed.of(one["of"]), own)))
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is damaged in what it says of its records: {error}") from error
-    return Side(str(path), _newest(made))
+    exported, _ = read_records(path)
+    return Side(str(path), _newest([(one.created, cell_from(one.printed, one.records)) for one in exported]))

@@ -121,7 +121,7 @@ def _t_p(worse: float, change: Change) -> float:
     from scipy.stats import t
 
     images = len(change.images)
-    if not change.error > 0:
+    if not change.error > NEAR * abs(worse):
         return 0.5**images if worse > 0 else 1.0
     return float(t.sf(worse / change.error, images - 1))
 

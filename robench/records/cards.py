@@ -6,12 +6,67 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from robench.entries.calls import Call, call_from_json, call_to_json
+from robench.entries.calls import Call, Json, call_from_json, call_to_json
 from robench.files import atomic_path
 from robench.records.manifest import Damaged, read_signed, signed
 
 LARGEST = 4
 """So many weights of a row of attention are summed where one number is printed, as in the KSA paper."""
+
+
+@dataclass(frozen=True)
+class QueryMaps:
+    """How much one patch attends to every other, before and after noise covered some patches.
+
+    Attributes:
+        grid: patches down and across.
+        query: the number of the patch, row by row.
+        clean, covered: for each layer the attention to each patch, averaged over heads.
+        shape: of the image, (C, H, W).
+        images: before and after, uint8, base64.
+    """
+
+    grid: tuple[int, int]
+    query: int
+    clean: list[list[float]]
+    covered: list[list[float]]
+    shape: list[int]
+    images: list[str]
+
+
+@dataclass(frozen=True)
+class AttentionStudy:
+    """What papers draw of attention; see `running.attention_study`.
+
+    Attributes:
+        images: so many test images `gaps` is of.
+        gaps: for each layer how often the largest gap of a sorted row stands at position 1, 2, …, weighted, a share of the rows.
+        patch, share: side in pixels of the patches that noise covered, the model's own, and the share of them.
+        cosines: for each layer and image the mean cosine of a row of attention before and after.
+        maps: of the first image.
+    """
+
+    images: int
+    gaps: list[list[float]]
+    patch: int
+    share: float
+    cosines: list[list[float]]
+    maps: QueryMaps | None = None
+
+    @classmethod
+    def of(cls, plain: Json) -> AttentionStudy | None:
+        """From JSON.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is something else.
+        """
+        if plain is None:
+            return None
+        if not isinstance(plain, dict):
+            raise TypeError("a study of attention is an object")
+        maps = plain.get("maps")
+        held = QueryMaps(**maps) if isinstance(maps, dict) else None  # type: ignore[arg-type]
+        return cls(**{**plain, "maps": held})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -21,7 +76,7 @@ class ModelCard:
     Attributes:
         model: its name, as `Identity.model` has it.
         defense, dataset: as a person writes them.
-        weights: digest of the weights.
+        weights: digest of the weights; empty: it is of an architecture alone, whose weights were not made.
         data: fingerprint of the test split.
         images: so many test images the last three were measured on.
         seconds, epochs: of the training that made it; 0 where there was none.
@@ -33,6 +88,7 @@ class ModelCard:
         feature_distances: for each block, as a share of the output's length.
         approximate_slopes: white-box attacks follow slopes that stand in for the model's own.
         note: what its defense says of it besides, such as that it resizes images.
+        study: what papers draw of its attention; None where that cannot be watched, or the card is older.
     """
 
     model: str
@@ -50,17 +106,34 @@ class ModelCard:
     feature_distances: list[float]
     approximate_slopes: bool
     note: str = ""
+    study: AttentionStudy | None = None
 
     @property
     def held_by_largest(self) -> list[float]:
         """For each attention layer the share of a row that its four largest weights hold; layers that were not seen are left out."""
         return [layer[min(LARGEST, len(layer)) - 1] for layer in self.attention if layer]
 
+    def plain(self) -> dict[str, Json]:
+        """As JSON has it."""
+        return {**asdict(self), "defense": call_to_json(self.defense), "dataset": call_to_json(self.dataset)}
+
+    @classmethod
+    def of(cls, plain: dict[str, Json]) -> ModelCard:
+        """What `plain` was written from.
+
+        Raises:
+            Damaged: it is something else.
+        """
+        try:
+            calls = {name: call_from_json(plain[name]) for name in ("defense", "dataset")}
+            return cls(**{**plain, **calls, "study": AttentionStudy.of(plain.get("study"))})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Damaged(f"it lacks what a model card holds ({error})") from error
+
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
-        content = {**asdict(self), "defense": call_to_json(self.defense), "dataset": call_to_json(self.dataset)}
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(signed(content), indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(signed(self.plain()), indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> ModelCard:
@@ -71,9 +144,5 @@ class ModelCard:
             StoreError: it is of another version.
         """
         content = read_signed(path)
-        try:
-            del content["schema"]
-            calls = {name: call_from_json(content[name]) for name in ("defense", "dataset")}
-            return cls(**{**content, **calls})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Damaged(f"it lacks what a model card holds ({error})") from error
+        content.pop("schema", None)
+        return cls.of(content)

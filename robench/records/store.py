@@ -268,7 +268,8 @@ class Store:
         """Keep a model card, unless one that was measured on as many images is there."""
         path = self.root / "models" / f"{card.model}.json"
         try:
-            if path.exists() and ModelCard.read(path).images >= card.images:
+            known = ModelCard.read(path) if path.exists() else None
+            if known and known.images >= card.images and (known.study or not card.study):
                 return
         except Damaged:
             pass

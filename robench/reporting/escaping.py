@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 
+from robench.reporting.writing.raised import RAISED
+
 _LATEX = str.maketrans(
     {
+        **{sign: rf"\textsuperscript{{{letter}}}" for letter, sign in RAISED.items()},
         "\\": r"\textbackslash{}",
         "&": r"\&",
         "%": r"\%",

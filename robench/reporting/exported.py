@@ -6,12 +6,16 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robench.entries.calls import Json
+from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.hashing import digest
+from robench.records.cards import ModelCard
+from robench.records.manifest import Damaged
 from robench.records.schema import NORMS
 from robench.records.store import Measured
 from robench.reporting.result import Result
@@ -20,6 +24,8 @@ from robench.reporting.versions import code_of
 COLUMNS = ("defense", "attack", "dataset", "seed", "precision")
 ABOUT = b"robench cells"
 """Key of a file's Parquet metadata: for each cell, the values that its rows have, and what they are of."""
+MODELS = b"robench models"
+"""Key of the cards of the models, by their names."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +148,79 @@ def printed(one: Measured) -> Printed:
     )
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A cell with its records.
+
+    Attributes:
+        created: when its unit was made, in seconds since 1970.
+        card: of its model, where it is known.
+        resolved_defense, resolved_attack: their options with all defaults filled in, as its identity has them.
+    """
+
+    printed: Printed
+    created: float
+    records: pd.DataFrame
+    card: ModelCard | None = None
+    resolved_defense: Json = None
+    resolved_attack: Json = None
+
+
+def exported(one: Measured, card: ModelCard | None) -> Exported:
+    """A unit of a store, as it is exported."""
+    defense, attack = one.unit.identity.defense, one.unit.identity.attack
+    made = defense.get("defense") if isinstance(defense, dict) else None
+    options = [_options(each.get("options")) if isinstance(each, dict) else None for each in (made, attack)]
+    return Exported(printed(one), one.unit.facts.created, one.records, card, *options)
+
+
+def _options(value: Json) -> Json:
+    """Options without what nested calls depend on besides their own."""
+    if isinstance(value, list):
+        return [_options(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "options" in value and "name" in value:
+        return {"name": value["name"], "options": _options(value["options"])}
+    return {name: _options(item) for name, item in value.items()}
+
+
+def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
+    """The cells of a file that `write_records` wrote, and the cards of models.
+
+    Raises:
+        UsageError: it is no such file, or it is damaged.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        about = metadata.get(ABOUT)
+        frame = pd.read_parquet(path) if about else pd.DataFrame()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{path} cannot be read as Parquet: {error}") from error
+    if about is None:
+        raise UsageError(
+            f"{path} does not say what its records are of; write it with `robench report --format parquet --out {path.name}`"
+        )
+    found = list[Exported]()
+    try:
+        cards = {name: ModelCard.of(plain) for name, plain in json.loads(metadata.get(MODELS, b"{}")).items()}
+        rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}
+        for one in json.loads(about):
+            own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
+            if own is not None:
+                card = cards.get(one.get("model", ""))
+                found.append(
+                    Exported(Printed.of(one["of"]), float(one.get("created", 0.0)), own, card, *one.get("resolved", ()))
+                )
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError, Damaged) as error:
+        raise UsageError(f"{path} is damaged in what it says of its records: {error}") from error
+    return found, [*cards.values()]
+
+
 def write_records(result: Result, path: Path) -> Path:
     """Write the records of a result as one Parquet file, whole or not at all; without kept pixels.
 
-    Its metadata says what each cell is of, so that the file alone can be compared with others.
+    Its metadata says what each cell is of, and what its model is like, so that the file alone can be compared with others.
     """
     about = list[dict[str, Json]]()
     for group in result.groups():
@@ -157,10 +232,20 @@ def write_records(result: Result, path: Path) -> Path:
                 one.unit.identity.seed,
                 one.unit.identity.precision,
             ]
-            of: dict[str, Json] = {"of": printed(one).plain(), "created": one.unit.facts.created}
-            about.append({"rows": dict(zip(COLUMNS, rows, strict=True)), **of})
+            told = exported(one, None)
+            about.append(
+                {
+                    "rows": dict(zip(COLUMNS, rows, strict=True)),
+                    "of": told.printed.plain(),
+                    "created": told.created,
+                    "model": one.unit.identity.model,
+                    "resolved": [told.resolved_defense, told.resolved_attack],
+                }
+            )
     table = pa.Table.from_pandas(result.records, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), ABOUT: json.dumps(about).encode()})
+    said = {ABOUT: about, MODELS: {name: card.plain() for name, card in result.cards.items()}}
+    encoded = {key: json.dumps(value).encode() for key, value in said.items()}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **encoded})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return path

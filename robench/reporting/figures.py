@@ -104,7 +104,7 @@ def spreads(group: Group) -> str | None:
                 part.set_color(f"C{defenses.index(defense)}")
         axes.set(xlabel="accuracy under each mask (%)")
 
-    return _figure(0.3 * len(found) + 0.8, draw)
+    return as_svg(0.3 * len(found) + 0.8, draw)
 
 
 def _name(group: Group, one: Measured) -> str:
@@ -144,10 +144,10 @@ def _drawn(lines: Sequence[Line], *, drawstyle: str = "default", **axis: Any) ->
         axes.set(ylim=(0, None), **axis)
         axes.figure.legend(frameon=False, fontsize=8, loc="outside right upper")
 
-    return _figure(max(3.6, 0.19 * len(lines) + 0.4), draw)
+    return as_svg(max(3.6, 0.19 * len(lines) + 0.4), draw)
 
 
-def _figure(height: float, draw: Callable[[Axes], None]) -> str:
+def as_svg(height: float, draw: Callable[[Axes], None]) -> str:
     """What is drawn on a pair of axes, as SVG text.
 
     Args:

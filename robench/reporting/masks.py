@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from robench.records.store import Measured
@@ -14,9 +15,9 @@ from robench.reporting.tables import About, Column, Table
 ENDS = {"least": 0.0, "lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75, "largest": 1.0}
 
 
-def accuracies(one: Measured) -> NDArray[np.float64]:
+def accuracies(records: pd.DataFrame) -> NDArray[np.float64]:
     """Accuracy under each mask of a unit; empty where each image has a mask of its own."""
-    drawn = one.records[one.records["draw"].notna()]
+    drawn = records[records["draw"].notna()]
     right = ~drawn["fooled"].astype(bool)
     return np.asarray(right.groupby(drawn["draw"].astype(int)).mean().to_numpy(), dtype=np.float64)
 
@@ -27,7 +28,7 @@ def over_masks(group: Group) -> list[tuple[str, str, NDArray[np.float64]]]:
 
 
 def _over_masks(group: Group) -> list[tuple[Measured, NDArray[np.float64]]]:
-    found = [(one, accuracies(one)) for one in group.units]
+    found = [(one, accuracies(one.records)) for one in group.units]
     return sorted((each for each in found if len(each[1]) > 1), key=lambda each: group.attack_in_full(each[0]))
 
 

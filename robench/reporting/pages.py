@@ -69,7 +69,7 @@ def stored(root: Path, dataset: Sequence[str] = (), *, everything: bool = False)
     shown = [
         one for one in shown if _asked(one) not in broken
     ]  # the rest of a unit that broke down would be a selection
-    cards = {name: card for name, card in store.cards(notes.append).items() if name in models}
+    cards = {name: card for name, card in store.cards(notes.append).items() if name in models or not card.weights}
     return Result(shown, cards, refused), notes
 
 
@@ -141,7 +141,8 @@ def write_report(result: Result, path: Path, form: str, notes: Sequence[str] = (
 def _html(result: Result, notes: Sequence[str]) -> str:
     lost = list[str]()
     sections = [_section(group, result, lost) for group in result.groups()]
-    models = [model for card in result.cards.values() if (model := _attempt(_model, card, lost, str(card.defense)))]
+    trained = [card for card in result.cards.values() if card.weights]
+    models = [model for card in trained if (model := _attempt(_model, card, lost, str(card.defense)))]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return rendered(
         "report.html.j2",

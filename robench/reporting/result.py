@@ -217,8 +217,9 @@ class Result:
         ]
 
     def models(self) -> list[dict[str, Json]]:
-        """The cards of the models, as plain values."""
-        return [{**asdict(c), "defense": str(c.defense), "dataset": str(c.dataset)} for c in self.cards.values()]
+        """The cards of the models, as plain values, without the study of their attention."""
+        cards = [replace(card, study=None) for card in self.cards.values() if card.weights]
+        return [{**asdict(c), "defense": str(c.defense), "dataset": str(c.dataset)} for c in cards]
 
 
 def _fitted(table: Table) -> str:

@@ -159,6 +159,7 @@ class Table:
         head: what the rows are.
         of: what the numbers of each row are of; none at all: [].
         name: of the table for who reads it by machine, the same for all parts of one; empty: the title.
+        quiet: places of the rows that stand back beside the others: what was not measured here, but published.
     """
 
     title: str
@@ -170,6 +171,7 @@ class Table:
     head: str = "Defense"
     of: Sequence[About] = ()
     name: str = ""
+    quiet: frozenset[int] = frozenset()
 
     def said(self) -> list[tuple[str, list[Cell]]]:
         """The rows, their labels with what must be read with them."""
@@ -183,7 +185,7 @@ class Table:
     def letters(self) -> dict[str, str]:
         """What headings stand for, each with the letter of its note."""
         notes = dict.fromkeys(column.note for column in self.columns if column.note)
-        return {note: _letter(place) for place, note in enumerate(notes)}
+        return {note: letter(place) for place, note in enumerate(notes)}
 
     def heads(self) -> list[Head]:
         """What stands above the columns' own heads."""
@@ -238,7 +240,7 @@ class Table:
         )
 
 
-def _letter(place: int) -> str:
+def letter(place: int) -> str:
     """a, b, …, and aa after z; no q, which has no raised form."""
     letters = "abcdefghijklmnoprstuvwxyz"
     before, place = divmod(place, len(letters))

@@ -20,6 +20,7 @@ from robench.models.blocks import block_outputs, blocks_of
 from robench.models.size import size_of
 from robench.models.standins import stand_ins
 from robench.records.cards import ModelCard
+from robench.running.attention_study import attention_study
 from robench.running.subject import Subject, clean_logits
 
 ATTENTION_IMAGES = 256
@@ -129,4 +130,5 @@ def model_card(subject: Subject, about: About) -> ModelCard:
         feature_distances=occluded["features"],
         approximate_slopes=bool(used) or not about.differentiable,
         note=about.note,
+        study=attention_study(subject),
     )

@@ -135,12 +135,13 @@ def _refuse(wrong: Tensor, ids: list[str], attack: str, what: str) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """Images of a shard and what was wanted of them, a row for each (image, target).
+    """Images of a shard and what was wanted of them, a row for each (image, target, draw).
 
     Attributes:
         clean: logits before the attack, (N, classes).
         targets: classes aimed at, (N,); None where the attack was untargeted.
         eps: radius of the condition; None for a minimal attack.
+        draws: which of several of the same condition, such as masks, (N,); None where there is one of each.
     """
 
     ids: list[str]
@@ -148,6 +149,14 @@ class Asked:
     clean: Tensor
     targets: Tensor | None
     eps: float | None
+    draws: Tensor | None = None
+
+    def repeated(self, times: int) -> Asked:
+        """The same with so many draws of each row, one after another."""
+        ids = [name for name in self.ids for _ in range(times)]
+        labels, clean = (each.repeat_interleave(times, 0) for each in (self.labels, self.clean))
+        targets = None if self.targets is None else self.targets.repeat_interleave(times)
+        return Asked(ids, labels, clean, targets, self.eps, torch.arange(times).repeat(len(self.ids)))
 
     def columns(self) -> dict[str, object]:
         """What the records say of it."""
@@ -158,6 +167,7 @@ class Asked:
             "clean_prediction": predictions,
             "eps": self.eps,
             "target": self.targets,
+            "draw": self.draws,
         }
 
 

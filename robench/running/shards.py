@@ -60,7 +60,9 @@ def attack_shard(
     def asked(rows: Tensor, targets: Tensor | None) -> Asked:
         return Asked([ids[r] for r in rows], labels[rows], clean[rows], targets, condition.eps)
 
-    frames = [records_of_clean_errors(asked(*each((~correct).nonzero().squeeze(1))))]
+    masks = condition.call.options.get("masks") if condition.card.confined else None
+    missed = asked(*each((~correct).nonzero().squeeze(1)))
+    frames = [records_of_clean_errors(missed.repeated(masks) if masks else missed)]
     rows, targets = each(correct.nonzero().squeeze(1))
     if len(rows):
         pixels = split.pixels(places[rows.numpy()])
@@ -82,11 +84,16 @@ def attack_shard(
             refuse_changed(still, condition.text)
             if not model.random:
                 refuse_other_answers(subject.module, inputs, case.clean, condition.text)
+        allowed, times = _allowed(condition, model, inputs), 1
+        if masks and isinstance(adversarial, Tensor) and adversarial.shape[:2] == (len(inputs), masks):
+            case, times, adversarial = case.repeated(masks), masks, adversarial.flatten(0, 1)
+            inputs = inputs.repeat_interleave(masks, 0)
+            goal = None if goal is None else goal.repeat_interleave(masks)
         verdict = judge(
             subject.judged,
             inputs,
             adversarial,
-            labels[rows].to(device),
+            case.labels.to(device),
             goal,
             classes=subject.classes,
             norm=condition.norm,
@@ -94,16 +101,17 @@ def attack_shard(
             ids=case.ids,
             attack=condition.text,
             name=subject.name,
-            allowed=_allowed(condition, model, inputs),
+            allowed=allowed,
             clean=case.clean,
         )
         seconds = (time.thread_time() if device.type == "cpu" else time.perf_counter()) - started
-        kept = {
-            row: (adversarial[row].to("cpu", torch.float32).numpy().tobytes(), pixels[row].tobytes())
+        kept = {  # of several draws the last
+            row: (adversarial[row].to("cpu", torch.float32).numpy().tobytes(), pixels[row // times].tobytes())
             for row, name in enumerate(case.ids)
-            if name in keep
+            if name in keep and row % times == times - 1
         }
-        passes = (model.forwards, model.backwards, seconds)
+        forwards, backwards = (each.repeat_interleave(times) // times for each in (model.forwards, model.backwards))
+        passes = (forwards, backwards, seconds)
         frames.append(records_of_attacked(case, verdict, passes, kept))
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 
@@ -127,7 +135,7 @@ def _natural(
 
 
 def _allowed(condition: Condition, model: Classifier, inputs: Tensor) -> Tensor | None:
-    """The pixels that a confined attack may change, drawn again by the judge's side."""
+    """The pixels that a confined attack may change, drawn again by the judge's side, a row for each image and mask."""
     if not condition.card.confined:
         return None
-    return masks_of(model.draws, inputs.shape, condition.call.options)[:, 0]
+    return masks_of(model.draws, inputs.shape, condition.call.options).flatten(0, 1)

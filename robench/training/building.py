@@ -13,9 +13,9 @@ from robench.entries.calls import Call
 from robench.entries.cards import DatasetCard, DefenseCard
 from robench.entries.entry import Entry
 from robench.entries.registry import ATTACKS, DEFENSES
-from robench.errors import DataError, UsageError, ran_out
+from robench.errors import DataError, RobenchError, UsageError, ran_out
 from robench.hashing import tensor_bytes
-from robench.models.size import MOST, Large, stopped_if_large, weightless
+from robench.models.size import MOST, Large, Size, size_of, stopped_if_large, weightless
 from robench.training.recipe import Recipe, Task
 
 
@@ -93,6 +93,19 @@ def task_of(splits: Splits, card: DatasetCard) -> Task:
         card.flip,
         len(splits.validation),
     )
+
+
+def size_at(entry: Entry, call: Call, shape: tuple[int, int, int], classes: int) -> Size | None:
+    """What a defense's model has of parameters and multiply-accumulates on images of a shape; its weights are not made.
+
+    None where it cannot be built for them.
+    """
+    task = Task(shape, classes, 50_000, (0.5,) * shape[0], (0.25,) * shape[0])
+    try:
+        with weightless():
+            return size_of(build(entry, call, task).model, shape)
+    except (RobenchError, RuntimeError):
+        return None
 
 
 def declared(call: Call, entry: Entry | None = None) -> list[DefenseCard]:

@@ -36,12 +36,14 @@ def as_markdown(table: Table) -> str:
         "|:---|" + "---:|" * len(heads),
     ]
 
-    def bold(cell: Cell) -> str:
+    def shown(cell: Cell, quiet: bool) -> str:
         text = escaping.markdown(cell.text)
-        return f"**{text}**" if cell.best else text
+        return f"**{text}**" if cell.best else f"*{text}*" if quiet else text
 
-    for label, cells in table.said():
-        lines.append(f"| {escaping.markdown(label)} | " + " | ".join(map(bold, cells)) + " |")
+    for place, (label, cells) in enumerate(table.said()):
+        quiet = place in table.quiet
+        head = f"*{escaping.markdown(label.strip())}*" if quiet else escaping.markdown(label)
+        lines.append(f"| {head} | " + " | ".join(shown(cell, quiet) for cell in cells) + " |")
     for label, texts in table.foot():
         lines.append(f"| *{label}* | " + " | ".join(texts) + " |")
     for one in table.failures:
@@ -80,12 +82,14 @@ def _table(table: Table, label: str) -> str:
         r"\midrule",
     ]
 
-    def bold(cell: Cell) -> str:
-        text = escaping.latex(cell.text)
-        return rf"\textbf{{{text}}}" if cell.best else text
+    def shown(text: str, best: bool, quiet: bool) -> str:
+        escaped = escaping.latex(text)
+        return rf"\textbf{{{escaped}}}" if best else rf"\textit{{{escaped}}}" if quiet else escaped
 
-    for name, cells in table.said():
-        lines.append(" & ".join([escaping.latex(name), *map(bold, cells)]) + r" \\")
+    for place, (name, cells) in enumerate(table.said()):
+        quiet = place in table.quiet
+        told = [shown(cell.text, cell.best, quiet) for cell in cells]
+        lines.append(" & ".join([r"\quad " * name.startswith(" ") + shown(name.strip(), False, quiet), *told]) + r" \\")
     for one in table.failures:
         wide = rf"\multicolumn{{{max(1, len(table.columns))}}}{{p{{.6\linewidth}}}}{{{escaping.latex(one.text)}}}"
         lines.append(rf"{escaping.latex(one.label)} & {wide} \\")

@@ -1,0 +1,1 @@
+"""The papers' tables as data: which cells, which columns, the published numbers beside them; see `reports/papers/`."""

@@ -1,0 +1,202 @@
+"""A report's numbers, worked out by hand: what was measured, what was published, the difference; dashes where nothing is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from measured import records, unit
+
+from robench import UsageError, parse
+from robench.records.store import Measured as Cell
+from robench.reporting.exported import Exported, printed, read_records, write_records
+from robench.reporting.papers.cells import Cells
+from robench.reporting.papers.figures import figures_of
+from robench.reporting.papers.layout import tables_of
+from robench.reporting.papers.pages import render, write
+from robench.reporting.papers.reading import read_report
+from robench.reporting.papers.report import Ask, Report
+from robench.reporting.result import Result
+from robench.reporting.statistics import wilson
+
+REPORT = """\
+title = "Table 1"
+paper = "Somebody, 1999"
+published = "p.csv"
+seeds = [0, 1]
+
+[[table]]
+dataset = "digits"
+base = "Standard"
+figure = "curves"
+
+[[table.row]]
+name = "Standard"
+defense = "vit"
+
+[[table.row]]
+name = "Other"
+defense = "ksa"
+
+[[table.row]]
+name = "Elsewhere"
+note = "Its weights are not included."
+
+[[table.column]]
+name = "ASR"
+x = "0.1"
+attack = "fgsm(eps=0.1)"
+metric = "asr"
+
+[[table.column]]
+attack = "fgsm(eps=0.1)"
+metric = ["l2", "l2_ratio"]
+
+[[table.note]]
+row = "Other"
+column = "ASR"
+text = "Not reproducible."
+"""
+PUBLISHED = """\
+# as published
+table,row,column,value,unit,what,attack,budget,n,eps,norm,source
+,Standard,ASR,0.62,share,attack success rate,FGSM,1 step,"1,000",0.1,L∞,"Somebody, 1999"
+,Elsewhere,ASR,70.0,%,attack success rate,FGSM,1 step,none,0.1,L∞,"Somebody, 1999"
+"""
+
+
+def report() -> Report:
+    Path("t.toml").write_text(REPORT, encoding="utf-8")
+    Path("p.csv").write_text(PUBLISHED, encoding="utf-8")
+    return read_report(Path("t.toml"))
+
+
+def cell(defense: str, success: Sequence[bool], *, seed: int = 0, size: float = 0.1, created: float = 1.0) -> Exported:
+    call = parse(defense)
+    text = f"{call.name}(seed={seed})" if seed else defense
+    own = unit(defense=text, dataset="digits", weights=f"{defense}{seed}", created=created)
+    return Exported(printed(Cell(own, records([*success]))), created, records([*success], l2=size))
+
+
+HALF = [True, False, True, False]
+
+
+def test_of_one_training_the_interval_is_over_images() -> None:
+    (table,) = tables_of(report(), Cells([cell("vit", HALF)]))
+    labels = [label for label, _ in table.rows]
+    assert labels == ["Standard", "  published", "  difference", "Other", "Elsewhereᶜ (published)"]
+    own = table.rows[0][1][0]
+    low, high = wilson(2, 4)
+    assert own.value == 0.5 and own.interval == (low, high) and own.text == f"50.0 ± {100 * (high - 0.5):.1f}"
+    assert table.rows[1][1][0].text == "62" and table.rows[1][1][1].text == "–"
+    assert table.rows[2][1][0].text.startswith("-12.0 ± ") and table.rows[2][1][0].value == pytest.approx(-0.12)
+    assert [place in table.quiet for place in range(len(table.rows))] == [False, True, True, False, True]
+
+
+def test_over_trainings_it_is_the_mean_and_its_spread() -> None:
+    cells = Cells([cell("vit", HALF), cell("vit", [True] * 4, seed=1)])
+    (table,) = tables_of(report(), cells)
+    own = table.rows[0][1][0]
+    assert own.value == 0.75 and own.text == "75.0 ± 35.4" and own.interval is None  # 0.25 √2
+    assert "n = 4 test images, 2 trainings a row" in " ".join(table.caption)
+
+
+def test_a_cell_that_is_not_there_is_a_dash_and_its_notes_have_letters() -> None:
+    (table,) = tables_of(report(), Cells([cell("vit", HALF)]))
+    rows = dict(table.rows)
+    assert [one.text for one in rows["Other"]] == ["–ᵇ", "–", "–"] or [c.text[0] for c in rows["Other"]] == ["–"] * 3
+    told = " ".join(table.caption)
+    assert "Not reproducible." in told and "Its weights are not included." in told
+    assert (
+        "3 of 6 numbers are not measured yet; `robench reproduce t` does it" in told or "are not measured yet" in told
+    )
+    (label,) = [label for label, _ in table.rows if label.startswith("Elsewhere")]
+    assert label.endswith("(published)") and rows[label][0].text == "70.0"
+
+
+def test_a_ratio_is_over_what_was_broken_in_both_rows() -> None:
+    base = cell("vit", [True, True, True, False], size=0.2)
+    other = cell("ksa", [False, True, True, True], size=0.3)
+    (table,) = tables_of(report(), Cells([base, other]))
+    ratio = dict(table.rows)["Other"][2]
+    assert ratio.value == pytest.approx(1.5) and ratio.interval == pytest.approx((1.5, 1.5))
+    assert math.isnan(dict(table.rows)["Standard"][2].value), "the base row is not compared with itself"
+
+
+def test_of_the_same_the_newest_counts_and_of_other_seeds_and_precisions_none() -> None:
+    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "asr")
+    old, new = cell("vit", HALF, created=1.0), cell("vit", [True] * 4, created=2.0)
+    assert Cells([new, old]).measure(ask).value == Cells([old, new]).measure(ask).value == 1.0
+    of_model = Ask(parse("vit"), parse("digits"), None, "clean_accuracy")
+    assert Cells([old]).measure(of_model).value == 1.0
+    assert not Cells([cell("vit", HALF, seed=1)]).measure(ask).trainings
+
+
+def test_a_success_rate_within_a_radius_counts_what_is_within() -> None:
+    own = cell("vit", HALF)
+    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "asr", eps=0.01)
+    assert Cells([own]).measure(ask).value == 0.0, "all are at 0.05"
+    robust = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "robust_accuracy", eps=0.05)
+    assert Cells([own]).measure(robust).value == 0.5
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json", "html"])
+def test_every_format_has_the_number_the_published_one_and_the_difference(form: str) -> None:
+    told = render(report(), Cells([cell("vit", HALF)]), form)
+    if form in ("csv", "json"):
+        lines = [*csv.DictReader(io.StringIO(told))] if form == "csv" else json.loads(told)["cells"]
+        first = lines[0]
+        assert float(first["value"]) == 0.5 and float(first["published"]) == 0.62
+        assert float(first["difference"]) == pytest.approx(-0.12)
+        assert first["source"] == "Somebody, 1999" and "1 step" in first["protocol"]
+        assert [one["value"] for one in lines if one["row"] == "Other"][0] in ("", None)
+        return
+    assert "62" in told and "Somebody, 1999" in told and "12.0" in told
+    assert "Not reproducible." in told
+    if form == "html":
+        assert told.count('class="quiet"') == 3 and "<svg" in told
+    if form == "markdown":
+        assert "| *published* | *62* |" in told
+    if form == "latex":
+        assert r"\quad \textit{published} & \textit{62}" in told and r"\textsuperscript{" in told
+
+
+def test_markdown_is_written_with_its_figures() -> None:
+    written = write(report(), Cells([cell("vit", HALF)]), Path("out/t.md"), "markdown")
+    assert [path.name for path in written] == ["t.md", "t.svg"] and "](t.svg)" in Path("out/t.md").read_text()
+    assert not figures_of(report().tables[0], Cells([]))
+    with pytest.raises(UsageError, match="not parquet"):
+        render(report(), Cells([]), "parquet")
+
+
+def test_records_in_parquet_hold_all_that_a_report_needs() -> None:
+    own = Cell(unit(dataset="digits", weights="w"), records(HALF))
+    write_records(Result([own]), Path("r.parquet"))
+    exported, cards = read_records(Path("r.parquet"))
+    assert not cards
+    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "asr")
+    assert Cells(exported).measure(ask).value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("value,unit", "worth,unit", "p.csv has no column 'value'"),
+        ("0.62", "many", "p.csv, line 3: 'many' is no number"),
+        ("0.62,share", "0.62,points", "p.csv, line 3: the unit is 'points'"),
+        (',"Somebody, 1999"\n', ",\n", "p.csv, line 3: there is no source"),
+        (",Elsewhere,", ",Standard,", "p.csv, line 4: Standard / ASR stands there twice"),
+        (",L∞,", ",", "p.csv, line 3: 12 values are wanted"),
+    ],
+)
+def test_a_file_of_published_numbers_that_is_wrong_is_refused(before: str, after: str, message: str) -> None:
+    report()
+    assert before in PUBLISHED
+    Path("p.csv").write_text(PUBLISHED.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        read_report(Path("t.toml"))
