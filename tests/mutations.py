@@ -608,7 +608,7 @@ RANKING = [
     Mutation("seeds of rows that met less are averaged", BOARD, "if len(standing.met) == required:", "if True:", BOARDS),
     Mutation("corruptions are not behind their row", "robench/reporting/leaderboard/about.py", "if (name, s) in found.wrong else None", "if False else None", BOARDS),
     Mutation("a refused row is left out", BOARD, "for one in group.refused if one.attack is None)", "for one in group.refused if False)", BOARDS),
-    Mutation("a published value is at any radius", "robench/reporting/leaderboard/published.py", "math.isclose(radius, eps, rel_tol=1e-6)", "True", BOARDS),
+    Mutation("a published value is at any radius", "robench/reporting/same_weights.py", "math.isclose(one.eps, eps, rel_tol=1e-6)", "True", BOARDS),
     Mutation("the difference to a published value is turned", "robench/reporting/leaderboard/texts.py", "(standing.worst.value - known.robust)", "(known.robust - standing.worst.value)", BOARDS),
     Mutation("a frozen board reads what was added", "robench/records/store.py", "if parts is not None and path.name not in parts:", "if False:", "cli/test_leaderboard.py"),
     Mutation("sequences that begin alike are one data set", "robench/data/splits.py", "if self.frames is not None:  #", "if False:  #", "running/test_corrupting.py", lives="the name of the condition is in the fingerprint too"),

@@ -21,6 +21,7 @@ from robench.reporting.corrupted import of_corruptions
 from robench.reporting.corruptions import corruption_tables
 from robench.reporting.detection import detection_table, of_unseen
 from robench.reporting.exchange import AdversarialImages, images_of
+from robench.reporting.fidelity import fidelity_table
 from robench.reporting.groups import Group, grouped
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.leaderboard.page import write
@@ -236,7 +237,8 @@ def tables_of(group: Group, cards: Mapping[str, ModelCard], layout: Layout = PLA
         ],
     )
     found = _made(f"Detection of unseen classes, {group.name}", lambda: detection_table(group))
-    natural += [found] if found else []
+    fidelity = _made(f"Fidelity on {group.name}", lambda: fidelity_table(group))
+    natural += [table for table in (found, fidelity) if table]
     group = group.where(lambda unit: not (of_corruptions(unit) or of_sequences(unit) or of_unseen(unit)))
     if not group.units and natural:
         return _pieces(natural)

@@ -18,9 +18,9 @@ from robench.reporting.groups import Group
 from robench.reporting.leaderboard.about import About, abouts
 from robench.reporting.leaderboard.boards import Board, Faced, Standing, boards
 from robench.reporting.leaderboard.outcomes import Flags, Outcomes, Sizes
-from robench.reporting.leaderboard.published import published
 from robench.reporting.leaderboard.sprites import sprite
 from robench.reporting.leaderboard.suites import Suite
+from robench.reporting.same_weights import published
 from robench.reporting.summaries import plain_rate
 
 PICTURE_BYTES = 2_000_000

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from robench.reporting.escaping import markdown
 from robench.reporting.leaderboard.boards import Board, Standing
 from robench.reporting.leaderboard.contents import Leaderboard
-from robench.reporting.leaderboard.published import published
 from robench.reporting.rates import Rate
+from robench.reporting.same_weights import published
 from robench.reporting.writing.tidy import COLUMNS
 
 HEADERS = [

@@ -20,8 +20,8 @@ from robench.records.refusals import Refusal
 from robench.reporting.leaderboard.about import folded
 from robench.reporting.leaderboard.contents import Leaderboard, plain
 from robench.reporting.leaderboard.page import as_html, form_of, write
-from robench.reporting.leaderboard.published import published
 from robench.reporting.leaderboard.texts import HEADERS, as_csv, as_markdown
+from robench.reporting.same_weights import published
 from robench.reporting.statistics import wilson
 from robench.reporting.writing.tidy import COLUMNS as CSV_COLUMNS
 
