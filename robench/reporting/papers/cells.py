@@ -30,7 +30,7 @@ class Measured:
         spread: their sample standard deviation; None of one training.
         interval: over test images, of one training alone.
         trainings: how many there are, also where they have no number, such as a mean over no success.
-        n: test images.
+        n, least: test images, of the training with the most and with the fewest.
         found: what it was made of, a training each.
     """
 
@@ -39,6 +39,7 @@ class Measured:
     interval: Interval | None = None
     trainings: int = 0
     n: int = 0
+    least: int = 0
     found: list[Found] = field(default_factory=list)
 
     @property
@@ -93,14 +94,15 @@ class Cells:
         if not known:
             return Measured(math.nan, trainings=len(made))
         values = [value.value for value, _ in known]
-        n = max(found.records["image"].nunique() for _, found in known)
+        counts = [found.records["image"].nunique() for _, found in known]
         several = len(values) > 1
         return Measured(
             statistics.mean(values),
             statistics.stdev(values) if several else None,
             None if several else known[0][0].interval,
             len(made),
-            n,
+            max(counts),
+            min(counts),
             [found for _, found in known],
         )
 

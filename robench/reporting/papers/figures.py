@@ -167,7 +167,7 @@ def _maps(planned: Planned, found: Of) -> str | None:
                 axes.text(
                     0,
                     top + height / 2,
-                    escaping.figure(f"{name}\n{said}"),
+                    f"{escaping.figure(name)}\n{said}",
                     fontsize=7,
                     va="center",
                     transform=axes.transAxes,

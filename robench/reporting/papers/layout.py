@@ -138,7 +138,7 @@ def _caption(report: Report, planned: Planned, found: dict[tuple[int, int], Meas
     datasets = dict.fromkeys(str(ask.dataset) for ask in planned.asks.values())
     known = [one for one in found.values() if one.n]
     if known:
-        ns = _span({one.n for one in known})
+        ns = _span({count for one in known for count in (one.n, one.least)})
         trainings = _span({one.trainings for one in known})
         yield f"Measured on {', '.join(datasets)}: n = {ns} test images, {trainings} training{'' if trainings == '1' else 's'} a row."
     missing = sum(not one.trainings for one in found.values())
