@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest -q --durations=15
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test slow fast lint gate golden mutants paper corruptions board speed docs clean
+.PHONY: demo test slow fast lint gate golden mutants paper papers papers-shown corruptions board speed docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -70,6 +70,19 @@ paper: .venv/installed
 	  --attack "cw_l2(preset='art', targets='random')" --attack "cw_linf_ball(targets='random')" \
 	  --attack "through_softmax(attack=cw_l2(preset='art'), norm='l2', targets='random')" \
 	  --attack "cw_linf(targets='random')"
+
+# The papers' tables and figures, made anew: many hours on two cores; what is in the store is taken from there. What was measured so far
+# is in $(PAPERS).
+PAPERS = reports/papers
+papers: .venv/installed
+	$(foreach name,$(basename $(notdir $(wildcard $(PAPERS)/*.toml))),.venv/bin/robench reproduce $(name) --store results/papers > /dev/null &&) true
+	.venv/bin/robench report --store results/papers --format parquet --out $(PAPERS)/records.parquet
+	$(MAKE) papers-shown
+
+# The same from the records that are kept, without computing anything.
+papers-shown: .venv/installed
+	$(foreach name,$(basename $(notdir $(wildcard $(PAPERS)/*.toml))),.venv/bin/robench report $(name) --store $(PAPERS)/records.parquet \
+	  --out $(PAPERS)/$(name).md > /dev/null && .venv/bin/robench report $(name) --store $(PAPERS)/records.parquet --out $(PAPERS)/$(name).html > /dev/null &&) true
 
 # CIFAR-10 under corruptions, of what the RSPC study compares, at the size that docs/measurements/corruptions.md has.
 corruptions: .venv/installed
