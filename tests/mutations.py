@@ -727,7 +727,69 @@ GATED = [
     Mutation('a warning is annotated as an error', 'robench/gate/writing.py', 'level = "warning" if verdict.gate.severity == "warn"', 'level = "error" if verdict.gate.severity == "warn"', 'gate/test_writing.py'),
 ]
 
+PUBLISHED = [
+    Mutation('a difference has the other sign', 'robench/reporting/papers/layout.py', 'gap = own.value - published.value', 'gap = published.value - own.value', 'reporting/papers/test_layout.py'),
+    Mutation('a published share is printed as it is', 'robench/reporting/published.py', '"%": 0.01, "share": 1.0', '"%": 1.0, "share": 1.0', 'reporting/papers/test_layout.py'),
+    Mutation('published numbers are not grey', 'robench/reporting/papers/layout.py', 'quiet.add(len(rows))', 'pass', 'reporting/papers/test_layout.py'),
+    Mutation('a difference stands where nothing was measured', 'robench/reporting/papers/layout.py', 'if any(published) and any(one and one.trainings for one in own):', 'if any(published):', 'reporting/papers/test_layout.py'),
+    Mutation('what is missing is not counted', 'robench/reporting/papers/layout.py', 'missing = sum(not one.trainings for one in found.values())', 'missing = 0', 'reporting/papers/test_layout.py'),
+    Mutation("notes have the columns' letters", 'robench/reporting/papers/layout.py', 'enumerate(_footnotes(planned), heads)', 'enumerate(_footnotes(planned))', 'reporting/papers/test_layout.py'),
+    Mutation('a note of a cell is on its row', 'robench/reporting/papers/layout.py', '(n.column and n.column in (column.name, column.group) if column else not n.column)', '(n.column and n.column in (column.name, column.group) if column else True)', 'reporting/papers/test_layout.py'),
+    Mutation('a published number has more digits than it was printed with', 'robench/reporting/papers/layout.py', 'digits=min(column.digits, one.digits)', 'digits=column.digits', 'reporting/papers/test_layout.py'),
+    Mutation('the oldest counts', 'robench/reporting/papers/cells.py', 'key=lambda one: -one.created', 'key=lambda one: one.created', 'reporting/papers/test_layout.py'),
+    Mutation('cells of other attack seeds are taken', 'robench/reporting/papers/cells.py', 'if one.printed.seed == 0 and one.printed.precision == "float32":', 'if one.printed.precision == "float32":', 'reporting/papers/test_layout.py'),
+    Mutation('half precision is taken', 'robench/reporting/papers/cells.py', 'if one.printed.seed == 0 and one.printed.precision == "float32":', 'if one.printed.seed == 0:', 'reporting/papers/test_layout.py'),
+    Mutation('the first training stands for all', 'robench/reporting/papers/cells.py', 'statistics.mean(values)', 'values[0]', 'reporting/papers/test_layout.py'),
+    Mutation("the spread is the population's", 'robench/reporting/papers/cells.py', 'statistics.stdev(values) if several', 'statistics.pstdev(values) if several', 'reporting/papers/test_layout.py'),
+    Mutation('of several trainings an interval is told', 'robench/reporting/papers/cells.py', 'None if several else known[0][0].interval', 'known[0][0].interval', 'reporting/papers/test_layout.py'),
+    Mutation('options that are not printed are not looked at', 'robench/reporting/papers/cells.py', 'elif name not in known or key_of(value) != key_of(there):', 'elif False:', 'reporting/papers/test_layout.py'),
+    Mutation('what is printed may say more', 'robench/reporting/papers/cells.py', 'asked.name != printed.name or set(printed.options) - set(asked.options)', 'asked.name != printed.name', 'reporting/papers/test_layout.py'),
+    Mutation('a ratio is the other way about', 'robench/reporting/papers/metrics.py', 'float(own_sum / base_sum)', 'float(base_sum / own_sum)', 'reporting/papers/test_layout.py'),
+    Mutation('a ratio is over all that this row broke', 'robench/reporting/papers/metrics.py', 'join="inner", keys=["own", "base"]', 'join="outer", keys=["own", "base"]', 'reporting/papers/test_layout.py'),
+    Mutation('a success counts at any distance', 'robench/reporting/papers/metrics.py', 'share = rate_of(fooled_within(right, found.printed.norm, eps))', 'share = rate_of(fooled_within(right, found.printed.norm, None))', 'reporting/papers/test_layout.py'),
+    Mutation('a minimal attack is scored at any distance', 'robench/reporting/papers/metrics.py', 'eps if eps is not None else found.printed.eps', 'found.printed.eps', 'reporting/papers/test_layout.py'),
+    Mutation('a norm is of failures too', 'robench/reporting/papers/metrics.py', 'found.records["correct"].astype(bool) & found.records["success"].astype(bool)]\n        return _mean', 'found.records["correct"].astype(bool)]\n        return _mean', 'reporting/papers/test_layout.py'),
+    Mutation('a variable may be used by nothing', 'robench/reporting/papers/source.py', 'if name not in self.used:', 'if False:', 'reporting/papers/test_reading.py'),
+    Mutation('a key that is not known is passed over', 'robench/reporting/papers/source.py', 'if name not in KNOWN[kind]:', 'if False:', 'reporting/papers/test_reading.py'),
+    Mutation('the column is counted from 0', 'robench/reporting/papers/source.py', 'column {match.start() - before.rfind(chr(10))}', 'column {match.start() - before.rfind(chr(10)) - 1}', 'reporting/papers/test_reading.py'),
+    Mutation('a row and a column may both say it', 'robench/reporting/papers/reading.py', '        if name in of_column:', '        if False:', 'reporting/papers/test_reading.py'),
+    Mutation("a table's seeds are those of all rows", 'robench/reporting/papers/reading.py', 'row.seeds or seeds', 'seeds', 'reporting/papers/test_reading.py'),
+    Mutation('seeds are not fewer', 'robench/reporting/papers/report.py', 'asks={place: replace(ask, seeds=ask.seeds[:seeds])', 'asks={place: replace(ask, seeds=ask.seeds)', 'reporting/papers/test_reading.py'),
+    Mutation("the seed of a training is the default's", 'robench/reporting/papers/report.py', '**({"seed": seed} if seed else {})', '**{}', 'reporting/papers/test_reading.py'),
+    Mutation('a call that stands for many is run', 'robench/running/reproducing.py', 'if len(shown) != 1:', 'if len(shown) < 1:', 'running/test_reproducing.py'),
+    Mutation('a call that is printed otherwise is run', 'robench/running/reproducing.py', 'if not says(call, printed, resolved):', 'if False:', 'running/test_reproducing.py'),
+    Mutation('a data set that is not there stops the others', 'robench/running/reproducing.py', 'lost[str(dataset)] = error', 'raise', 'running/test_reproducing.py'),
+    Mutation("a report's own n is not taken", 'robench/running/reproducing.py', 'own = replace(settings, n=n)', 'own = settings', 'running/test_reproducing.py'),
+    Mutation("the gap's weight is not one minus it", 'robench/running/attention_study.py', 'counted = 1 - rows.gather', 'counted = rows.gather', 'running/test_attention_study.py'),
+    Mutation('rows are sorted from the smallest', 'robench/running/attention_study.py', 'sort(-1, descending=True)', 'sort(-1)', 'running/test_attention_study.py'),
+    Mutation("noise is on the attack's grid", 'robench/running/attention_study.py', 'mask = patch_mask(draws, inputs.shape, side, SHARE)', 'mask = patch_mask(draws, inputs.shape, 1, SHARE)', 'running/test_attention_study.py'),
+    Mutation('the class token is a patch', 'robench/running/attention_study.py', 'row = one[0].mean(0)[query + first, first:]', 'row = one[0].mean(0)[query, : down * across]', 'running/test_attention_study.py'),
+    Mutation('a covered patch asks', 'robench/running/attention_study.py', 'if not mask[i * side, j * side]', 'if mask[i * side, j * side]', 'running/test_attention_study.py'),
+    Mutation('all masks are the first', 'attacks/patch.py', 'mask = every[:, number]', 'mask = every[:, 0]', 'running/test_patch_masks.py'),
+    Mutation("the judge has the masks in another order", SHARDS, "condition.call.options).flatten(0, 1)", "condition.call.options).roll(1, 1).flatten(0, 1)", 'running/test_patch_masks.py'),
+    Mutation('clean errors are under one mask', 'robench/running/shards.py', 'missed.repeated(masks) if masks else missed', 'missed', 'running/test_patch_masks.py'),
+    Mutation('draws have no number', 'robench/running/judge.py', '"draw": self.draws', '"draw": None', 'running/test_patch_masks.py'),
+    Mutation('published numbers are of any data set', 'robench/reporting/same_weights.py', 'if dataset == zoo and row["clean_acc"]:', 'if row["clean_acc"]:', 'reporting/test_fidelity.py'),
+    Mutation("what was trained here is timm's", 'robench/reporting/same_weights.py', 'case "timm" if defense.options.get("pretrained") is True and set(defense.options) == {"name", "pretrained"}:', 'case "timm":', 'reporting/test_fidelity.py'),
+    Mutation('a published number is compared at any radius', 'robench/reporting/fidelity.py', '(facts.eps is not None and math.isclose(facts.eps, one.eps, rel_tol=1e-6))', 'facts.eps is not None', 'reporting/test_fidelity.py'),
+    Mutation('fidelity is the other way about', 'robench/reporting/fidelity.py', 'gap = value - one.value', 'gap = one.value - value', 'reporting/test_fidelity.py'),
+    Mutation('resolved options do not leave a store', 'robench/reporting/exported.py', '"resolved": [told.resolved_defense, told.resolved_attack],', '', 'reporting/papers/test_layout.py'),
+    Mutation('cards do not leave a store', 'robench/reporting/exported.py', 'MODELS: {name: card.plain() for name, card in result.cards.items()}', 'MODELS: {}', 'reporting/papers/test_layout.py'),
+]
+
 # fmt: on
 MUTATIONS = (
-    OBJECTIVES + TRAINED + JUDGED + REPORTED + NAMED + ATTACKED + STEPPED + KEPT + WEATHERED + RANKING + WRITTEN + GATED
+    OBJECTIVES
+    + TRAINED
+    + JUDGED
+    + REPORTED
+    + NAMED
+    + ATTACKED
+    + STEPPED
+    + KEPT
+    + WEATHERED
+    + RANKING
+    + WRITTEN
+    + GATED
+    + PUBLISHED
 )

@@ -28,7 +28,7 @@ def caption_of(group: Group, cards: Mapping[str, ModelCard], *, different_images
     facts = [one.unit.facts for one in group.units]
     targets = sorted({fact.targets for fact in facts if fact.targets})
     lines = [
-        f"n = {_counts(group)} test images ({_copy(group)}; {facts[0].source.partition(' in ')[0]}), "
+        f"n = {_counts(group)} test images ({copy_of(group)}; {facts[0].source.partition(' in ')[0]}), "
         f"attack seed {group.units[0].unit.identity.seed}.",
         "Clean and robust: accuracy in % of all images. ASR: successes in % of the correctly classified images"
         + (" and their targets" if "all" in targets else "")
@@ -68,7 +68,7 @@ def _counts(group: Group) -> str:
     return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
 
 
-def _copy(group: Group) -> str:
+def copy_of(group: Group) -> str:
     """Which copy of the data set it is: its name where the card knows it."""
     unit = group.units[0].unit
     name, fingerprint = unit.facts.variant, unit.identity.data

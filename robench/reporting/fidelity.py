@@ -10,6 +10,7 @@ import pandas as pd
 from robench.benchmarks import CORRUPTIONS, SEVERITIES
 from robench.entries.calls import written_float
 from robench.records.store import Measured
+from robench.reporting.captions import copy_of
 from robench.reporting.columns import NORM_NAMES
 from robench.reporting.corrupted import Corrupted, of_corruptions
 from robench.reporting.groups import Group
@@ -54,6 +55,7 @@ def fidelity_table(group: Group) -> Table | None:
     caption = [
         "Accuracy in %, of the same weights, here and as others published it; ± is half of our 95 % interval over test images. Robust: against the worst of all "
         "attacks that were run here at this radius, and a published one against AutoAttack.",
+        f"Ours are of the test images of this copy ({copy_of(group)}); other images than those that were published on differ by themselves.",
         *sources,
     ]
     return Table(f"Fidelity on {group.name}", columns, rows, caption, head="Model and number", of=of, name="fidelity")

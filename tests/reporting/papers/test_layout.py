@@ -13,9 +13,10 @@ import pytest
 from measured import records, unit
 
 from robench import UsageError, parse
+from robench.records.cards import ModelCard
 from robench.records.store import Measured as Cell
 from robench.reporting.exported import Exported, printed, read_records, write_records
-from robench.reporting.papers.cells import Cells
+from robench.reporting.papers.cells import Cells, says
 from robench.reporting.papers.figures import figures_of
 from robench.reporting.papers.layout import tables_of
 from robench.reporting.papers.pages import render, write
@@ -176,11 +177,54 @@ def test_markdown_is_written_with_its_figures() -> None:
 
 def test_records_in_parquet_hold_all_that_a_report_needs() -> None:
     own = Cell(unit(dataset="digits", weights="w"), records(HALF))
-    write_records(Result([own]), Path("r.parquet"))
+    model = own.unit.identity.model
+    plain = {"model": model, "defense": parse("vit"), "dataset": parse("digits"), "weights": "w", "data": "d"}
+    numbers = {
+        "images": 4,
+        "seconds": 1.0,
+        "epochs": 1,
+        "parameters": 3_000_000,
+        "macs": 1,
+        "approximate_slopes": False,
+    }
+    lists: dict[str, list[float]] = {"attention": [], "attention_cosines": [], "feature_distances": []}
+    card = ModelCard(**plain, **numbers, **lists)  # type: ignore[arg-type]
+    write_records(Result([own], {model: card}), Path("r.parquet"))
     exported, cards = read_records(Path("r.parquet"))
-    assert not cards
-    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "asr")
-    assert Cells(exported).measure(ask).value == 0.5
+    assert cards == [card]
+
+    def value(defense: str, metric: str) -> float:
+        return (
+            Cells(exported, cards).measure(Ask(parse(defense), parse("digits"), parse("fgsm(eps=0.1)"), metric)).value
+        )
+
+    assert value("vit", "asr") == 0.5 and value("vit", "parameters") == 3.0
+    assert value("vit(mu=1)", "asr") == 0.5, "it is what the identity of the unit has"
+    assert math.isnan(value("vit(mu=2)", "asr")) and math.isnan(value("ksa", "asr"))
+
+
+def test_a_report_may_say_what_is_a_default() -> None:
+    resolved = {"eps": 0.1, "steps": 7, "model": {"name": "vit", "options": {"depth": 6}}}
+    printed = parse("madry(eps=0.1)")
+    for asked, alike in (
+        ("madry(eps=0.1)", True),
+        ("madry(eps=0.1, steps=7)", True),
+        ("madry(steps=7.0, eps=0.1)", True),
+        ("madry(eps=0.1, steps=8)", False),
+        ("madry(eps=0.1, restarts=1)", False),
+        ("madry(eps=0.2)", False),
+        ("madry", False),
+        ("half_half(eps=0.1)", False),
+        ("madry(eps=0.1, model=vit)", True),
+        ("madry(eps=0.1, model=vit(depth=6))", True),
+        ("madry(eps=0.1, model=vit(depth=5))", False),
+        ("madry(eps=0.1, model=ksa)", False),
+    ):
+        assert says(parse(asked), printed, resolved) is alike, asked
+    nested = parse("madry(eps=0.1, model=vit(dim=8))")
+    inner = {**resolved, "model": {"name": "vit", "options": {"depth": 6, "dim": 8}}}
+    assert says(parse("madry(eps=0.1, model=vit(dim=8, depth=6))"), nested, inner)
+    assert not says(parse("madry(eps=0.1, model=vit)"), nested, inner)
 
 
 @pytest.mark.parametrize(
