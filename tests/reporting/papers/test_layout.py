@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,11 +140,33 @@ def test_of_the_same_the_newest_counts_and_of_other_seeds_and_precisions_none() 
 
 
 def test_a_success_rate_within_a_radius_counts_what_is_within() -> None:
+    def value(metric: str, eps: float, success: Sequence[bool] = HALF) -> float:
+        own = cell("vit", success)
+        minimal = replace(own, printed=replace(own.printed, eps=None))
+        return (
+            Cells([minimal]).measure(Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), metric, eps=eps)).value
+        )
+
+    assert [value("asr", eps) for eps in (0.01, 0.05)] == [0.0, 0.5], "all are at 0.05"
+    assert [value("robust_accuracy", eps) for eps in (0.01, 0.05)] == [1.0, 0.5]
+
+
+def test_norms_are_means_over_successes_on_images_that_were_right() -> None:
     own = cell("vit", HALF)
-    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "asr", eps=0.01)
-    assert Cells([own]).measure(ask).value == 0.0, "all are at 0.05"
-    robust = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "robust_accuracy", eps=0.05)
-    assert Cells([own]).measure(robust).value == 0.5
+    frame = own.records.assign(l2=[0.2, 9.0, 0.4, 9.0])
+    wrong = frame.assign(correct=[True, True, False, True])
+    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "l2")
+    assert Cells([replace(own, records=frame)]).measure(ask).value == pytest.approx(0.3)
+    assert Cells([replace(own, records=wrong)]).measure(ask).value == pytest.approx(0.2)
+    none = Cells([cell("vit", [False] * 4)]).measure(ask)
+    assert math.isnan(none.value) and none.trainings == 1, "it was measured, and there is no number"
+
+
+def test_other_seeds_of_the_attack_and_other_precisions_are_not_taken() -> None:
+    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "asr")
+    own = cell("vit", HALF)
+    for change in ({"seed": 1}, {"precision": "bfloat16"}):
+        assert not Cells([replace(own, printed=replace(own.printed, **change))]).measure(ask).trainings  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json", "html"])
