@@ -28,6 +28,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is no TOML: line {line} is not in UTF-8") from error
     try:
         return tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError(f"{path} is nested too deeply") from error
     except tomllib.TOMLDecodeError as error:
         lines = text.splitlines() or [""]
         end = f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file"

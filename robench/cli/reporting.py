@@ -112,5 +112,10 @@ def _of_paper(
         raise UsageError(
             f"the report {name} says itself what it shows; leave --dataset, --all, --base, --sizes and --normaliser out"
         )
-    by_suffix = SUFFIXES.get(home(out, "the file to write").suffix, "text") if out else "text"
-    show(report_of(name, given), home(store, "the store"), form.value if form else by_suffix, out)
+    suffix = home(out, "the file to write").suffix if out else ".txt"
+    if form is None and suffix not in SUFFIXES:
+        raise UsageError(
+            f"no format is known by the suffix {suffix!r} of {out}; give --format, or one of {', '.join(SUFFIXES)}"
+        )
+    shown = form.value if form else SUFFIXES[suffix]
+    show(report_of(name, given), home(store, "the store"), shown, out)

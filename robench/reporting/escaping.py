@@ -9,6 +9,28 @@ import re
 
 from robench.reporting.writing.raised import RAISED
 
+GREEK = dict(
+    zip(
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "eta",
+            "theta",
+            "kappa",
+            "lambda",
+            "mu",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "phi",
+        ],
+        "αβγδηθκλμπρστφ",
+        strict=True,
+    )
+)
 _LATEX = str.maketrans(
     {
         **{sign: rf"\textsuperscript{{{letter}}}" for letter, sign in RAISED.items()},
@@ -30,11 +52,26 @@ _LATEX = str.maketrans(
         "↓": r"$\downarrow$",
         "∞": r"$\infty$",
         "–": "--",
-        "ε": r"$\varepsilon$",
-        "κ": r"$\kappa$",
         "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "≠": r"$\neq$",
+        "≈": r"$\approx$",
         "±": r"$\pm$",
+        "×": r"$\times$",
         "·": r"$\cdot$",
+        "−": r"$-$",
+        "→": r"$\to$",
+        "←": r"$\leftarrow$",
+        "²": r"\textsuperscript{2}",
+        "³": r"\textsuperscript{3}",
+        "µ": r"$\mu$",
+        "ε": r"$\varepsilon$",
+        "√": r"$\surd$",
+        "∈": r"$\in$",
+        "‖": r"$\|$",
+        "Δ": r"$\Delta$",
+        "Σ": r"$\Sigma$",
+        **{sign: rf"$\{name}$" for name, sign in GREEK.items()},
     }
 )
 _MARKDOWN = re.compile(r"[\\|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")

@@ -16,7 +16,7 @@ from robench.files import atomic_path
 from robench.hashing import digest
 from robench.records.cards import ModelCard
 from robench.records.manifest import Damaged
-from robench.records.schema import NORMS
+from robench.records.schema import KEY, NORMS, WITHOUT_PIXELS
 from robench.records.store import Measured
 from robench.reporting.result import Result
 from robench.reporting.versions import code_of
@@ -208,6 +208,7 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
         for one in json.loads(about):
             own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
             if own is not None:
+                _check(own, Printed.of(one["of"]))
                 card = cards.get(one.get("model", ""))
                 found.append(
                     Exported(Printed.of(one["of"]), float(one.get("created", 0.0)), own, card, *one.get("resolved", ()))
@@ -215,6 +216,28 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError, Damaged) as error:
         raise UsageError(f"{path} is damaged in what it says of its records: {error}") from error
     return found, [*cards.values()]
+
+
+def _check(records: pd.DataFrame, of: Printed) -> None:
+    """That records can be counted: a file has no digest of its own, as the parts of a store have.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    lacking = [name for name in WITHOUT_PIXELS if name not in records]
+    if lacking:
+        raise ValueError(f"{of.text} has no column {lacking[0]!r}")
+    for name in ("correct", "success", "fooled"):
+        if not pd.api.types.is_bool_dtype(records[name]) or records[name].isna().any():
+            raise ValueError(f"{of.text}: {name} is not true or false in every row")
+    sizes = records[list(NORMS)].astype(float)
+    unknown = sizes.isna().to_numpy().any() and of.goal != "natural"
+    if unknown or (sizes < 0).to_numpy().any():
+        raise ValueError(f"{of.text}: a size of a perturbation is missing or below 0")
+    if not records["confidence"].dropna().between(0, 1).all():
+        raise ValueError(f"{of.text}: a confidence is no probability")
+    if records.duplicated(KEY).any():
+        raise ValueError(f"{of.text}: an image is there twice under one condition")
 
 
 def write_records(result: Result, path: Path) -> Path:

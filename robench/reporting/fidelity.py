@@ -1,4 +1,4 @@
-"""Fidelity: the same weights here and as others published them, and the difference. What it should be is zero."""
+"""Fidelity: the same weights here and as others published them, and the difference."""
 
 from __future__ import annotations
 

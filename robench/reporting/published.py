@@ -12,6 +12,8 @@ from robench.errors import UsageError, did_you_mean
 
 UNITS = {"%": 0.01, "share": 1.0, "": 1.0}
 """What a printed number is multiplied by."""
+MOST = {"%": 200.0, "share": 1.0}
+"""What a number may be at most; errors over a baseline's, such as an mCE, may be above 100 %."""
 COLUMNS = ("table", "row", "column", "value", "unit", "what", "attack", "budget", "n", "eps", "norm", "source")
 
 
@@ -45,28 +47,39 @@ class Published:
 
 
 def lines(path: Path, wanted: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The lines of a CSV with their numbers; those that begin with # are remarks.
+    """The rows of a CSV, each with the number of its line; lines that begin with # are remarks.
 
     Raises:
         UsageError: it cannot be read, or lacks a column.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
-    kept = [(place, line) for place, line in enumerate(text.splitlines(), 1) if line.strip() and line[0] != "#"]
-    reader = csv.DictReader(io.StringIO("\n".join(line for _, line in kept)))
-    header = reader.fieldnames or []
-    for name in wanted:
-        if name not in header:
-            raise UsageError(
-                f"{path} has no column {name!r}; it has {', '.join(header) or 'none'}{did_you_mean(name, header)}"
-            )
-    found = []
-    for (place, _), row in zip(kept[1:], reader, strict=False):
-        if None in row or None in row.values():
-            raise UsageError(f"{path}, line {place}: {len(header)} values are wanted, one a column")
-        found.append((place, row))
+    plain = text.split("\n")
+    before = next((place for place, line in enumerate(plain) if line.strip() and line[0] != "#"), len(plain))
+    reader = csv.reader(io.StringIO("\n".join(plain[before:])))
+    header, found = list[str](), []
+    try:
+        for values in reader:
+            if not values or values[0].startswith("#"):
+                continue
+            if not header:
+                header = values
+                for name in wanted:
+                    if name not in header:
+                        raise UsageError(
+                            f"{path} has no column {name!r}; it has {', '.join(header)}{did_you_mean(name, header)}"
+                        )
+                continue
+            line = before + reader.line_num
+            if len(values) != len(header):
+                raise UsageError(f"{path}, line {line}: {len(header)} values are wanted, one a column")
+            found.append((line, dict(zip(header, values, strict=True))))
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {before + reader.line_num} is no CSV: {error}") from error
+    if not header:
+        raise UsageError(f"{path} is empty; its first line names the columns: {', '.join(wanted)}")
     return found
 
 
@@ -96,12 +109,15 @@ def read_published(path: Path) -> dict[tuple[str, str, str], Published]:
         where = f"{path}, line {line}"
         if row["unit"] not in UNITS:
             raise UsageError(f"{where}: the unit is {row['unit']!r}; %, share or nothing is wanted")
-        if not row["source"]:
+        if not row["source"].strip():
             raise UsageError(f"{where}: there is no source; a published number says where it can be read")
         key = row["table"], row["row"], row["column"]
         if key in found:
             raise UsageError(f"{where}: {' / '.join(filter(None, key))} stands there twice")
-        value = number(row["value"], where) * UNITS[row["unit"]]
+        value = number(row["value"], where)
+        if row["unit"] and not 0 <= value <= MOST[row["unit"]]:
+            raise UsageError(f"{where}: {row['value']} is given as {row['unit']}; 0 to {MOST[row['unit']]:g} is wanted")
+        value *= UNITS[row["unit"]]
         decimals = len(row["value"].partition(".")[2]) - (2 if row["unit"] == "share" else 0)
         found[key] = Published(
             value,

@@ -112,6 +112,7 @@ def _robustbench(defense: Call, dataset: str) -> Iterator[Known]:
 
 
 def _imagenet(name: str, dataset: str) -> Iterator[Known]:
+    name = _tagged().get(name, name)
     if dataset == "imagenet" and (row := _table("timm").get(name)):
         how = f"50,000 images at {row['size']} pixels, crop {row['crop']}"
         yield Known("clean_accuracy", float(row["top1"]) / 100, TIMM, how)
@@ -124,6 +125,12 @@ def _imagenet(name: str, dataset: str) -> Iterator[Known]:
         if all(stored):
             mean = sum(map(float, stored)) / len(stored)
             yield Known("mean_corruption_accuracy", mean / 100, TESTBED, "all images, as stored")
+
+
+@cache
+def _tagged() -> dict[str, str]:
+    """timm's names without a tag, of the weights that they stand for."""
+    return {row["plain"]: name for name, row in _table("timm").items() if row["plain"]}
 
 
 KEYS = {

@@ -241,10 +241,15 @@ class Table:
 
 
 def letter(place: int) -> str:
-    """a, b, …, and aa after z; no q, which has no raised form."""
+    """a, b, …, and aa after z; no q, which has no raised form.
+
+    Example:
+        >>> letter(0), letter(24), letter(25), letter(650)
+        ('a', 'z', 'aa', 'aaa')
+    """
     letters = "abcdefghijklmnoprstuvwxyz"
     before, place = divmod(place, len(letters))
-    return (letters[before - 1] if before else "") + letters[place]
+    return (letter(before - 1) if before else "") + letters[place]
 
 
 def _span(counts: Sequence[int]) -> str:

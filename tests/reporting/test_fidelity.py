@@ -54,6 +54,8 @@ def test_timms_models_are_known_with_their_own_weights_alone() -> None:
     assert not known(parse(tiny.replace(", pretrained=True", "")), "imagenet"), "trained here, it is another model"
     assert not known(parse(tiny.replace("True", "True, epochs=3")), "imagenet")
     assert not known(parse(tiny), "cifar10") and not known(parse("vit"), "imagenet")
+    assert known(parse(tiny.replace(".fb_in1k", "")), "imagenet") == known(parse(tiny), "imagenet")
+    assert [one.value for one in known(parse("timm(name='resnet50', pretrained=True)"), "imagenet")] == [0.81214], "a1"
     resnet = parse("timm(name='resnet50.tv_in1k', pretrained=True)")
     assert [one.value for one in known(resnet, "imagenet")] == [pytest.approx(0.7613)] * 2
     assert [one.value for one in known(resnet, "imagenet_a")] == [0.0]

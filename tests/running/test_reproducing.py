@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_from_the_command_line() -> None:
         ("report mine.toml --store nowhere", "has no records"),
         ("report mine.toml --store mine.toml", "is neither a store nor records in Parquet"),
         ("report mine.toml --format parquet", "not parquet"),
+        ("report mine.toml --out kept.parquet", "no format is known by the suffix '.parquet' of kept.parquet"),
     ],
 )
 def test_what_cannot_be_done_is_one_message(words: str, message: str) -> None:
@@ -161,6 +163,7 @@ def test_what_cannot_be_done_is_one_message(words: str, message: str) -> None:
     assert status == 2 and message in told and "Traceback" not in told
 
 
+LATEX = shutil.which("pdflatex")
 TOY = "vit(dim=16, epochs=1, heads=2, mlp=16)"
 SETS = {
     "ksa_table1": {
@@ -199,6 +202,10 @@ def test_every_shipped_report_is_made_at_toy_size(name: str) -> None:
     told = render(found, cells, "markdown")
     assert "are not measured yet" not in told
     assert "<svg" in render(found, cells, "html") or not any(table.figure for table in found.tables)
+    if LATEX:
+        Path("t.tex").write_text(render(found, cells, "latex"), encoding="utf-8")
+        done = subprocess.run([LATEX, "-interaction=nonstopmode", "t.tex"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, [line for line in done.stdout.splitlines() if line.startswith("!")]
 
 
 def test_every_shipped_report_has_a_toy() -> None:

@@ -30,7 +30,8 @@ class Measured:
         spread: their sample standard deviation; None of one training.
         interval: over test images, of one training alone.
         trainings: how many there are, also where they have no number, such as a mean over no success.
-        n, least: test images, of the training with the most and with the fewest.
+        numbers, wanted: how many have one, and how many were asked for.
+        n: images that it is of, of the training with the most; 0 where it is of none.
         found: what it was made of, a training each.
     """
 
@@ -38,8 +39,9 @@ class Measured:
     spread: float | None = None
     interval: Interval | None = None
     trainings: int = 0
+    numbers: int = 0
+    wanted: int = 1
     n: int = 0
-    least: int = 0
     found: list[Found] = field(default_factory=list)
 
     @property
@@ -88,21 +90,21 @@ class Cells:
         metric = METRICS[ask.metric]
         if metric.of_architecture is not None:
             card = self._architectures.get(key_of(ask.defense))
-            return NOTHING if card is None else Measured(metric.of_architecture(card), trainings=1)
+            return NOTHING if card is None else Measured(metric.of_architecture(card), trainings=1, numbers=1)
         made = [pair for seed in ask.seeds if (pair := self._one(metric, ask, base, seed))]
         known = [(value, found) for value, found in made if math.isfinite(value.value)]
         if not known:
-            return Measured(math.nan, trainings=len(made))
+            return Measured(math.nan, trainings=len(made), wanted=len(ask.seeds))
         values = [value.value for value, _ in known]
-        counts = [found.records["image"].nunique() for _, found in known]
         several = len(values) > 1
         return Measured(
             statistics.mean(values),
             statistics.stdev(values) if several else None,
             None if several else known[0][0].interval,
             len(made),
-            max(counts),
-            min(counts),
+            len(known),
+            len(ask.seeds),
+            max(value.n for value, _ in known),
             [found for _, found in known],
         )
 

@@ -16,7 +16,7 @@ from robench.reporting.figures import LINES, as_svg
 from robench.reporting.masks import accuracies
 from robench.reporting.papers.cells import Cells, Measured
 from robench.reporting.papers.layout import measured_in
-from robench.reporting.papers.metrics import METRICS
+from robench.reporting.papers.metrics import METRICS, Metric
 from robench.reporting.papers.report import Planned
 
 if TYPE_CHECKING:
@@ -80,6 +80,15 @@ def _curves(planned: Planned, found: Of) -> str | None:
     return as_svg(3.4, draw)
 
 
+def _axis(metric: Metric) -> str:
+    name = (
+        f"{metric.name.lower()} accuracy"
+        if metric in (METRICS["robust_accuracy"], METRICS["clean_accuracy"])
+        else metric.name
+    )
+    return f"{name} (%)" if metric.percent else name
+
+
 def _known(one: Measured | None) -> bool:
     return one is not None and not math.isnan(one.value)
 
@@ -95,9 +104,10 @@ def _boxes(planned: Planned, found: Of) -> str | None:
     kept: list[tuple[str, str, NDArray[np.float64]]] = []
     for i, row in enumerate(planned.rows):
         own = next((one for j in range(len(planned.columns)) if (one := found.get((i, j))) and one.found), None)
-        if own is not None:
+        values = [accuracies(each.records) for each in own.found] if own else []
+        if values and all(len(each) for each in values):
             ask = next(ask for (place, _), ask in planned.asks.items() if place == i)
-            kept.append((row.name, str(ask.defense), np.concatenate([accuracies(each.records) for each in own.found])))
+            kept.append((row.name, str(ask.defense), np.concatenate(values)))
     if not kept:
         return None
     defenses = [*dict.fromkeys(defense for _, defense, _ in kept)]
@@ -126,7 +136,8 @@ def _histogram(planned: Planned, found: Of) -> str | None:
         cards = [each.card for j in range(len(planned.columns)) if (one := found.get((i, j))) for each in one.found]
         gaps = [card.study.gaps[0] for card in cards if card and card.study]
         if gaps:
-            kept.append((row.name, np.mean(gaps, axis=0)))
+            longest = max(map(len, gaps))  # models of different grids have rows of different lengths
+            kept.append((row.name, np.mean([[*own, *[0.0] * (longest - len(own))] for own in gaps], axis=0)))
     if not kept:
         return None
 

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from robench.reporting.papers.cells import Cells, Measured
 from robench.reporting.papers.metrics import METRICS, Metric
-from robench.reporting.papers.report import Part, Planned, Report
+from robench.reporting.papers.report import Planned, Report
 from robench.reporting.published import Published
 from robench.reporting.tables import About, Cell, Column, Table, letter
 from robench.reporting.writing.raised import raised
 
 PUBLISHED, DIFFERENCE = "published", "difference"
 """Heads of the lines below a row's own."""
-MEASURED = (
-    "Where a row has several lines, the first was measured here; ± is the sample standard deviation over trainings that differ in "
-    "their seed, of one training half of its 95 % interval over test images. Below it stand the published number and the difference "
-    "(here − published), ± as above: a published number comes without an interval."
+REACH = (
+    "±: of several trainings that differ in their seed the sample standard deviation; of one the farther end of its 95 % interval over "
+    "test images."
 )
+DIFFERENCES = (
+    "Where a row has several lines, the first was measured here, and below it stand the published number and the difference "
+    "(here - published), ± as of ours: what a published number's own error is does not enter."
+)
+
+
+class Letters:
+    """The letters of notes, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self.of = dict[str, str]()
+
+    def mark(self, texts: Iterable[str]) -> str:
+        """The raised letters of these notes."""
+        for text in texts:
+            self.of.setdefault(text, letter(len(self.of)))
+        return raised("".join(self.of[text] for text in dict.fromkeys(texts)))
 
 
 def tables_of(report: Report, cells: Cells) -> list[Table]:
@@ -33,10 +49,8 @@ def measured_in(planned: Planned, cells: Cells) -> dict[tuple[int, int], Measure
 
 
 def _table(report: Report, planned: Planned, cells: Cells) -> Table:
-    found = measured_in(planned, cells)
-    columns = [_column(planned, place) for place in range(len(planned.columns))]
-    heads = len(Table(planned.title, columns, []).letters)
-    letters = {text: letter(place) for place, text in enumerate(_footnotes(planned), heads)}
+    found, letters = measured_in(planned, cells), Letters()
+    columns = _columns(planned, letters)
     rows, of, quiet = list[tuple[str, list[Cell]]](), list[About](), set[int]()
 
     def add(label: str, line: list[Cell], about: str, *, back: bool) -> None:
@@ -45,62 +59,69 @@ def _table(report: Report, planned: Planned, cells: Cells) -> Table:
         rows.append((label, line))
         of.append(About(defense=about))
 
-    def mark(row: Part, column: Part | None) -> str:
-        """Letters of the notes of a row, or of one of its cells."""
-        own = [note for note in planned.notes if note.row == row.name]
-        own = [n for n in own if (n.column and n.column in (column.name, column.group) if column else not n.column)]
-        return raised("".join(letters[note.text] for note in own))
-
     for i, row in enumerate(planned.rows):
         published = [report.published_of(planned, row, column) for column in planned.columns]
         own = [found.get((i, j)) for j in range(len(columns))]
-        marks = [mark(row, column) for column in planned.columns]
-        label = row.name + mark(row, None)
+        label = row.name + letters.mark(planned.notes_of(row=row.name))
+        marks = [
+            letters.mark(
+                [text for name in (column.name, column.group) if name for text in planned.notes_of(row.name, name)]
+            )
+            for column in planned.columns
+        ]
         if any(own):
             line = [_own(column, one) for column, one in zip(columns, own, strict=True)]
             add(label, [*map(_marked, line, marks)], row.name, back=False)
         if any(published):
             line = [_given(column, one) for column, one in zip(columns, published, strict=True)]
-            alone = f"{label} ({PUBLISHED})"
             about = f"{row.name}, {PUBLISHED}"
-            add(
-                f"  {PUBLISHED}" if any(own) else alone,
-                line if any(own) else [*map(_marked, line, marks)],
-                about,
-                back=True,
-            )
+            if any(own):
+                add(f"  {PUBLISHED}", line, about, back=True)
+            else:
+                add(f"{label} ({PUBLISHED})", [*map(_marked, line, marks)], about, back=True)
         if any(published) and any(one and one.trainings for one in own):
             line = [_gap(*each) for each in zip(columns, own, published, strict=True)]
             add(f"  {DIFFERENCE}", line, f"{row.name}, {DIFFERENCE}", back=True)
-    caption = [*_caption(report, planned, found), *(f"{raised(mark)} {text}" for text, mark in letters.items())]
+    caption = [*_caption(report, planned, found), *(f"{raised(mark)} {text}" for text, mark in letters.of.items())]
     title = planned.title
     return Table(title, columns, rows, caption, head=planned.head, of=of, name=title, quiet=frozenset(quiet))
 
 
-def _column(planned: Planned, place: int) -> Column:
-    """The column as tables have it; its note is what was run, where all its cells are of one attack."""
-    part = planned.columns[place]
-    asks = [ask for (_, j), ask in planned.asks.items() if j == place]
-    metrics = {ask.metric for ask in asks} or {part.given.get("metric", "")}
-    metric = METRICS.get(next(iter(metrics)), Metric(part.name, None)) if len(metrics) == 1 else Metric(part.name, None)
+def _columns(planned: Planned, letters: Letters) -> list[Column]:
+    """The columns as tables have them; a letter says which attack they are of, on the group where it is one."""
+    attacks = [_attack(planned, place) for place in range(len(planned.columns))]
+    found = []
+    for place, part in enumerate(planned.columns):
+        of_group = {
+            one for one, other in zip(attacks, planned.columns, strict=True) if other.group == part.group and one
+        }
+        together = bool(part.group) and len(of_group) == 1
+        group_notes = [*(of_group if together else ()), *planned.notes_of(column=part.group)] if part.group else []
+        own = [] if together or not attacks[place] else [attacks[place]]
+        metrics = {ask.metric for (_, j), ask in planned.asks.items() if j == place} or {part.given.get("metric", "")}
+        metric = (
+            METRICS.get(next(iter(metrics)), Metric(part.name, None)) if len(metrics) == 1 else Metric(part.name, None)
+        )
+        group = part.group + letters.mark(group_notes)
+        found.append(
+            Column(
+                group or f" {place}",
+                part.name + letters.mark([*own, *planned.notes_of(column=part.name)]),
+                metric.higher_is_better,
+                metric.digits,
+                metric.percent,
+                short=group or " ",
+                of=About(attack=attacks[place], metric=next(iter(metrics)) if len(metrics) == 1 else ""),
+            )
+        )
+    return found
+
+
+def _attack(planned: Planned, place: int) -> str:
+    """The attack that all cells of a column are of; empty where they are of several, or of the model alone."""
+    asks = [ask for (_, j), ask in planned.asks.items() if j == place and not METRICS[ask.metric].of_model]
     attacks = {str(ask.attack) for ask in asks if ask.attack is not None}
-    attack = attacks.pop() if len(attacks) == 1 else ""
-    about = About(attack=attack, metric=next(iter(metrics)) if len(metrics) == 1 else "")
-    return Column(
-        part.group or (attack and f" {attack}"),
-        part.name,
-        metric.higher_is_better,
-        metric.digits,
-        metric.percent,
-        short=part.group,
-        note=attack,
-        of=about,
-    )
-
-
-def _footnotes(planned: Planned) -> list[str]:
-    """What cells, rows and columns must be read with, each text once, in the order in which they are met."""
-    return [*dict.fromkeys(note.text for note in planned.notes if note.row)]
+    return attacks.pop() if len(attacks) == 1 else ""
 
 
 def _marked(cell: Cell, mark: str) -> Cell:
@@ -110,15 +131,15 @@ def _marked(cell: Cell, mark: str) -> Cell:
 def _own(column: Column, one: Measured | None) -> Cell:
     if one is None or math.isnan(one.value):
         return Cell("–")
-    cell = column.cell(one.value, one.interval, one.reach)
-    return replace(cell, n=one.n)
+    cell = replace(column.cell(one.value, one.interval, one.reach), n=one.n)
+    return cell.saying(f"{one.numbers} of {one.wanted}") if one.numbers < one.wanted else cell
 
 
 def _given(column: Column, one: Published | None) -> Cell:
     if one is None:
         return Cell("–")
-    coarse = replace(column, digits=min(column.digits, one.digits))
-    return replace(coarse.cell(one.value), merit=math.nan, note=f"{one.source}; {one.protocol}")
+    printed = replace(column, digits=one.digits)
+    return replace(printed.cell(one.value), merit=math.nan, note=f"{one.source}; {one.protocol}")
 
 
 def _gap(column: Column, own: Measured | None, published: Published | None) -> Cell:
@@ -138,19 +159,30 @@ def _caption(report: Report, planned: Planned, found: dict[tuple[int, int], Meas
     datasets = dict.fromkeys(str(ask.dataset) for ask in planned.asks.values())
     known = [one for one in found.values() if one.n]
     if known:
-        ns = _span({count for one in known for count in (one.n, one.least)})
-        trainings = _span({one.trainings for one in known})
+        ns = _span({each.records["image"].nunique() for one in known for each in one.found})
+        trainings = _span({one.numbers for one in known})
         yield f"Measured on {', '.join(datasets)}: n = {ns} test images, {trainings} training{'' if trainings == '1' else 's'} a row."
-    missing = sum(not one.trainings for one in found.values())
+    missing = sum(one.trainings < one.wanted for one in found.values())
     if missing:
-        yield f"–: {missing:,} of {len(found):,} numbers are not measured yet; `robench reproduce {report.name}` does it."
-    pairs = [(row, column) for row in planned.rows for column in planned.columns]
-    if published := [one for pair in pairs if (one := report.published_of(planned, *pair))]:
-        yield MEASURED
-        yield f"Published: {'; '.join(dict.fromkeys(one.source for one in published))}."
-        if protocols := [*dict.fromkeys(one.protocol for one in published if one.protocol)]:
-            yield f"Their protocol: {'; '.join(protocols)}."
-    yield from (f"{note.column}: {note.text}" for note in planned.notes if not note.row)
+        yield (
+            f"– and numbers in brackets: of {missing:,} of {len(found):,} numbers all or some trainings are not measured yet; "
+            f"`robench reproduce {report.name}` does it."
+        )
+    if any(one.reach is not None for one in found.values()):
+        yield REACH
+    published: dict[str, list[str]] = {}
+    sources = dict[str, None]()
+    for row in planned.rows:
+        for column in planned.columns:
+            if one := report.published_of(planned, row, column):
+                sources[one.source] = None
+                own = published.setdefault(one.protocol, [])
+                if (name := column.group or column.name) not in own:
+                    own.append(name)
+    if sources:
+        yield DIFFERENCES
+        yield f"Published: {'; '.join(sources)}."
+        yield from (f"Published {', '.join(names)}: {protocol}." for protocol, names in published.items() if protocol)
     if report.paper:
         yield f"After {report.paper}."
     yield from report.about

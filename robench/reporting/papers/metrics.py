@@ -32,10 +32,16 @@ class Found(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A number of one training, with its 95 % interval over test images where it has one."""
+    """A number of one training.
+
+    Attributes:
+        interval: 95 %, over test images; None where it has none.
+        n: images that it is of; 0 where it is of none.
+    """
 
     value: float
     interval: Interval | None = None
+    n: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Metric:
         higher_is_better: for the defender; None: neither is.
         measure: (what is there, radius that minimal attacks are scored at) → the number.
         compare: of a metric that is relative to the base row: (own, base's) → the number.
-        of_model: it needs no attack.
+        of_model: it is of the model, whatever it was attacked with.
+        scored: of minimal attacks it is told within a radius.
         of_architecture: it needs no weights and no data; from the model's card.
     """
 
@@ -58,6 +65,7 @@ class Metric:
     measure: Callable[[Found, float | None], Value] | None = None
     compare: Callable[[Found, Found], Value] | None = None
     of_model: bool = False
+    scored: bool = False
     of_architecture: Callable[[ModelCard], float] | None = None
 
     @property
@@ -73,17 +81,17 @@ def _asr(found: Found, eps: float | None) -> Value:
     else:
         right = found.records[found.records["correct"].astype(bool)]
         share = rate_of(fooled_within(right, found.printed.norm, eps))
-    return Value(share.value, share.interval)
+    return Value(share.value, share.interval, found.records["image"].nunique())
 
 
 def _robust(found: Found, eps: float | None) -> Value:
     share = robust_accuracy(found.records, found.printed.norm, eps if eps is not None else found.printed.eps)
-    return Value(share.value, share.interval)
+    return Value(share.value, share.interval, share.total)
 
 
 def _clean(found: Found, eps: float | None) -> Value:
     share = clean_accuracy(found.records)
-    return Value(share.value, share.interval)
+    return Value(share.value, share.interval, share.total)
 
 
 def _confidence(found: Found, eps: float | None) -> Value:
@@ -106,7 +114,8 @@ def _mean(values: pd.Series, images: pd.Series) -> Value:
     if not len(plain):
         return Value(math.nan)
     names = images.to_numpy(dtype=np.str_)
-    return Value(float(plain.mean()), clustered(plain, names) if len(set(names.tolist())) > 1 else None)
+    count = len(set(names.tolist()))
+    return Value(float(plain.mean()), clustered(plain, names) if count > 1 else None, count)
 
 
 def _ratio(norm: str) -> Callable[[Found, Found], Value]:
@@ -127,7 +136,7 @@ def _ratio(norm: str) -> Callable[[Found, Found], Value]:
         drawn = pairs[picks].sum(1)
         low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
         own_sum, base_sum = pairs.sum(0)
-        return Value(float(own_sum / base_sum), Interval(float(low), float(high)))
+        return Value(float(own_sum / base_sum), Interval(float(low), float(high)), len(pairs))
 
     return compare
 
@@ -139,18 +148,14 @@ def _size(of: Callable[[ModelCard], float]) -> Callable[[Found, float | None], V
     return measure
 
 
-def _gap_peak(card: ModelCard) -> float:
-    """The position of the largest gap that carries the most weight, in layer 1."""
-    return 1.0 + int(np.argmax(card.study.gaps[0])) if card.study else math.nan
+def _gaps(of: Callable[[list[float]], float]) -> Callable[[Found, float | None], Value]:
+    """Of where the largest gaps are, in layer 1."""
 
+    def measure(found: Found, eps: float | None) -> Value:
+        study = found.card.study if found.card else None
+        return Value(of(study.gaps[0]), n=study.images) if study else Value(math.nan)
 
-def _gaps_within(k: int) -> Callable[[ModelCard], float]:
-    """The share of the weight at positions of at most k, in layer 1."""
-
-    def within(card: ModelCard) -> float:
-        return sum(card.study.gaps[0][:k]) / sum(card.study.gaps[0]) if card.study else math.nan
-
-    return within
+    return measure
 
 
 def _cosine(layer: int | None) -> Callable[[Found, float | None], Value]:
@@ -163,7 +168,7 @@ def _cosine(layer: int | None) -> Callable[[Found, float | None], Value]:
         chosen = study.cosines if layer is None else [study.cosines[layer - 1]]
         of_images: NDArray[np.float64] = np.asarray(chosen, dtype=np.float64).mean(0)
         names = np.arange(len(of_images)).astype(np.str_)
-        return Value(float(of_images.mean()), clustered(of_images, names) if len(names) > 1 else None)
+        return Value(float(of_images.mean()), clustered(of_images, names) if len(names) > 1 else None, len(names))
 
     return measure
 
@@ -173,14 +178,13 @@ def _over_masks(share: float) -> Callable[[Found, float | None], Value]:
 
     def measure(found: Found, eps: float | None) -> Value:
         under = accuracies(found.records)
-        return Value(float(np.quantile(under, share)) if len(under) else math.nan)
+        images = found.records["image"].nunique()
+        return Value(float(np.quantile(under, share)), n=images) if len(under) else Value(math.nan)
 
     return measure
 
 
 OF_IMAGENET = {
-    "imagenet": ("ImageNet", True),
-    "imagenet_a": ("IN-A", True),
     "imagenet_c": ("IN-C", False),
     "imagenet_c_without_noise": ("IN-C w/o noise", False),
     "imagenet_p": ("IN-P", False),
@@ -188,8 +192,8 @@ OF_IMAGENET = {
 """Columns that are published alone; robench measures them with `robench run --dataset imagenet_c` and its kin, where data and weights are."""
 NORMS = {"l1": ("L1", 2), "l2": ("L2", 2), "linf": ("L∞", 3)}
 METRICS = {
-    "asr": Metric("ASR", False, percent=True, measure=_asr),
-    "robust_accuracy": Metric("Robust", True, percent=True, measure=_robust),
+    "asr": Metric("ASR", False, percent=True, measure=_asr, scored=True),
+    "robust_accuracy": Metric("Robust", True, percent=True, measure=_robust, scored=True),
     "clean_accuracy": Metric("Clean", True, percent=True, measure=_clean, of_model=True),
     "confidence": Metric("True class", True, percent=True, measure=_confidence),
     **{norm: Metric(name, True, digits, measure=_norm(norm)) for norm, (name, digits) in NORMS.items()},
@@ -199,8 +203,10 @@ METRICS = {
     "mask_median": Metric("median", True, percent=True, measure=_over_masks(0.5)),
     "mask_three_quarters": Metric("upper quartile", True, percent=True, measure=_over_masks(0.75)),
     "mask_largest": Metric("largest", True, percent=True, measure=_over_masks(1.0)),
-    "gap_peak": Metric("Peak", None, 0, measure=_size(_gap_peak), of_model=True),
-    "gap_within_4": Metric("At most 4", None, percent=True, measure=_size(_gaps_within(4)), of_model=True),
+    "gap_peak": Metric("Peak", None, 0, measure=_gaps(lambda gaps: 1.0 + int(np.argmax(gaps))), of_model=True),
+    "gap_within_4": Metric(
+        "At most 4", None, percent=True, measure=_gaps(lambda gaps: sum(gaps[:4]) / sum(gaps)), of_model=True
+    ),
     "cosine": Metric("All layers", True, 2, measure=_cosine(None), of_model=True),
     **{f"cosine_{n}": Metric(f"Layer {n}", True, 2, measure=_cosine(n), of_model=True) for n in range(1, 25)},
     "parameters": Metric("Parameters (M)", None, 2, measure=_size(lambda card: card.parameters / 1e6), of_model=True),

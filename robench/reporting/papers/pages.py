@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
 from robench.errors import UsageError
 from robench.files import atomic_path
@@ -93,7 +94,7 @@ def write(report: Report, cells: Cells, path: Path, form: str, notes: Sequence[s
             name = f"{path.stem}-{place}.svg" if len(figures) > 1 else f"{path.stem}.svg"
             _write(path.with_name(name), figure)
             written.append(path.with_name(name))
-            text += f"\n![{escaping.markdown(report.title)}, figure {place}]({name})\n"
+            text += f"\n![{escaping.markdown(report.title)}, figure {place}]({quote(name)})\n"
     _write(path, text)
     return written
 
@@ -160,7 +161,7 @@ def lines_of(report: Report, cells: Cells) -> Iterator[Line]:
                     "difference": _finite(value - published.value) if published else None,
                     "source": published.source if published else "",
                     "protocol": published.protocol if published else "",
-                    "note": "; ".join(note.text for note in planned.notes if note.of(row, column)),
+                    "note": "; ".join(dict.fromkeys(note.text for note in planned.notes if note.of(row, column))),
                 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from robench.entries.calls import Call, parse
 from robench.entries.modules import built_in_folder
 from robench.errors import UsageError, did_you_mean
 from robench.files import read_toml
-from robench.reporting.papers.metrics import METRICS
+from robench.reporting.papers.metrics import METRICS, Metric
 from robench.reporting.papers.report import Ask, Note, Part, Planned, Report
 from robench.reporting.papers.source import OF_CELLS, Source
 from robench.reporting.published import Published, read_published
@@ -62,6 +63,7 @@ def read_report(path: Path, given: Mapping[str, str] | None = None) -> Report:
     published = _published(content.get("published"), path, source)
     found = [_table(table, content, values, source) for table in tables]
     source.refuse_unused()
+    _refuse_unplaced(found, published, source)
     return Report(
         path.stem,
         source.text(content, "title", path.stem),
@@ -108,7 +110,7 @@ def _table(table: dict[str, Any], content: dict[str, Any], values: dict[str, str
     if figure and figure not in FIGURES:
         raise source.error(figure, f"the figure is {figure!r}{did_you_mean(figure, FIGURES)}")
     seeds = source.seeds(table) or source.seeds(content) or (0,)
-    given = {name: text for name in OF_CELLS for text in source.texts(table, name) or source.texts(content, name)}
+    given = {name: text for name in OF_CELLS if (text := source.text(table, name, source.text(content, name, "")))}
     asks, bases = dict[tuple[int, int], Ask](), dict[int, Ask]()
     for (i, (row, of_row)), (j, (column, of_column)) in product(enumerate(rows), enumerate(columns)):
         ask = _ask((given, row.given, column.given), {**values, **of_row, **of_column}, row.seeds or seeds, source)
@@ -153,36 +155,56 @@ def _parts(
             otherwise = f"{written or group}/{name}" if kind == "column" and (written or group) else name
             published = (written or name) if kind == "row" else otherwise
             note = source.filled(source.text(given, "note", ""), known)
-            x = _radius(source.filled(source.text(given, "x", ""), known), source)
+            x = _number(source.filled(source.text(given, "x", ""), known), source)
             yield Part(name, said, published, source.seeds(given), group, note, x), of_part
 
 
 def _ask(
     said: tuple[dict[str, str], ...], values: dict[str, str], seeds: tuple[int, ...], source: Source
 ) -> Ask | None:
-    """What a cell asks for; None where nothing says of what it is."""
+    """What a cell asks for; None where nothing says of what it is, or what it is of is empty."""
     of_table, of_row, of_column = said
     for name in of_row:
         if name in of_column:
             raise source.error(of_column[name], f"{name} is said by a row ({of_row[name]}) and by a column that cross")
     templates = {**of_table, **of_row, **of_column}
     texts = {name: source.filled(text, values) for name, text in templates.items()}
-    if "defense" not in texts:
-        return None
+    if "metric" in texts and texts["metric"] not in METRICS:
+        raise source.error(
+            texts["metric"], f"no metric is called {texts['metric']!r}{did_you_mean(texts['metric'], METRICS)}"
+        )
     metric = METRICS.get(texts.get("metric", ""))
-    if metric and not metric.measured:
-        return None
     if metric and metric.of_architecture:
         texts.setdefault("dataset", "imagenet")
+    if not texts.get("defense") or texts.get("dataset") == "" or (metric and not metric.measured):
+        return None
     for name in ("dataset", "metric"):
         if name not in texts:
             raise source.error(
                 templates["defense"],
                 f"nothing says which {name} it is: give {name} to the table, the row or the column",
             )
-    calls = {name: _call(texts[name], source) for name in ("defense", "dataset", "attack") if name in texts}
-    eps = _radius(texts.get("eps", ""), source)
-    return Ask(calls["defense"], calls["dataset"], calls.get("attack"), texts["metric"], eps, seeds)
+    assert metric is not None
+    calls = {name: _call(texts[name], source) for name in ("defense", "dataset", "attack") if texts.get(name)}
+    attack = calls.get("attack")
+    if attack is None and not (metric.of_model or metric.of_architecture):
+        raise source.error(
+            texts["metric"], f"{texts['metric']} is of an attack: give attack to the table, the row or the column"
+        )
+    eps = _number(texts.get("eps", ""), source)
+    if eps is not None:
+        _check_radius(eps, attack, metric, texts, source)
+    return Ask(calls["defense"], calls["dataset"], attack, texts["metric"], eps, seeds)
+
+
+def _check_radius(eps: float, attack: Call | None, metric: Metric, texts: dict[str, str], source: Source) -> None:
+    """A radius is what a minimal attack is scored at; an attack in a ball has its own."""
+    if not 0 < eps < math.inf:
+        raise source.error(texts["eps"], f"eps is {texts['eps']}; a radius above 0 is wanted")
+    if not metric.scored:
+        raise source.error(texts["eps"], f"eps is given, and {texts['metric']} is told within no radius")
+    if attack is not None and "eps" in attack.options:
+        raise source.error(texts["eps"], f"eps={texts['eps']} is given beside {attack}, which has its own radius")
 
 
 def _call(text: str, source: Source) -> Call:
@@ -192,12 +214,16 @@ def _call(text: str, source: Source) -> Call:
         raise source.error(text, str(error)) from error
 
 
-def _radius(text: str, source: Source) -> float | None:
+def _number(text: str, source: Source) -> float | None:
     """A number as calls have it: 0.5, or 8/255."""
     if not text:
         return None
-    value = _call(f"radius(value={text})", source).options.get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    try:
+        options = parse(f"number(value={text})").options
+    except UsageError as error:
+        raise source.error(text, f"{text!r} is no number: {error}") from error
+    value = options.get("value")
+    if isinstance(value, bool) or not isinstance(value, int | float) or len(options) > 1:
         raise source.error(text, f"{text!r} is no number")
     return float(value)
 
@@ -216,12 +242,45 @@ def _published(name: Any, path: Path, source: Source) -> dict[tuple[str, str, st
     """The numbers of the file that is named, which lies beside the report's or among those of robench."""
     if name is None:
         return {}
-    if not isinstance(name, str):
-        raise source.error("published", f"published is {name!r}; the name of a CSV file is wanted")
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise source.error("published", f"published is {name!r}; the name of a CSV file beside this one is wanted")
     beside, own = path.parent / name, built_in_folder("reports") / "published" / name
     if not beside.is_file() and not own.is_file():
         raise source.error(name, f"there is no {name}, neither beside this file nor among {own.parent.name}/")
     return read_published(beside if beside.is_file() else own)
+
+
+def _refuse_unplaced(
+    tables: Sequence[Planned], published: Mapping[tuple[str, str, str], Published], source: Source
+) -> None:
+    """What is published, or noted, of no row or column would vanish without a word."""
+    places = {
+        (table.name, row.published, column.published)
+        for table in tables
+        for row in table.rows
+        for column in table.columns
+    }
+    if lost := [key for key in published if key not in places]:
+        table, row, column = lost[0]
+        known = sorted({own for name, own, _ in places if name == table})
+        named = f"the table named {table!r}" if table else "a table without a name"
+        raise source.error(
+            "published",
+            f"{row!r} / {column!r} is published of {named}, which has no such row and column{did_you_mean(row, known)}",
+        )
+    for table_of in tables:
+        rows, columns = (
+            {row.name for row in table_of.rows},
+            {name for one in table_of.columns for name in (one.name, one.group)},
+        )
+        for note in table_of.notes:
+            for name, known_names in ((note.row, rows), (note.column, columns)):
+                if name and name not in known_names:
+                    raise source.error(name, f"a note is of {name!r}{did_you_mean(name, known_names)}")
+            if not note.row and not note.column:
+                raise source.error(
+                    note.text, "a note says neither of which row nor of which column it is; captions are for the table"
+                )
 
 
 def located(report: Report, call: Call, error: UsageError) -> UsageError:

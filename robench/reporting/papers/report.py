@@ -89,6 +89,10 @@ class Planned:
     caption: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
+    def notes_of(self, row: str = "", column: str = "") -> list[str]:
+        """Notes of a row alone, of a column or a group of them alone, or of where both cross."""
+        return [note.text for note in self.notes if (note.row, note.column) == (row, column) and (row or column)]
+
 
 @dataclass(frozen=True)
 class Report:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robench.entries.calls import LONGEST
 from robench.errors import UsageError, did_you_mean
 
 OF_CELLS = ("defense", "attack", "dataset", "metric", "eps")
@@ -115,6 +116,8 @@ class Source:
                 if name not in values:
                     raise self.error(f"{{{name}}}", f"nothing says what {{{name}}} is{did_you_mean(name, values)}")
                 self.used.add(name)
+                if len(found) > LONGEST:
+                    raise self.error(text, f"with its variables it is longer than {LONGEST:,} characters")
                 found = found.replace(f"{{{name}}}", values[name])
             if not names:
                 return found

@@ -32,7 +32,7 @@ def as_markdown(table: Table) -> str:
     lines = [
         f"**{escaping.markdown(table.title)}**",
         "",
-        f"| {table.head} | " + " | ".join(heads) + " |",
+        f"| {escaping.markdown(table.head)} | " + " | ".join(heads) + " |",
         "|:---|" + "---:|" * len(heads),
     ]
 
@@ -78,7 +78,7 @@ def _table(table: Table, label: str) -> str:
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         *([" & ".join(["", *spans]) + r" \\", "".join(rules)] if any(head.name for head in table.heads()) else []),
-        " & ".join([table.head, *(escaping.latex(column.header) for column in table.columns)]) + r" \\",
+        " & ".join([escaping.latex(table.head), *(escaping.latex(column.header) for column in table.columns)]) + r" \\",
         r"\midrule",
     ]
 

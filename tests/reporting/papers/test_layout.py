@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from measured import records, unit
 
@@ -94,7 +96,7 @@ def test_of_one_training_the_interval_is_over_images() -> None:
     assert labels == ["Standard", "  published", "  difference", "Other", "Elsewhereᶜ (published)"]
     own = table.rows[0][1][0]
     low, high = wilson(2, 4)
-    assert own.value == 0.5 and own.interval == (low, high) and own.text == f"50.0 ± {100 * (high - 0.5):.1f}"
+    assert own.value == 0.5 and own.interval == (low, high) and own.text == f"50.0 ± {100 * (high - 0.5):.1f} (1 of 2)"
     assert table.rows[1][1][0].text == "62" and table.rows[1][1][1].text == "–"
     assert table.rows[2][1][0].text.startswith("-12.0 ± ") and table.rows[2][1][0].value == pytest.approx(-0.12)
     assert [place in table.quiet for place in range(len(table.rows))] == [False, True, True, False, True]
@@ -111,14 +113,17 @@ def test_over_trainings_it_is_the_mean_and_its_spread() -> None:
 def test_a_cell_that_is_not_there_is_a_dash_and_its_notes_have_letters() -> None:
     (table,) = tables_of(report(), Cells([cell("vit", HALF)]))
     rows = dict(table.rows)
-    assert [one.text for one in rows["Other"]] == ["–ᵇ", "–", "–"] or [c.text[0] for c in rows["Other"]] == ["–"] * 3
-    told = " ".join(table.caption)
-    assert "Not reproducible." in told and "Its weights are not included." in told
-    assert (
-        "3 of 6 numbers are not measured yet; `robench reproduce t` does it" in told or "are not measured yet" in told
-    )
+    assert [one.text for one in rows["Other"]] == ["–ᵇ", "–", "–"]
+    assert table.caption[-3:] == ["ᵃ fgsm(eps=0.1)", "ᵇ Not reproducible.", "ᶜ Its weights are not included."]
+    assert any("of 5 of 5 numbers all or some trainings are not measured yet" in line for line in table.caption)
     (label,) = [label for label, _ in table.rows if label.startswith("Elsewhere")]
     assert label.endswith("(published)") and rows[label][0].text == "70.0"
+
+
+def test_every_number_says_of_how_many_images_it_is() -> None:
+    (table,) = tables_of(report(), Cells([cell("vit", HALF)]))
+    assert [one.n for one in table.rows[0][1]] == [4, 2, 0], "a norm is of those that were broken"
+    assert "Measured on digits: n = 4 test images, 1 training a row." in table.caption
 
 
 def test_a_ratio_is_over_what_was_broken_in_both_rows() -> None:
@@ -259,6 +264,15 @@ def test_a_report_may_say_what_is_a_default() -> None:
         (',"Somebody, 1999"\n', ",\n", "p.csv, line 3: there is no source"),
         (",Elsewhere,", ",Standard,", "p.csv, line 4: Standard / ASR stands there twice"),
         (",L∞,", ",", "p.csv, line 3: 12 values are wanted"),
+        ("0.62,share", "62,share", "p.csv, line 3: 62 is given as share; 0 to 1 is wanted"),
+        ("70.0,%", "-70.0,%", "p.csv, line 4: -70.0 is given as %; 0 to 200 is wanted"),
+        (
+            "Standard,ASR",
+            "Standard,ARS",
+            "'Standard' / 'ARS' is published of a table without a name, which has no such row",
+        ),
+        ("Standard", "S" * 200_000, "p.csv, line 3 is no CSV"),
+        (PUBLISHED, "", "p.csv is empty"),
     ],
 )
 def test_a_file_of_published_numbers_that_is_wrong_is_refused(before: str, after: str, message: str) -> None:
@@ -267,3 +281,66 @@ def test_a_file_of_published_numbers_that_is_wrong_is_refused(before: str, after
     Path("p.csv").write_text(PUBLISHED.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(UsageError, match=message):
         read_report(Path("t.toml"))
+
+
+def test_a_file_of_another_program_is_read() -> None:
+    report()
+    plain = PUBLISHED.replace("Somebody, 1999", "Somebody,\n1999")
+    Path("p.csv").write_bytes(b"\xef\xbb\xbf" + plain.replace("\n", "\r\n").encode())
+    found = read_report(Path("t.toml")).published
+    assert found["", "Standard", "ASR"].value == 0.62 and len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("linf", float("nan"), "a size of a perturbation is missing or below 0"),
+        ("l2", -1.0, "a size of a perturbation is missing or below 0"),
+        ("success", None, "success is not true or false"),
+        ("fooled", "x", "fooled is not true or false"),
+        ("confidence", 7.0, "a confidence is no probability"),
+        ("success", ..., "has no column 'success'"),
+        ("image", "image 0", "an image is there twice"),
+    ],
+)
+def test_records_that_cannot_be_counted_are_refused(column: str, value: object, message: str) -> None:
+    own = Cell(unit(dataset="digits", weights="w"), records(HALF))
+    write_records(Result([own]), Path("r.parquet"))
+    table = pq.read_table("r.parquet")
+    frame = table.to_pandas()
+    frame = frame.drop(columns=[column]) if value is ... else frame.assign(**{column: value})
+    pq.write_table(pa.Table.from_pandas(frame).replace_schema_metadata(table.schema.metadata), "r.parquet")
+    with pytest.raises(UsageError, match=f"r.parquet is damaged .*{message}"):
+        read_records(Path("r.parquet"))
+
+
+def test_published_numbers_keep_the_digits_that_were_printed() -> None:
+    Path("t.toml").write_text(REPORT, encoding="utf-8")
+    Path("p.csv").write_text(PUBLISHED.replace("70.0,%", "0.05,%"), encoding="utf-8")
+    (table,) = tables_of(read_report(Path("t.toml")), Cells([]))
+    assert [cells[0].text for label, cells in table.rows if "published" in label] == ["62", "0.05"]
+
+
+def test_a_letter_is_of_its_own_attack() -> None:
+    text = REPORT.replace('name = "ASR"', 'group = "Both"\nname = "ASR"').replace(
+        'metric = ["l2", "l2_ratio"]', 'group = "Both"\nmetric = "l2"'
+    )
+    text = text.replace('published = "p.csv"', "").replace('column = "ASR"', 'column = "Both"')
+    Path("t.toml").write_text(text, encoding="utf-8")
+    (same,) = tables_of(read_report(Path("t.toml")), Cells([]))
+    assert [head.name for head in same.heads()] == ["Bothᵃ"] and [one.name for one in same.columns] == ["ASR", "L2"]
+    Path("t.toml").write_text(text.replace('eps=0.1)"\ngroup', 'eps=0.2)"\ngroup'), encoding="utf-8")
+    (other,) = tables_of(read_report(Path("t.toml")), Cells([]))
+    assert [head.name for head in other.heads()] == ["Both"] and [one.name for one in other.columns] == ["ASRᵃ", "L2ᵇ"]
+    assert other.caption[-4:-2] == ["ᵃ fgsm(eps=0.1)", "ᵇ fgsm(eps=0.2)"]
+
+
+def test_what_a_report_says_is_escaped_in_every_format() -> None:
+    text = REPORT.replace('base = "Standard"', "head = 'H & <i>| $'").replace(
+        'metric = ["l2", "l2_ratio"]', 'metric = "l2"'
+    )
+    Path("t.toml").write_text(text, encoding="utf-8")
+    Path("p.csv").write_text(PUBLISHED, encoding="utf-8")
+    told = {form: render(read_report(Path("t.toml")), Cells([]), form) for form in ("latex", "markdown", "html")}
+    assert r"H \& \textless{}i\textgreater{}\textbar{} \$" in told["latex"]
+    assert r"| H & &lt;i&gt;\| &#36; |" in told["markdown"] and "H &amp; &lt;i&gt;| $" in told["html"]

@@ -115,6 +115,25 @@ def test_a_variable_is_given_another_value() -> None:
         ("seeds = [0, 1]", 'published = "a.csv"', "line 2, column 14: there is no a.csv"),
         ("[[table.row]]", "[[table.rows]]", "a table has no 'rows'; did you mean 'row'"),
         ("seeds = [0, 1]", "seeds = [0, 1", "is no TOML"),
+        (
+            "n = 50",
+            "n = 50\nmetric = 'zzz'\n[[table.column]]\nname = 'Z'\nattack = 'clean'",
+            "no metric is called 'zzz'",
+        ),
+        ("n = 50", 'attack = ["a", "b"]', "line 10, column 1: attack is ['a', 'b']; a text is wanted"),
+        ('attack = "cw_l2"\n', "", "line 31, column 11: robust_accuracy is of an attack: give attack to"),
+        (
+            'attack = "cw_l2"',
+            'attack = "pgd_linf(eps=0.1)"',
+            "eps=0.5 is given beside pgd_linf(eps=0.1), which has its own radius",
+        ),
+        ('metric = "robust_accuracy"', 'metric = "l2"', "eps is given, and l2 is told within no radius"),
+        ('eps = "0.5"', 'eps = "-1"', "eps is -1; a radius above 0 is wanted"),
+        ('eps = "0.5"', 'eps = "1/0"', "'1/0' is no number"),
+        ('eps = "0.5"', 'eps = "1, value=2"', "is no number"),
+        ("n = 50", "n = 50\n[[table.note]]\ntext = 'Why'\nrow = 'Plian'", "a note is of 'Plian'; did you mean 'Plain'"),
+        ("n = 50", "n = 50\n[[table.note]]\ntext = 'Why'", "a note says neither of which row"),
+        ("seeds = [0, 1]", 'published = "../a.csv"', "the name of a CSV file beside this one is wanted"),
     ],
 )
 def test_what_is_not_understood_is_said_with_its_place(before: str, after: str, message: str) -> None:
@@ -122,6 +141,23 @@ def test_what_is_not_understood_is_said_with_its_place(before: str, after: str, 
     with pytest.raises(UsageError) as raised:
         read(PLAIN.replace(before, after, 1))
     assert str(raised.value).startswith("mine.toml") and message in str(raised.value)
+
+
+def test_variables_that_grow_without_end_are_refused() -> None:
+    grown = "\n".join(f'{name} = "{10 * f"{{{inner}}}"}"' for name, inner in zip("abcdefg", "bcdefgh", strict=True))
+    text = PLAIN.replace("epochs = 2", f'epochs = 2\nh = "x"\n{grown}').replace('name = "Far"', 'name = "{a}"')
+    with pytest.raises(UsageError, match="longer than 10,000 characters"):
+        read(text)
+    written(f"a = {'[' * 5000}")
+    with pytest.raises(UsageError, match="nested too deeply"):
+        read_report(Path("mine.toml"))
+
+
+def test_where_defense_or_data_set_is_empty_nothing_is_measured() -> None:
+    (table,) = read(
+        PLAIN.replace('dataset = "digits"', 'dataset = "{data}"').replace("epochs = 2", 'epochs = 2\ndata = ""')
+    ).tables
+    assert not table.asks
 
 
 def test_the_shipped_reports_are_named() -> None:
