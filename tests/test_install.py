@@ -48,6 +48,10 @@ def test_the_wheel_works_from_another_directory(tmp_path: Path) -> None:
     for arguments in (["list"], RUN):
         assert str(site) in robench_in(sys.executable, tmp_path, arguments, site)
     assert (tmp_path / "results" / "report.html").exists()
+    assert "632" in robench_in(sys.executable, tmp_path, ["reproduce", "vit_variants"], site)
+    assert "MIT" in (site / "robench" / "reports" / "published" / "NOTICE").read_text(encoding="utf-8")
+    measured = {path.suffix for path in (site / "robench" / "reports" / "papers").iterdir()}
+    assert measured == {".toml"}, "what was measured is for readers of the repository"
 
 
 def test_an_editable_install_sees_a_new_file_at_once(tmp_path: Path) -> None:

@@ -176,7 +176,12 @@ SETS = {
     "ksa_figure2": {"mnist": "digits", "cifar": "digits", "model": TOY},
     "rspc_patches": {"data": "digits", "model": TOY, "masks": "2"},
     "rspc_attention": {"data": "digits", "model": TOY},
-    "madry_table": {"mnist": "digits", "cifar": "digits", "mnist_model": TOY, "cifar_model": TOY},
+    "madry_table": {
+        "mnist": "digits(train_share=0.1)",
+        "cifar": "digits(train_share=0.1)",
+        "mnist_model": TOY,
+        "cifar_model": TOY,
+    },
     "fat_table": {"data": "digits", "model": TOY},
     "blackbox": {
         "data": "digits",
