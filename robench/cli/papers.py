@@ -14,7 +14,6 @@ from robench.cli.options import (
     DataOption,
     Device,
     DeviceOption,
-    NOption,
     QuietOption,
     StoreOption,
     WorkersOption,
@@ -37,6 +36,12 @@ SetOption = Annotated[
 ]
 SeedsOption = Annotated[
     int | None, typer.Option(min=1, help="The first so many of the report's training seeds; all by default.")
+]
+ImagesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--n", help="Test images: the pinned, class-balanced subset of this size; the report's own by default."
+    ),
 ]
 SUFFIXES = {".md": "markdown", ".html": "html", ".tex": "latex", ".csv": "csv", ".json": "json", ".txt": "text"}
 
@@ -76,14 +81,14 @@ def show(report: Report, source: Path, form: str, out: str | None) -> None:
     epilog=example(
         "robench reproduce ksa_table1 --dry-run",
         "robench reproduce ksa_table1 --n 100 --seeds 1 --store results/ksa",
-        "robench reproduce ksa_table1 --set 'data=digits' --set 'model=vit(epochs=2)' --n 20",
+        "robench reproduce ksa_table1 --set data=digits --set training=epochs=2 --n 20",
         "robench report ksa_table1 --store results/ksa --format markdown --out ksa_table1.md",
     )
 )
 def reproduce(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A paper's report: ksa_table1, ./mine.toml.")],
     given: SetOption = None,
-    n: NOption = None,
+    n: ImagesOption = None,
     seeds: SeedsOption = None,
     device: DeviceOption = Device.auto,
     workers: WorkersOption = None,

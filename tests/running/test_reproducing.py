@@ -166,12 +166,7 @@ def test_what_cannot_be_done_is_one_message(words: str, message: str) -> None:
 LATEX = shutil.which("pdflatex")
 TOY = "vit(dim=16, epochs=1, heads=2, mlp=16)"
 SETS = {
-    "ksa_table1": {
-        "data": "digits",
-        "model": TOY,
-        "plain_entmax": f"{TOY[:-1]}, attention='entmax')",
-        "plain_linear": f"{TOY[:-1]}, attention='linear')",
-    },
+    "ksa_table1": {"data": "digits", "training": TOY[4:-1]},
     "ksa_figure1": {"mnist": "digits", "fashion": "digits", "cifar": "digits", "model": TOY},
     "ksa_figure2": {"mnist": "digits", "cifar": "digits", "model": TOY},
     "rspc_patches": {"data": "digits", "model": TOY, "masks": "2"},
