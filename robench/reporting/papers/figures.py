@@ -48,7 +48,7 @@ def _curves(planned: Planned, found: Of) -> str | None:
             lines.append((row.name, style, places))
     if not lines:
         return None
-    metric = METRICS[next(iter(asks.values())).metric]
+    metric = METRICS[[*asks.values()][-1].metric]  # the first may be of no perturbation at all
     scale = 100 if metric.percent else 1
 
     def draw(axes: Axes) -> None:

@@ -62,7 +62,8 @@ def _table(report: Report, planned: Planned, cells: Cells) -> Table:
     for i, row in enumerate(planned.rows):
         published = [report.published_of(planned, row, column) for column in planned.columns]
         own = [found.get((i, j)) for j in range(len(columns))]
-        label = row.name + letters.mark(planned.notes_of(row=row.name))
+        told = [] if any(column.of.attack for column in columns) else _attacks(planned, row=i)
+        label = row.name + letters.mark([*(told if len(told) == 1 else []), *planned.notes_of(row=row.name)])
         marks = [
             letters.mark(
                 [text for name in (column.name, column.group) if name for text in planned.notes_of(row.name, name)]
@@ -89,7 +90,8 @@ def _table(report: Report, planned: Planned, cells: Cells) -> Table:
 
 def _columns(planned: Planned, letters: Letters) -> list[Column]:
     """The columns as tables have them; a letter says which attack they are of, on the group where it is one."""
-    attacks = [_attack(planned, place) for place in range(len(planned.columns))]
+    own_attacks = [_attacks(planned, column=place) for place in range(len(planned.columns))]
+    attacks = [own[0] if len(own) == 1 else "" for own in own_attacks]
     found = []
     for place, part in enumerate(planned.columns):
         of_group = {
@@ -105,23 +107,22 @@ def _columns(planned: Planned, letters: Letters) -> list[Column]:
         group = part.group + letters.mark(group_notes)
         found.append(
             Column(
-                group or f" {place}",
+                group,
                 part.name + letters.mark([*own, *planned.notes_of(column=part.name)]),
                 metric.higher_is_better,
                 metric.digits,
                 metric.percent,
-                short=group or " ",
                 of=About(attack=attacks[place], metric=next(iter(metrics)) if len(metrics) == 1 else ""),
             )
         )
     return found
 
 
-def _attack(planned: Planned, place: int) -> str:
-    """The attack that all cells of a column are of; empty where they are of several, or of the model alone."""
-    asks = [ask for (_, j), ask in planned.asks.items() if j == place and not METRICS[ask.metric].of_model]
-    attacks = {str(ask.attack) for ask in asks if ask.attack is not None}
-    return attacks.pop() if len(attacks) == 1 else ""
+def _attacks(planned: Planned, row: int | None = None, column: int | None = None) -> list[str]:
+    """The attacks that a row's or a column's numbers are of, but for those of the model alone."""
+    asks = [ask for (i, j), ask in planned.asks.items() if row in (None, i) and column in (None, j)]
+    found = [str(ask.attack) for ask in asks if ask.attack is not None and not METRICS[ask.metric].of_model]
+    return [*dict.fromkeys(found)]
 
 
 def _marked(cell: Cell, mark: str) -> Cell:

@@ -335,6 +335,20 @@ def test_a_letter_is_of_its_own_attack() -> None:
     assert other.caption[-4:-2] == ["ᵃ fgsm(eps=0.1)", "ᵇ fgsm(eps=0.2)"]
 
 
+def test_where_rows_say_the_attack_they_have_its_letter() -> None:
+    text = (
+        REPORT.replace('attack = "fgsm(eps=0.1)"\n', "")
+        .replace('published = "p.csv"', "")
+        .replace('["l2", "l2_ratio"]', '"l2"')
+    )
+    text = text.replace('defense = "vit"', 'defense = "vit"\nattack = "fgsm(eps=0.1)"')
+    text = text.replace('defense = "ksa"', 'defense = "ksa"\nattack = "fgsm(eps=0.2)"')
+    Path("t.toml").write_text(text, encoding="utf-8")
+    (table,) = tables_of(read_report(Path("t.toml")), Cells([]))
+    assert [label for label, _ in table.rows] == ["Standardᵃ", "Otherᵇ"]
+    assert table.caption[-4:-1] == ["ᵃ fgsm(eps=0.1)", "ᵇ fgsm(eps=0.2)", "ᶜ Not reproducible."]
+
+
 def test_what_a_report_says_is_escaped_in_every_format() -> None:
     text = REPORT.replace('base = "Standard"', "head = 'H & <i>| $'").replace(
         'metric = ["l2", "l2_ratio"]', 'metric = "l2"'
