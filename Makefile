@@ -74,15 +74,17 @@ paper: .venv/installed
 # The papers' tables and figures, made anew: many hours on two cores; what is in the store is taken from there. What was measured so far
 # is in $(PAPERS).
 PAPERS = reports/papers
+REPORTS = $(basename $(notdir $(wildcard $(PAPERS)/*.toml)))
 papers: .venv/installed
-	$(foreach name,$(basename $(notdir $(wildcard $(PAPERS)/*.toml))),.venv/bin/robench reproduce $(name) --store results/papers > /dev/null &&) true
+	$(foreach name,$(REPORTS),.venv/bin/robench reproduce $(name) --store results/papers > /dev/null;)
 	.venv/bin/robench report --store results/papers --format parquet --out $(PAPERS)/records.parquet
-	$(MAKE) papers-shown
+	$(MAKE) papers-shown SHOWN="$(REPORTS)"
 
-# The same from the records that are kept, without computing anything.
+# Those that are there already, again from the records that are kept; nothing is computed.
+SHOWN = $(filter-out README,$(basename $(notdir $(wildcard $(PAPERS)/*.md))))
 papers-shown: .venv/installed
-	$(foreach name,$(basename $(notdir $(wildcard $(PAPERS)/*.toml))),.venv/bin/robench report $(name) --store $(PAPERS)/records.parquet \
-	  --out $(PAPERS)/$(name).md > /dev/null && .venv/bin/robench report $(name) --store $(PAPERS)/records.parquet --out $(PAPERS)/$(name).html > /dev/null &&) true
+	for name in $(SHOWN); do for form in md html; do \
+	  .venv/bin/robench report $$name --store $(PAPERS)/records.parquet --out $(PAPERS)/$$name.$$form > /dev/null || exit; done; done
 
 # CIFAR-10 under corruptions, of what the RSPC study compares, at the size that docs/measurements/corruptions.md has.
 corruptions: .venv/installed
