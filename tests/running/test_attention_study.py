@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from robench import build_vit
+from robench.models.attention import attentions, watched
 from robench.records.cards import ModelCard
 from robench.running.attention_study import attention_study, gap_weights
 from robench.running.subject import Subject
@@ -34,6 +35,10 @@ def test_a_study_is_of_each_layer_and_of_the_models_own_patches(subject: Subject
     before, after = (np.frombuffer(base64.b64decode(image), np.uint8).reshape(8, 8) for image in found.maps.images)
     changed = (before != after).reshape(4, 2, 4, 2).any((1, 3)).flatten()
     assert changed.sum() == 2 and not changed[found.maps.query], "noise is in two patches, and not in the one that asks"
+    with torch.no_grad(), watched(attentions(subject.module)) as seen:
+        subject.module(subject.split.inputs(np.array([0])))
+    row = seen[0][0][0].mean(0)[found.maps.query + 1, 1:]  # behind the class token, which is no patch
+    assert found.maps.clean[0] == pytest.approx(row.tolist(), abs=1e-4)
     shown = subject.split.inputs(np.array([0]))[0, 0].mul(255).round().numpy().astype(np.uint8)
     assert (before == shown).all()
 
