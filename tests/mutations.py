@@ -753,7 +753,7 @@ PUBLISHED = [
     Mutation('what is printed may say more', 'robench/reporting/papers/cells.py', 'asked.name != printed.name or set(printed.options) - set(asked.options)', 'asked.name != printed.name', 'reporting/papers/test_layout.py'),
     Mutation('a ratio is the other way about', 'robench/reporting/papers/metrics.py', 'float(own_sum / base_sum)', 'float(base_sum / own_sum)', 'reporting/papers/test_layout.py'),
     Mutation('a ratio is over all that this row broke', 'robench/reporting/papers/metrics.py', 'join="inner", keys=["own", "base"]', 'join="outer", keys=["own", "base"]', 'reporting/papers/test_layout.py'),
-    Mutation('a success counts at any distance', 'robench/reporting/papers/metrics.py', 'share = rate_of(fooled_within(right, found.printed.norm, eps))', 'share = rate_of(fooled_within(right, found.printed.norm, None))', 'reporting/papers/test_layout.py'),
+    Mutation('a success counts at any distance', 'robench/reporting/papers/metrics.py', 'records["success"].astype(bool) & within', 'records["success"].astype(bool)', 'reporting/papers/test_layout.py'),
     Mutation('a minimal attack is scored at any distance', 'robench/reporting/papers/metrics.py', 'eps if eps is not None else found.printed.eps', 'found.printed.eps', 'reporting/papers/test_layout.py'),
     Mutation('a norm is of failures too', 'robench/reporting/papers/metrics.py', 'found.records["correct"].astype(bool) & found.records["success"].astype(bool)]\n        return _mean', 'found.records["correct"].astype(bool)]\n        return _mean', 'reporting/papers/test_layout.py'),
     Mutation('a variable may be used by nothing', 'robench/reporting/papers/source.py', 'if name not in self.used:', 'if False:', 'reporting/papers/test_reading.py'),

@@ -74,17 +74,13 @@ def _here(units: list[Measured], one: Known) -> tuple[float, Interval, int] | No
         error = own.estimate([(name, severity) for name in CORRUPTIONS for severity in SEVERITIES])
         return 1 - error.value, Interval(1 - error.interval.high, 1 - error.interval.low), len(own.wrong)
     if one.metric == "clean_accuracy":
-        share = clean_accuracy(_alone(pd.concat([unit.records for unit in units])))
+        share = clean_accuracy(pd.concat([unit.records for unit in units]))
         return share.value, share.interval, share.total
     met = [unit for unit in units if _within(unit, one)]
     if not met:
         return None
     share = worst_case([unit.records for unit in met], one.norm, one.eps)
     return share.value, share.interval, share.total
-
-
-def _alone(records: pd.DataFrame) -> pd.DataFrame:
-    return records.drop_duplicates("image")
 
 
 def _within(unit: Measured, one: Known) -> bool:

@@ -88,23 +88,32 @@ def spreads(group: Group) -> str | None:
     found = over_masks(group)
     if not found:
         return None
-    defenses = list(dict.fromkeys(defense for defense, _, _ in found))
+    return boxes([(f"{attack} · {defense}", defense, values) for defense, attack, values in found])
+
+
+def boxes(kept: Sequence[tuple[str, str, NDArray[np.float64]]]) -> str:
+    """Boxes of accuracies, one above the other, as SVG; a box ends at the quartiles, its whiskers reach the least and the largest.
+
+    Args:
+        kept: (label, what its colour stands for, accuracies).
+    """
+    colours = list(dict.fromkeys(colour for _, colour, _ in kept))
 
     def draw(axes: Axes) -> None:
-        for place, (defense, attack, values) in enumerate(reversed(found)):
+        for place, (label, colour, values) in enumerate(reversed(kept)):
             drawn = axes.boxplot(
                 [100 * values],
                 positions=[place],
                 widths=0.6,
                 whis=(0, 100),
                 orientation="horizontal",
-                tick_labels=[escaping.figure(f"{attack} · {defense}")],
+                tick_labels=[escaping.figure(label)],
             )
             for part in (line for lines in drawn.values() for line in lines):
-                part.set_color(f"C{defenses.index(defense)}")
+                part.set_color(f"C{colours.index(colour)}")
         axes.set(xlabel="accuracy under each mask (%)")
 
-    return as_svg(0.3 * len(found) + 0.8, draw)
+    return as_svg(0.3 * len(kept) + 0.8, draw)
 
 
 def _name(group: Group, one: Measured) -> str:

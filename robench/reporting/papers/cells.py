@@ -46,7 +46,7 @@ class Measured:
 
     @property
     def reach(self) -> float | None:
-        """What is printed behind ±: the spread over trainings, else half of the interval, its farther end."""
+        """What is printed behind ±: the spread over trainings, else the farther end of the interval."""
         if self.spread is not None:
             return self.spread
         if self.interval is None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robench.records.cards import QueryMaps
 from robench.reporting import escaping
-from robench.reporting.figures import LINES, as_svg
+from robench.reporting.figures import LINES, as_svg, boxes
 from robench.reporting.masks import accuracies
 from robench.reporting.papers.cells import Cells, Measured
 from robench.reporting.papers.layout import measured_in
@@ -45,15 +45,15 @@ def _curves(planned: Planned, found: Of) -> str | None:
         if places:
             ask = asks[i, places[0]]
             style = defenses.index(str(ask.defense)), attacks.index(ask.attack.name if ask.attack else "")
-            lines.append((row.name, style, places))
+            lines.append((i, row.name, style, places))
     if not lines:
         return None
-    metric = METRICS[[*asks.values()][-1].metric]  # the first may be of no perturbation at all
+    first, *_, along = lines[0]
+    metric = METRICS[asks[first, along[-1]].metric]  # the first may be of no perturbation at all
     scale = 100 if metric.percent else 1
 
     def draw(axes: Axes) -> None:
-        for i, (name, (color, dash), places) in enumerate(lines):
-            row = next(place for place, part in enumerate(planned.rows) if part.name == name)
+        for row, name, (color, dash), places in lines:
             own = [found[row, j] for j in places]
             x = [planned.columns[j].x or 0.0 for j in places]
             y: NDArray[np.float64] = scale * np.array([one.value for one in own])
@@ -68,12 +68,10 @@ def _curves(planned: Planned, found: Of) -> str | None:
                 markersize=3,
                 linewidth=1.4,
                 label=escaping.figure(name),
-                zorder=3 + i,
+                zorder=3 + row,
             )
             axes.fill_between(x, low, high, color=f"C{color}", alpha=0.15, linewidth=0)
-        axes.set(
-            xlabel="ε (pixels in [0, 1])", ylabel=f"{metric.name.lower()} accuracy (%)", xlim=(0, None), ylim=(0, None)
-        )
+        axes.set(xlabel="ε (pixels in [0, 1])", ylabel=_axis(metric), xlim=(0, None), ylim=(0, None))
         axes.set_title(escaping.figure(planned.title), fontsize=9, loc="left")
         axes.figure.legend(frameon=False, fontsize=8, loc="outside right upper")
 
@@ -108,25 +106,7 @@ def _boxes(planned: Planned, found: Of) -> str | None:
         if values and all(len(each) for each in values):
             ask = next(ask for (place, _), ask in planned.asks.items() if place == i)
             kept.append((row.name, str(ask.defense), np.concatenate(values)))
-    if not kept:
-        return None
-    defenses = [*dict.fromkeys(defense for _, defense, _ in kept)]
-
-    def draw(axes: Axes) -> None:
-        for place, (name, defense, values) in enumerate(reversed(kept)):
-            drawn = axes.boxplot(
-                [100 * values],
-                positions=[place],
-                widths=0.6,
-                whis=(0, 100),
-                orientation="horizontal",
-                tick_labels=[escaping.figure(name)],
-            )
-            for part in (line for lines in drawn.values() for line in lines):
-                part.set_color(f"C{defenses.index(defense)}")
-        axes.set(xlabel="accuracy under each mask (%)")
-
-    return as_svg(0.3 * len(kept) + 0.8, draw)
+    return boxes(kept) if kept else None
 
 
 def _histogram(planned: Planned, found: Of) -> str | None:

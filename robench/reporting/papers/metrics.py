@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from robench.attacking.balls import largest_inside
 from robench.records.cards import ModelCard
 from robench.reporting.exported import Printed
 from robench.reporting.masks import accuracies
-from robench.reporting.metrics import attack_success_rate, clean_accuracy, fooled_within, robust_accuracy
-from robench.reporting.rates import rate_of
+from robench.reporting.metrics import attack_success_rate, clean_accuracy, robust_accuracy
 from robench.reporting.statistics import Interval, clustered
 
 
@@ -76,12 +76,13 @@ class Metric:
 
 def _asr(found: Found, eps: float | None) -> Value:
     """Of the correctly classified images; within eps, where one is given."""
-    if eps is None:
-        share = attack_success_rate(found.records)
-    else:
-        right = found.records[found.records["correct"].astype(bool)]
-        share = rate_of(fooled_within(right, found.printed.norm, eps))
-    return Value(share.value, share.interval, found.records["image"].nunique())
+    records = found.records
+    if eps is not None:
+        norm = found.printed.norm
+        within = records[norm].astype(float) <= largest_inside(norm, eps)
+        records = records.assign(success=records["success"].astype(bool) & within)
+    share = attack_success_rate(records)
+    return Value(share.value, share.interval, records["image"].nunique())
 
 
 def _robust(found: Found, eps: float | None) -> Value:

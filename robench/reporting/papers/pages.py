@@ -152,7 +152,7 @@ def lines_of(report: Report, cells: Cells) -> Iterator[Line]:
                     "attack": str(ask.attack) if ask and ask.attack else "",
                     "dataset": str(ask.dataset) if ask else "",
                     "n": one.n if one and one.n else None,
-                    "trainings": one.trainings if one else 0,
+                    "trainings": one.numbers if one else 0,
                     "value": _finite(value),
                     "spread": one.spread if one else None,
                     "low": _finite(low),

@@ -38,7 +38,7 @@ class Part:
     """A row or a column, with what it says of its cells.
 
     Attributes:
-        given: templates, with what stands in braces filled in already.
+        given: templates, as the file has them: a cell's are filled with the variables of its row and its column.
         published: by which name it stands in the file of published numbers.
         group: what a column stands under.
         note: what must be read with it.

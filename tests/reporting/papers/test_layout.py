@@ -156,6 +156,19 @@ def test_a_success_rate_within_a_radius_counts_what_is_within() -> None:
     assert [value("robust_accuracy", eps) for eps in (0.01, 0.05)] == [1.0, 0.5]
 
 
+def test_a_target_that_was_missed_is_no_success_within_any_radius() -> None:
+    own = cell("vit", HALF)
+    frame = own.records.assign(success=[False] * 4)  # two left their label, and none is taken for its target
+    ask = Ask(parse("vit"), parse("digits"), parse("fgsm(eps=0.1)"), "asr", eps=1.0)
+    assert Cells([replace(own, records=frame)]).measure(ask).value == 0.0
+
+
+def test_a_figure_says_what_its_axis_is() -> None:
+    planned = report().tables[0]
+    (svg,) = figures_of(planned, Cells([cell("vit", HALF)]))
+    assert "ASR (%)" in svg and "accuracy" not in svg
+
+
 def test_norms_are_means_over_successes_on_images_that_were_right() -> None:
     own = cell("vit", HALF)
     frame = own.records.assign(l2=[0.2, 9.0, 0.4, 9.0])
