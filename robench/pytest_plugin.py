@@ -143,7 +143,7 @@ def _of_split(model: Any, attack: Any, split: Any, seed: int) -> Cell:
     from robench.entries.cards import DatasetCard
     from robench.gate.cells import cell_from
     from robench.hashing import ENGINE
-    from robench.reporting.exported import Printed
+    from robench.reporting.printed import Printed
     from robench.running.conditions import conditions
     from robench.training.building import weights_digest
 

@@ -18,7 +18,7 @@ from robench.gate.sources import Side
 from robench.gate.verdicts import Verdict
 from robench.records.manifest import Spec
 from robench.records.store import Store
-from robench.reporting.exported import Printed
+from robench.reporting.printed import Printed
 
 
 def printed(attack: str = "pgd", **changes: Any) -> Printed:

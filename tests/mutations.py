@@ -699,10 +699,10 @@ GATED = [
     Mutation('a cell that regressed elsewhere is taken over', 'robench/gate/renewal.py', 'id(old) not in worse and', 'True and', 'gate/test_renewal.py'),
     Mutation('a renewed cell forgets what flips', 'robench/gate/renewal.py', 'newer[id(old)] = _as_unsteady_as(old, new)', 'newer[id(old)] = new', 'gate/test_renewal.py'),
     Mutation('an acceptance stays beside its successor', 'robench/gate/renewal.py', 'if one.gate != gate]', ']', 'cli/test_gating.py'),
-    Mutation('changed code is not printed', 'robench/reporting/exported.py', 'code=digest([code_of(identity.defense), code_of(identity.attack)])', "code=''", 'reporting/test_exported.py'),
-    Mutation('changed options are printed as code', 'robench/reporting/exported.py', 'code=digest([code_of(identity.defense), code_of(identity.attack)])', 'code=digest([identity.defense, identity.attack])', 'reporting/test_exported.py'),
-    Mutation('noise in patches is a corruption of the mean', 'robench/reporting/exported.py', 'corruption=None if facts.share else facts.corruption', 'corruption=facts.corruption', 'reporting/test_exported.py'),
-    Mutation('an export does not know what is newer', 'robench/reporting/exported.py', '"created": told.created', '"created": 0.0', 'gate/test_sources.py'),
+    Mutation('changed code is not printed', 'robench/reporting/printed.py', 'code=digest([code_of(identity.defense), code_of(identity.attack)])', "code=''", 'reporting/test_printed.py'),
+    Mutation('changed options are printed as code', 'robench/reporting/printed.py', 'code=digest([code_of(identity.defense), code_of(identity.attack)])', 'code=digest([identity.defense, identity.attack])', 'reporting/test_printed.py'),
+    Mutation('noise in patches is a corruption of the mean', 'robench/reporting/printed.py', 'corruption=None if facts.share else facts.corruption', 'corruption=facts.corruption', 'reporting/test_printed.py'),
+    Mutation('an export does not know what is newer', 'robench/reporting/exported.py', '"created": one.created', '"created": 0.0', 'gate/test_sources.py'),
     Mutation('what was refused last is not looked at', 'robench/gate/sources.py', 'made += [(one.created, _refused(', 'made += [(0.0, _refused(', 'gate/test_sources.py'),
     Mutation('what was refused is at no radius', 'robench/gate/sources.py', 'eps=_radius(one.attack),', 'eps=None,', 'gate/test_sources.py gate/test_numbers.py'),
     Mutation('clean errors have pictures of an attack', 'robench/gate/pictures.py', 'and verdict.gate.metric != "clean_accuracy"', 'and True', 'cli/test_gating.py'),
@@ -780,8 +780,8 @@ PUBLISHED = [
     Mutation("what was trained here is timm's", 'robench/reporting/same_weights.py', 'case "timm" if defense.options.get("pretrained") is True and set(defense.options) == {"name", "pretrained"}:', 'case "timm":', 'reporting/test_fidelity.py'),
     Mutation('a published number is compared at any radius', 'robench/reporting/fidelity.py', '(facts.eps is not None and math.isclose(facts.eps, one.eps, rel_tol=1e-6))', 'facts.eps is not None', 'reporting/test_fidelity.py'),
     Mutation('fidelity is the other way about', 'robench/reporting/fidelity.py', 'gap = value - one.value', 'gap = one.value - value', 'reporting/test_fidelity.py'),
-    Mutation('resolved options do not leave a store', 'robench/reporting/exported.py', '"resolved": [told.resolved_defense, told.resolved_attack],', '', 'reporting/papers/test_layout.py'),
-    Mutation('cards do not leave a store', 'robench/reporting/exported.py', 'MODELS: {name: card.plain() for name, card in result.cards.items()}', 'MODELS: {}', 'reporting/papers/test_layout.py'),
+    Mutation('resolved options do not leave a store', 'robench/reporting/exported.py', '"resolved": [one.resolved_defense, one.resolved_attack],', '', 'reporting/papers/test_layout.py'),
+    Mutation('cards do not leave a store', 'robench/reporting/exported.py', 'MODELS: {name: card.plain() for name, card in told.items()}', 'MODELS: {}', 'reporting/papers/test_layout.py'),
 ]
 
 # fmt: on

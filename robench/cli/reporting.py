@@ -32,6 +32,7 @@ class Format(StrEnum):
         "robench report",
         "robench report --format markdown --out table.md",
         "robench report --format parquet --out records.parquet",
+        "robench report --format parquet --merge laptop.parquet --out both.parquet",
         "robench report --format text --base vit --sizes",
         "robench report ksa_table1",
     )
@@ -72,21 +73,30 @@ def report(
             help="CSV of a baseline: corruption,severity,error for an mCE; perturbation,flip_probability,top5_distance for mFR, mT5D.",
         ),
     ] = None,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="With --format parquet: records that were exported before, kept beside the store's; of the same cell the newest.",
+        ),
+    ] = None,
     given: SetOption = None,
 ) -> None:
     """Render what is in the store; by the name of a paper's report, that one, the published numbers beside ours."""
     with clean_exit():
         if name is not None:
-            _of_paper(name, given, store, form, out, [dataset, everything, base, sizes, normaliser])
+            _of_paper(name, given, store, form, out, [dataset, everything, base, sizes, normaliser, merge])
             return
         if given:
             raise UsageError("--set is for the variables of a paper's report; name one, such as ksa_table1")
         form = form or Format.html
-        from robench.reporting.exported import write_records
+        from robench.reporting.exported import cells_of, merged, read_records, write_records
         from robench.reporting.pages import render, stored, write_report
 
         if form is Format.parquet and out is None:
             raise UsageError("--format parquet is no text for a terminal; name a file with --out records.parquet")
+        if merge and form is not Format.parquet:
+            raise UsageError("--merge puts records together in one file; give --format parquet and --out with it")
 
         root = home(store, "the store")
         found, notes = stored(root, dataset or [], everything=everything)
@@ -95,7 +105,11 @@ def report(
         if form in (Format.csv, Format.latex):  # which have no place for them
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if form is Format.parquet:
-            print(write_records(result, home(str(out), "the file to write")))
+            others = [read_records(home(path, "--merge")) for path in merge or []]
+            cells = merged(cells_of(result), *(cells for cells, _ in others))
+            cards = [*(card for _, own in others for card in own), *result.cards.values()]
+            architectures = [card for card in cards if not card.weights]
+            print(write_records(cells, architectures, home(str(out), "the file to write")))
             return
         if out is None and form is not Format.html:
             color, width = colored(sys.stdout), columns(sys.stdout)
@@ -110,7 +124,7 @@ def _of_paper(
     """A paper's report from what is in a store or in records in Parquet."""
     if any(others):
         raise UsageError(
-            f"the report {name} says itself what it shows; leave --dataset, --all, --base, --sizes and --normaliser out"
+            f"the report {name} says itself what it shows; leave --dataset, --all, --base, --sizes, --normaliser and --merge out"
         )
     suffix = home(out, "the file to write").suffix if out else ".txt"
     if form is None and suffix not in SUFFIXES:

@@ -28,7 +28,7 @@ from robench.errors import MissingError, UsageError
 from robench.files import atomic_path
 from robench.gate.cells import FAILED, Cell, Flags
 from robench.hashing import digest
-from robench.reporting.exported import Printed
+from robench.reporting.printed import Printed
 
 SCHEMA = 1
 _ID = re.compile("[0-9a-f]{16}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from robench.attacking.balls import largest_inside
 from robench.records.store import Measured
-from robench.reporting.exported import Printed, printed
+from robench.reporting.printed import Printed, printed
 from robench.reporting.sequences import of_sequences
 
 Flags = NDArray[np.bool_]

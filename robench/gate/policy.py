@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from robench.entries.calls import parse
 from robench.errors import UsageError, did_you_mean
 from robench.files import read_toml
-from robench.reporting.exported import Printed
+from robench.reporting.printed import Printed
 
 Severity = Literal["error", "warn"]
 Metric = Literal["robust_accuracy", "worst_case", "clean_accuracy", "mean_distance", "mean_corruption_error", "mce"]

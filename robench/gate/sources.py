@@ -15,8 +15,9 @@ from robench.gate.baseline import Acceptance, Baseline
 from robench.gate.cells import Cell, cell_from, cell_of
 from robench.records.refusals import Refusal
 from robench.records.store import Measured
-from robench.reporting.exported import Printed, printed, read_records
+from robench.reporting.exported import read_records
 from robench.reporting.pages import stored
+from robench.reporting.printed import Printed, printed
 
 Key = tuple[str, str, str]
 

@@ -14,7 +14,7 @@ from robench.errors import UsageError
 from robench.gate.cells import Cell
 from robench.gate.policy import Gate
 from robench.gate.sources import Side
-from robench.reporting.exported import Printed
+from robench.reporting.printed import Printed
 
 
 class Problem(NamedTuple):

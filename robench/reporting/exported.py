@@ -1,9 +1,10 @@
-"""What leaves a store together with its records: of each cell what a person asked for, and digests of what it was measured on."""
+"""What leaves a store: cells with their records, as one file in Parquet, and what is read from it again."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,139 +14,18 @@ import pyarrow.parquet as pq
 from robench.entries.calls import Json
 from robench.errors import UsageError
 from robench.files import atomic_path
-from robench.hashing import digest
 from robench.records.cards import ModelCard
 from robench.records.manifest import Damaged
 from robench.records.schema import KEY, NORMS, WITHOUT_PIXELS
 from robench.records.store import Measured
+from robench.reporting.printed import Printed, printed
 from robench.reporting.result import Result
-from robench.reporting.versions import code_of
 
 COLUMNS = ("defense", "attack", "dataset", "seed", "precision")
 ABOUT = b"robench cells"
 """Key of a file's Parquet metadata: for each cell, the values that its rows have, and what they are of."""
 MODELS = b"robench models"
 """Key of the cards of the models, by their names."""
-
-
-@dataclass(frozen=True)
-class Printed:
-    """What a cell is of.
-
-    Attributes:
-        defense, attack, dataset: calls, as they are printed.
-        seed, precision: of the attack.
-        data: fingerprint of the test split, pixels and labels.
-        subset: the classes that are evaluated; None: all.
-        weights: digest of the weights.
-        code: digest of the code of defense and attack.
-        engine: `hashing.ENGINE`.
-        norm, goal, eps, corruption, severity, family, normaliser: as in `records.manifest.Facts`.
-        torch, device, processor, threads: that it was run with.
-    """
-
-    defense: str
-    attack: str
-    dataset: str
-    seed: int
-    precision: str
-    data: str
-    subset: tuple[int, ...] | None
-    weights: str
-    code: str
-    engine: int
-    norm: str
-    goal: str
-    eps: float | None
-    corruption: str | None = None
-    severity: int | None = None
-    family: str = ""
-    normaliser: str = ""
-    torch: str = ""
-    device: str = ""
-    processor: str = ""
-    threads: int = 0
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """By what a cell is found again: what a person asked for."""
-        return self.defense, self.attack, self.dataset
-
-    @property
-    def text(self) -> str:
-        return f"{self.defense} under {self.attack} on {self.dataset}"
-
-    @property
-    def of_corruption(self) -> bool:
-        """Whether it is one corruption at one severity."""
-        return self.goal == "natural" and self.corruption is not None and self.severity is not None
-
-    def plain(self) -> dict[str, Json]:
-        """As JSON has it; what says nothing is left out."""
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
-        said["subset"] = None if self.subset is None else list(self.subset)
-        optional = {field.name for field in fields(self)} - REQUIRED
-        return {name: value for name, value in said.items() if name not in optional or value not in (None, "", 0)}
-
-    @classmethod
-    def of(cls, plain: dict[str, Json]) -> Printed:
-        """What `plain` was written from.
-
-        Raises:
-            ValueError, TypeError, KeyError: it is something else.
-        """
-        subset = plain["subset"]
-        if subset is not None and not (isinstance(subset, list) and all(type(one) is int for one in subset)):
-            raise ValueError(f"subset is {subset!r}")
-        found = cls(**{**plain, "subset": None if subset is None else tuple(subset)})  # type: ignore[arg-type]
-        for each in fields(cls):
-            value = getattr(found, each.name)
-            if each.name != "subset" and type(value) not in KINDS[str(each.type)]:
-                raise ValueError(f"{each.name} is {str(value)[:40]!r}")
-            if isinstance(value, str):
-                value.encode()  # else it could be read and not be written
-            if isinstance(value, int | float) and not abs(value) < 2**63:
-                raise ValueError(f"{each.name} is out of range")
-        if found.norm not in NORMS or found.goal not in GOALS:
-            raise ValueError(f"the norm is {found.norm[:20]!r}, the goal {found.goal[:20]!r}")
-        return found
-
-
-KINDS = {"str": (str,), "int": (int,), "str | None": (str, type(None)), "int | None": (int, type(None))}
-KINDS["float | None"] = (float, int, type(None))
-"""What JSON has for each type of a field."""
-GOALS = ("budget", "minimal", "natural")
-REQUIRED = {field.name for field in fields(Printed)} - {
-    *("corruption", "severity", "family", "normaliser", "torch", "device", "processor", "threads")
-}
-
-
-def printed(one: Measured) -> Printed:
-    """What a unit is of."""
-    spec, identity, facts = one.unit.spec, one.unit.identity, one.unit.facts
-    return Printed(
-        defense=str(spec.defense),
-        attack=str(spec.attack),
-        dataset=str(spec.dataset),
-        seed=identity.seed,
-        precision=identity.precision,
-        data=identity.data,
-        subset=None if identity.subset is None else tuple(identity.subset),
-        weights=identity.weights,
-        code=digest([code_of(identity.defense), code_of(identity.attack)]),
-        engine=identity.engine,
-        norm=facts.norm,
-        goal=facts.goal,
-        eps=facts.eps,
-        corruption=None if facts.share else facts.corruption,
-        severity=None if facts.share else facts.severity,
-        family=facts.family,
-        normaliser=facts.normaliser,
-        torch=facts.torch,
-        device=facts.device,
-        processor=facts.processor,
-        threads=facts.threads,
-    )
 
 
 @dataclass(frozen=True)
@@ -164,6 +44,12 @@ class Exported:
     card: ModelCard | None = None
     resolved_defense: Json = None
     resolved_attack: Json = None
+
+    @property
+    def named(self) -> tuple[Json, ...]:
+        """What its rows are called in a file, by `COLUMNS`."""
+        first = self.records.iloc[0]
+        return tuple(int(first[name]) if name == "seed" else str(first[name]) for name in COLUMNS)
 
 
 def exported(one: Measured, card: ModelCard | None) -> Exported:
@@ -240,33 +126,53 @@ def _check(records: pd.DataFrame, of: Printed) -> None:
         raise ValueError(f"{of.text}: an image is there twice under one condition")
 
 
-def write_records(result: Result, path: Path) -> Path:
-    """Write the records of a result as one Parquet file, whole or not at all; without kept pixels.
-
-    Its metadata says what each cell is of, and what its model is like, so that the file alone can be compared with others.
-    """
-    about = list[dict[str, Json]]()
+def cells_of(result: Result) -> list[Exported]:
+    """The cells of a result, each with the rows that `Result.records` has of it."""
+    frame = result.records
+    rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}
+    found = list[Exported]()
     for group in result.groups():
         for one in group.units:
-            rows: list[Json] = [
-                group.label(one),
-                group.attack(one),
-                group.name,
-                one.unit.identity.seed,
-                one.unit.identity.precision,
-            ]
-            told = exported(one, None)
-            about.append(
-                {
-                    "rows": dict(zip(COLUMNS, rows, strict=True)),
-                    "of": told.printed.plain(),
-                    "created": told.created,
-                    "model": one.unit.identity.model,
-                    "resolved": [told.resolved_defense, told.resolved_attack],
-                }
-            )
-    table = pa.Table.from_pandas(result.records, preserve_index=False)
-    said = {ABOUT: about, MODELS: {name: card.plain() for name, card in result.cards.items()}}
+            identity = one.unit.identity
+            named = (group.label(one), group.attack(one), group.name, identity.seed, identity.precision)
+            if named in rows:
+                told = exported(one, result.cards.get(identity.model))
+                found.append(replace(told, records=rows[named]))
+    return found
+
+
+def merged(*sources: Sequence[Exported]) -> list[Exported]:
+    """The cells of several stores or files; of those that would have the same rows' names the newest alone."""
+    newest = dict[tuple[Json, ...], Exported]()
+    for one in (each for source in sources for each in source):
+        known = newest.get(one.named)
+        if known is None or one.created > known.created:
+            newest[one.named] = one
+    return [*newest.values()]
+
+
+def write_records(cells: Sequence[Exported], architectures: Iterable[ModelCard], path: Path) -> Path:
+    """Write the records of cells as one Parquet file, whole or not at all; without kept pixels.
+
+    Its metadata says what each cell is of, and what its model is like, so that the file alone can be compared with others.
+
+    Args:
+        architectures: cards without weights, which no records are of.
+    """
+    about: list[dict[str, Json]] = [
+        {
+            "rows": dict(zip(COLUMNS, one.named, strict=True)),
+            "of": one.printed.plain(),
+            "created": one.created,
+            "model": one.card.model if one.card else "",
+            "resolved": [one.resolved_defense, one.resolved_attack],
+        }
+        for one in cells
+    ]
+    told = {card.model: card for card in [*(one.card for one in cells), *architectures] if card}
+    frames = [one.records for one in cells] or [pd.DataFrame()]
+    table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
+    said = {ABOUT: about, MODELS: {name: card.plain() for name, card in told.items()}}
     encoded = {key: json.dumps(value).encode() for key, value in said.items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **encoded})
     with atomic_path(path) as temporary:

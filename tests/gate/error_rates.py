@@ -22,7 +22,7 @@ from robench.gate.judging import judged
 from robench.gate.policy import Gate
 from robench.gate.sources import Side
 from robench.gate.verdicts import Verdict
-from robench.reporting.exported import Printed
+from robench.reporting.printed import Printed
 from robench.reporting.statistics import wilson
 
 GATE = Gate("robust", max_drop=1.0)

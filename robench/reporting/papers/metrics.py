@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from robench.attacking.balls import largest_inside
 from robench.records.cards import ModelCard
-from robench.reporting.exported import Printed
 from robench.reporting.masks import accuracies
 from robench.reporting.metrics import attack_success_rate, clean_accuracy, robust_accuracy
+from robench.reporting.printed import Printed
 from robench.reporting.statistics import Interval, clustered
 
 
