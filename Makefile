@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST = .venv/bin/python -m pytest -q --durations=15
 PIP_INSTALL = .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt
 
-.PHONY: demo test slow fast lint gate golden mutants paper papers papers-shown corruptions board speed docs clean
+.PHONY: demo test slow fast lint gate golden mutants faults paper papers papers-shown corruptions board speed docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "robench needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -58,6 +58,11 @@ golden: .venv/installed
 # Break the code in one place after another and see that the tests notice; beside CI (make mutants ONLY=ksa for some).
 mutants: .venv/installed
 	.venv/bin/python tests/mutants.py $(ONLY)
+
+# Faults on purpose, as many as docs/measurements/faults.md counts; hours. `make slow` takes a few minutes of them.
+faults: .venv/installed
+	status=0; for script in crash_points damage hostile calls; do \
+	  .venv/bin/python -W ignore tests/faults/$$script.py || status=1; done; exit $$status
 
 # KSA on CIFAR-10, with robench's map and with a linear one, targeted CW at the weak budget and at the strong one, and what
 # adapts to it (set ROBENCH_DATA to where its files are, or let it be downloaded). Four trainings of half an hour and more.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from robench import Places, Recipe, Schedule, Task, UsageError, defense, did_you_mean
@@ -22,7 +24,8 @@ def robustbench(task: Task, *, name: str, dataset: Zoo = "cifar10", threat: Thre
 
     Args:
         name: as the leaderboard's model zoo has it.
-        dataset, threat: the zoo that it is in. Weights are downloaded into the cache by RobustBench.
+        dataset, threat: the zoo that it is in. Weights are downloaded into the cache by RobustBench; where they are others than at their
+            first use there, the run says so.
     """
     with _importable():
         try:
@@ -40,14 +43,29 @@ def robustbench(task: Task, *, name: str, dataset: Zoo = "cifar10", threat: Thre
         if name not in known:
             raise UsageError(f"RobustBench has no {threat} model {name!r} for {dataset}{did_you_mean(name, known)}")
         folder = Places.of().cache / "robustbench"
+        files = folder / dataset / threat
         try:
             model = load(name, model_dir=str(folder), dataset=dataset, threat_model=threat)
         except Exception as error:
-            file = folder / dataset / threat / f"{name}.pt"
             raise UsageError(
-                f"RobustBench could not load {name} ({type(error).__name__}: {error}); is there a network? You may put its file at {file}"
+                f"RobustBench could not load {name} ({type(error).__name__}: {error}); is there a network? "
+                f"You may put its file at {files / f'{name}.pt'}"
             ) from error
-    return Recipe(model, Schedule(steps=0))
+    changed = [said for file in sorted(files.glob(f"{name}*.pt")) if (said := _changed(file))]
+    return Recipe(model, Schedule(steps=0), note="; ".join(changed))
+
+
+def _changed(file: Path) -> str:
+    """What to say of a file of weights that is not the one of its first use: RobustBench publishes no digests, so that one is kept."""
+    with file.open("rb") as stream:
+        now = hashlib.file_digest(stream, "sha256").hexdigest()
+    kept = file.with_suffix(".sha256")
+    if not kept.exists():
+        kept.write_text(f"{now}\n", encoding="ascii")
+    before = kept.read_text(encoding="ascii", errors="replace").strip()
+    if before == now:
+        return ""
+    return f"{file.name} is not the file that was first used here (SHA-256 {before[:16]}, now {now[:16]}); remove {kept} if it should be"
 
 
 @contextmanager

@@ -1,5 +1,20 @@
-"""`python -m robench` is the `robench` command."""
+"""The `robench` command, which is also `python -m robench`: signals are heeded before anything else is imported."""
 
-from robench.cli import main
+from robench.stopping import Signals, end
 
-main()
+
+def main() -> None:
+    """Entry point of the `robench` command."""
+    signals = Signals()
+    signals.heed()
+    try:
+        from robench.cli import run
+
+        signals.starting = False
+        run()
+    except KeyboardInterrupt as stop:  # between the commands' own ends
+        raise end(stop) from None
+
+
+if __name__ == "__main__":
+    main()

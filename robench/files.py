@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import tomllib
@@ -20,11 +21,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read; with the line and the column where it is broken.
     """
     try:
-        text = path.read_bytes().decode()
+        content = read_bytes(path)
+        text = content.decode()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = content[: error.start].count(b"\n") + 1
         raise UsageError(f"{path} is no TOML: line {line} is not in UTF-8") from error
     try:
         return tomllib.loads(text)
@@ -34,6 +36,54 @@ def read_toml(path: Path) -> dict[str, Any]:
         lines = text.splitlines() or [""]
         end = f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file"
         raise UsageError(f"{path} is no TOML: {str(error).replace('at end of document', end)}") from error
+
+
+MOST_BYTES = 200 * 10**6
+"""Of a text that a person names: a baseline of 500 defenses is a tenth of it. /dev/zero has no end."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file that a person named, which is held in memory.
+
+    Raises:
+        UsageError: it is too large for what is written there.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise UsageError(
+            f"{path} is larger than {MOST_BYTES / 1e6:.0f} MB, and is not what is wanted there; is it the right file?"
+        )
+    return content
+
+
+MOST_NESTED = 100
+"""Levels of JSON that are read; robench writes some 20."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a text in JSON says.
+
+    Raises:
+        ValueError: it is none, not in UTF-8, or nested so deeply that working on it would fail.
+    """
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level, depth = [found], 0
+    while level:
+        depth += 1
+        if depth > MOST_NESTED:
+            raise ValueError(f"it is nested more than {MOST_NESTED} levels deep")
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+    return found
 
 
 @contextmanager

@@ -34,13 +34,6 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def contents_digest(path: Path) -> str:
-    """Digest of a file, or of the names and contents of a folder's files; "" where there is nothing."""
-    if path.is_dir():
-        return digest({f.relative_to(path).as_posix(): file_digest(f) for f in sorted(path.rglob("*")) if f.is_file()})
-    return file_digest(path)[:16] if path.is_file() else ""
-
-
 def tensor_bytes(tensor: Any) -> bytes:
     """The elements of a tensor of torch, of any type, as they lie in memory."""
     import torch

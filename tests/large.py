@@ -11,7 +11,7 @@ import numpy as np
 from measured import card, cell_of, records, unit
 
 from robench.hashing import digest
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.result import Result
 

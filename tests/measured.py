@@ -11,7 +11,7 @@ from robench import Call, parse
 from robench.records.cards import ModelCard
 from robench.records.manifest import Facts, Identity, Spec
 from robench.records.schema import frame_of
-from robench.records.store import Measured, Unit
+from robench.records.unit import Measured, Unit
 from robench.reporting.tables import Table
 
 

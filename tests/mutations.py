@@ -610,7 +610,7 @@ RANKING = [
     Mutation("a refused row is left out", BOARD, "for one in group.refused if one.attack is None)", "for one in group.refused if False)", BOARDS),
     Mutation("a published value is at any radius", "robench/reporting/same_weights.py", "math.isclose(one.eps, eps, rel_tol=1e-6)", "True", BOARDS),
     Mutation("the difference to a published value is turned", "robench/reporting/leaderboard/texts.py", "(standing.worst.value - known.robust)", "(known.robust - standing.worst.value)", BOARDS),
-    Mutation("a frozen board reads what was added", "robench/records/store.py", "if parts is not None and path.name not in parts:", "if False:", "cli/test_leaderboard.py"),
+    Mutation("a frozen board reads what was added", "robench/records/unit.py", "if parts is not None and path.name not in parts:", "if False:", "cli/test_leaderboard.py"),
     Mutation("sequences that begin alike are one data set", "robench/data/splits.py", "if self.frames is not None:  #", "if False:  #", "running/test_corrupting.py", lives="the name of the condition is in the fingerprint too"),
     Mutation("what robench wrote is divided by published errors", "robench/running/rows.py", "and not data.splits.generated else", "and True else", "running/test_corrupting.py"),
     Mutation("published errors divide any images", "robench/reporting/normalisers.py", "if path.stem != named and _alike", "if False and _alike", PRINTED),
@@ -707,7 +707,7 @@ GATED = [
     Mutation('what was refused is at no radius', 'robench/gate/sources.py', 'eps=_radius(one.attack),', 'eps=None,', 'gate/test_sources.py gate/test_numbers.py'),
     Mutation('clean errors have pictures of an attack', 'robench/gate/pictures.py', 'and verdict.gate.metric != "clean_accuracy"', 'and True', 'cli/test_gating.py'),
     Mutation('all newly broken images have pictures', 'robench/gate/pictures.py', 'or written >= MOST', '', 'cli/test_gating.py'),
-    Mutation('threads are not recorded', 'robench/running/harness.py', 'facts=replace(unit.facts, threads=settings.worker_count(subject.device))', 'facts=unit.facts', 'running/test_again.py running/test_runs.py'),
+    Mutation('threads are not recorded', 'robench/running/measuring.py', 'facts=replace(unit.facts, threads=settings.worker_count(subject.device))', 'facts=unit.facts', 'running/test_again.py running/test_runs.py'),
     Mutation('the processor is not recorded', 'robench/running/rows.py', 'processor=processor(),', "processor='',", 'running/test_again.py running/test_runs.py'),
     Mutation('a comment that is cut stays open', 'robench/gate/writing.py', 'opened = any(line.startswith("<details>") for line in kept) and "</details>" not in kept', 'opened = False', 'gate/test_writing.py'),
     Mutation("JSON's corrected p is not corrected", 'robench/gate/writing.py', '"p_adjusted": _finite(verdict.p)', '"p_adjusted": _finite(verdict.raw_p)', 'gate/test_writing.py'),
@@ -733,8 +733,8 @@ PUBLISHED = [
     Mutation('a published number of no cell vanishes', 'robench/reporting/papers/reading.py', 'if lost := [key for key in published if key not in places]:', 'if lost := []:', 'reporting/papers/test_layout.py'),
     Mutation('a number of some of the trainings is as the others', 'robench/reporting/papers/layout.py', 'if one.numbers < one.wanted else cell', 'if False else cell', 'reporting/papers/test_layout.py'),
     Mutation('a norm is of all images', 'robench/reporting/papers/metrics.py', 'clustered(plain, names) if count > 1 else None, count)', 'clustered(plain, names) if count > 1 else None, 999)', 'reporting/papers/test_layout.py'),
-    Mutation('records without an outcome count', 'robench/reporting/exported.py', 'or records[name].isna().any():', 'and False:', 'reporting/papers/test_layout.py'),
-    Mutation('images are there twice', 'robench/reporting/exported.py', 'if records.duplicated(KEY).any():', 'if False:', 'reporting/papers/test_layout.py'),
+    Mutation('records without an outcome count', 'robench/records/schema.py', 'or records[name].isna().any():', 'and False:', 'reporting/papers/test_layout.py'),
+    Mutation('images are there twice', 'robench/records/schema.py', 'if records.duplicated(KEY).any():', 'if False:', 'reporting/papers/test_layout.py'),
     Mutation('a difference has the other sign', 'robench/reporting/papers/layout.py', 'gap = own.value - published.value', 'gap = published.value - own.value', 'reporting/papers/test_layout.py'),
     Mutation('a published share is printed as it is', 'robench/reporting/published.py', '"%": 0.01, "share": 1.0', '"%": 1.0, "share": 1.0', 'reporting/papers/test_layout.py'),
     Mutation('published numbers are not grey', 'robench/reporting/papers/layout.py', 'quiet.add(len(rows))', 'pass', 'reporting/papers/test_layout.py'),
@@ -784,6 +784,40 @@ PUBLISHED = [
     Mutation('cards do not leave a store', 'robench/reporting/exported.py', 'MODELS: {name: card.plain() for name, card in told.items()}', 'MODELS: {}', 'reporting/papers/test_layout.py'),
 ]
 
+FAULTS = [
+    Mutation('a claim is not looked at again', 'robench/leases/taking.py', 'if now is None or now.content != seen.content:', 'if False:', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('a lease of another is given back', 'robench/leases/taking.py', '        if found is None or found.content != self.content:\n            return\n', '        if found is None:\n            return\n', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('who claims a lease does not keep its holder from removing it', 'robench/leases/taking.py', '            claimed = _create(claim, self.content)', '            claimed = True', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('claims of the killed stay', 'robench/leases/taking.py', '    _forget_claims(path, own)\n', '', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('a silent holder is waited for', 'robench/leases/taking.py', 'silent = time.monotonic() - since > (STALE if holder else UNREADABLE)', 'silent = not holder and time.monotonic() - since > UNREADABLE', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('what is no lease is waited for', 'robench/leases/taking.py', 'time.monotonic() - since > (STALE if holder else UNREADABLE)', 'bool(holder) and time.monotonic() - since > STALE', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('a heartbeat is not seen', 'robench/leases/taking.py', 'setdefault((path, seen.content, seen.stamp), time.monotonic())', 'setdefault((path, seen.content, (0, 0)), time.monotonic())', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('nothing touches a lease', 'robench/leases/taking.py', '            os.utime(self.path)\n', '            pass\n', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('an empty lease is left on a full disk', 'robench/leases/taking.py', '        path.unlink(missing_ok=True)\n        if isinstance(error, OSError):', '        if isinstance(error, OSError):', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('a number that is used again is the same process', 'robench/leases/holders.py', 'began(self.pid) != self.began', 'began(self.pid) is None', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('a zombie lives', 'robench/leases/holders.py', 'return None if fields[0] in "ZX" else', 'return', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('any number is a process', 'robench/leases/holders.py', '0 < held.pid < MOST_PID', 'True', 'leases/test_taking.py leases/test_holders.py'),
+    Mutation('who lost a unit writes to it', 'robench/records/unit.py', '            name = f"part-{file_digest(temporary)[:16]}.parquet"\n            self._check_owned()\n', '            name = f"part-{file_digest(temporary)[:16]}.parquet"\n', 'running/test_taken_over.py'),
+    Mutation('who lost a training goes on writing', 'robench/training/loop.py', '        check()\n        if log:', '        if log:', 'training/test_damage.py'),
+    Mutation('a training state has no digest', 'robench/training/snapshots.py', 'sound = stored.metadata()["digest"] == _digest(tensors, told)', 'sound = True', 'training/test_damage.py'),
+    Mutation('the facts of weights have no digest', 'robench/training/facts.py', 'if claimed == digest(content, 64):', 'if True:', 'training/test_damage.py'),
+    Mutation('a damaged log is shown', 'robench/training/checkpoints.py', 'if (file_digest(path) if path.is_file() else "") == facts.log:', 'if True:', 'training/test_damage.py'),
+    Mutation('decoded pixels are not looked at', 'robench/data/decoding.py', 'small = images.nbytes <= MOST_HASHED', 'small = False', 'data/test_classes.py'),
+    Mutation('a damaged copy is not taken out of use', 'robench/data/checking.py', '    set_aside(Path(file).parent)\n', '', 'data/test_classes.py'),
+    Mutation('parts do not say what they are of', 'robench/records/unit.py', '"of": replace(manifest, parts=()).plain()', '"of": None', 'records/test_repair.py'),
+    Mutation('a repaired manifest is new', 'robench/records/unit.py', 'created=self.facts.created or time.time()', 'created=time.time()', 'records/test_repair.py'),
+    Mutation('half written files stay', 'robench/records/unit.py', '            left.unlink(missing_ok=True)\n', '            pass\n', 'records/test_repair.py'),
+    Mutation('a part of another unit repairs a manifest', 'robench/records/repair.py', 'if folder.name.endswith(manifest.identity.digest()):\n            return Unit', 'if True:\n            return Unit', 'records/test_repair.py'),
+    Mutation('the columns of a part are not looked at', 'robench/records/unit.py', 'if not file.schema_arrow.equals(SCHEMA):', 'if False:', 'records/test_damaged_parts.py'),
+    Mutation('rows of a part are not looked at', 'robench/records/unit.py', '            check(to_frame(table), natural=self.facts.goal == "natural")\n', '', 'records/test_damaged_parts.py'),
+    Mutation('the older of two cells is merged', 'robench/reporting/exported.py', 'one.created > known.created', 'one.created < known.created', 'reporting/test_exported.py'),
+    Mutation('halves of characters are read', 'robench/records/typed.py', '    value.encode()', '    pass', 'records/test_typed.py'),
+    Mutation('yes and no are numbers', 'robench/records/typed.py', '(hint is int and type(value) is int)', '(hint is int and isinstance(value, int))', 'records/test_typed.py'),
+    Mutation('deep JSON is walked', 'robench/files.py', 'if depth > MOST_NESTED:', 'if False:', 'records/test_typed.py'),
+    Mutation('a file without end is read', 'robench/files.py', 'content = stream.read(MOST_BYTES + 1)', 'content = stream.read(MOST_BYTES)', 'records/test_damaged_parts.py'),
+    Mutation('while robench starts a signal raises', 'robench/stopping.py', 'if self._stopping or self.starting:', 'if self._stopping:', 'cli/test_streams.py'),
+]
+
 # fmt: on
 MUTATIONS = (
     OBJECTIVES
@@ -799,4 +833,5 @@ MUTATIONS = (
     + WRITTEN
     + GATED
     + PUBLISHED
+    + FAULTS
 )

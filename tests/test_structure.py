@@ -15,7 +15,7 @@ from robench.entries.modules import built_in_folder
 
 PACKAGE = Path(robench.__file__).parent
 FLOORS = [
-    {"console", "hashing", "errors", "benchmarks"},
+    {"console", "hashing", "errors", "benchmarks", "stopping"},
     {"places"},
     {"files", "leases", "attacking", "models"},
     {"entries"},

@@ -21,7 +21,6 @@ from robench.cli import (
     sweeping,
 )
 from robench.cli.app import app
-from robench.cli.stopping import STOPPED, heed_signals
 from robench.cli.streams import make_steady
 
 __all__ = [
@@ -31,9 +30,9 @@ __all__ = [
     "corrupting",
     "gating",
     "images",
-    "main",
     "papers",
     "reporting",
+    "run",
     "running",
     "showing",
     "store",
@@ -41,22 +40,18 @@ __all__ = [
 ]
 
 
-def main() -> None:
-    """Entry point of the `robench` command."""
+def run() -> None:
+    """Run the command that the process was started with."""
     # Threads of torch that wait for each other by spinning take a core from whoever else works on the machine, and then
     # wait forty times as long. It is read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     output = make_steady()
-    heed_signals()
     # torch and timm warn about each other's deprecations; a user of robench can do nothing about them.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|timm\.")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.|timm\.")
     logging.raiseExceptions = False  # a log on a full disk must not print tracebacks
     try:
         app()
-    except KeyboardInterrupt as stop:  # between the commands' own ends
-        print(f"\nrobench: {STOPPED}", file=sys.stderr)
-        raise SystemExit(getattr(stop, "status", 130)) from None
     except SystemExit as end:
         sys.stdout.flush()
         if output and output.full and not end.code:

@@ -10,7 +10,7 @@ import typer
 from robench import __version__
 from robench.cli.ending import clean_exit
 from robench.errors import UsageError
-from robench.leases import refuse_windows
+from robench.leases.taking import refuse_windows
 from robench.places import home
 
 __all__ = ["app", "clean_exit"]

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import typer
 
-from robench.cli.stopping import STOPPED
 from robench.errors import RobenchError, ran_out
+from robench.stopping import STOPPED
 
 log = logging.getLogger("robench")
 

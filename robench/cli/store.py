@@ -1,4 +1,4 @@
-"""`robench store ls`, `rm` and `gc`: what a store holds, and clearing it; loads no entry and no torch."""
+"""`robench store ls`, `rm`, `gc` and `repair`: what a store holds, and mending it; loads no entry and no torch."""
 
 from __future__ import annotations
 
@@ -68,6 +68,23 @@ def gc(store: StoreOption = "results", yes: YesOption = False) -> None:
         root = home(store, "the store")
         chosen = [holding for holding in _holdings(root) if holding.state in ("older", "damaged")]
         _clear(root, chosen, leftovers(root, [h for h in chosen if not h.frozen]), yes)
+
+
+@store_app.command(epilog=example("robench store repair --store results"))
+def repair(store: StoreOption = "results") -> None:
+    """Write anew the manifests that are missing or damaged, from what the records beside them say; remove nothing."""
+    with clean_exit():
+        from robench.records.repair import repair as repaired
+
+        root = home(store, "the store")
+        if not (root / "records").is_dir():
+            raise UsageError(f"there is no store {str(root)!r} (it has no records/); name its folder with --store")
+        found = repaired(root, lambda note: print(f"note: {note}", file=sys.stderr))
+        for name in found.mended:
+            print(f"{name}  its manifest is written anew")
+        for name in found.lost:
+            print(f"{name}  no record in it says what it is of; the run that asks for it attacks its images again")
+        print(f"{len(found.sound)} units are sound, {len(found.mended)} mended, {len(found.lost)} lost")
 
 
 def _holdings(root: Path) -> list[Holding]:

@@ -6,7 +6,10 @@ for (N, H, W, C). Labels are whole numbers from 0, (N,). Ids are texts, (N,), no
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -187,3 +190,18 @@ def _as_8_bit(images: NDArray[Any]) -> str:
     if high <= 255:
         return f"{said}: numpy.round(images).astype(numpy.uint8)"
     return f"{said}: numpy.round(images / 257).astype(numpy.uint8), if 65535 is white" if high < 65536 else said
+
+
+def taken_out(images: NDArray[Any]) -> str:
+    """Take the decoded copy in the cache that pixels are read from, if they are, out of use; how to go on."""
+    file = getattr(images, "filename", None)
+    if file is None:
+        return "; they were changed in memory"
+    set_aside(Path(file).parent)
+    return "; their decoded copy in the cache was damaged and is set aside: run the same again, and it is decoded anew"
+
+
+def set_aside(folder: Path) -> None:
+    """Keep a damaged folder of the cache beside its place, under another name."""
+    with suppress(OSError):
+        folder.replace(folder.with_name(f"damaged-{time.time_ns()}-{folder.name}"))

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from robench.data.splits import Among
 from robench.errors import DataError, did_you_mean
+from robench.files import read_bytes
 
 FILES = ("classes.txt", "classes.csv")
 FORMAT = "classes.csv has a header with the column folder, and perhaps name and index"
@@ -136,7 +137,7 @@ def _refuse_twice(values: Sequence[object], what: str) -> None:
 def _listed(file: Path, found: list[str], root: Path) -> Classes:
     """The classes as a file beside the folders lists them."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_bytes(file).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read as UTF-8 text ({error}); write it anew, or take it away") from error
     if "\0" in text:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robench.data.checking import checked_ids, checked_images, checked_labels, refuse_labels
+from robench.data.checking import checked_ids, checked_images, checked_labels, refuse_labels, taken_out
 from robench.entries.calls import plain_value
 from robench.errors import DataError, UsageError
 from robench.hashing import pixel_ids
@@ -191,8 +191,8 @@ class Split:
             changed = [i for i in fresh.tolist() if i not in known]
             if changed:
                 raise DataError(
-                    f"the {self.name} split holds an image whose pixels are not those it was decoded with (now {changed[0]}); "
-                    "the decoded copy in the cache is damaged: delete the cache's 'decoded' folder and run again"
+                    f"the {self.name} split holds an image whose pixels are not those it was made with (now {changed[0]})"
+                    f"{taken_out(self.images)}"
                 )
 
 

@@ -15,9 +15,10 @@ from robench.entries.calls import Call, Json, Name, file_of, parse, shortened
 from robench.entries.cards import AttackCard, Card, DatasetCard, DefenseCard
 from robench.entries.entry import AttackEntry, Entry
 from robench.entries.modules import built_in_folder, load_all, marked, run_file
+from robench.entries.paths import contents_digest
 from robench.entries.writable import file_to_read
 from robench.errors import UsageError, did_you_mean
-from robench.hashing import contents_digest, digest
+from robench.hashing import digest
 from robench.places import home
 
 E = TypeVar("E", bound=Entry)

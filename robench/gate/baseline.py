@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robench.errors import MissingError, UsageError
-from robench.files import atomic_path
+from robench.files import atomic_path, parse_json, read_bytes
 from robench.gate.cells import FAILED, Cell, Flags
 from robench.hashing import digest
 from robench.reporting.printed import Printed
@@ -100,7 +100,7 @@ class Baseline:
             UsageError: it is no baseline, or it is damaged; the message says where.
         """
         try:
-            text = path.read_bytes().decode()
+            text = read_bytes(path).decode()
         except FileNotFoundError as error:
             raise MissingError(
                 f"there is no baseline {path}; write one with `robench baseline write --out {path}` and commit it"
@@ -110,7 +110,7 @@ class Baseline:
         except UnicodeDecodeError as error:
             raise UsageError(f"the baseline {path} is damaged: it is not in UTF-8; restore it from git") from error
         try:
-            content = json.loads(text)
+            content = parse_json(text)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"the baseline {path} is no JSON: {error}; restore it from git") from error
         if not isinstance(content, dict) or content.get("kind") != _KIND:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from robench.attacking.balls import largest_inside
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.printed import Printed, printed
 from robench.reporting.sequences import of_sequences
 

@@ -14,7 +14,7 @@ from robench.errors import UsageError
 from robench.gate.baseline import Acceptance, Baseline
 from robench.gate.cells import Cell, cell_from, cell_of
 from robench.records.refusals import Refusal
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.exported import read_records
 from robench.reporting.pages import stored
 from robench.reporting.printed import Printed, printed

@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from robench.entries.calls import Call, Json, call_from_json, call_to_json
+from robench.entries.calls import Call, Json, call_to_json
 from robench.files import atomic_path
 from robench.records.manifest import Damaged, read_signed, signed
+from robench.records.typed import built
 
 LARGEST = 4
 """So many weights of a row of attention are summed where one number is printed, as in the KSA paper."""
@@ -52,21 +53,6 @@ class AttentionStudy:
     share: float
     cosines: list[list[float]]
     maps: QueryMaps | None = None
-
-    @classmethod
-    def of(cls, plain: Json) -> AttentionStudy | None:
-        """From JSON.
-
-        Raises:
-            KeyError, TypeError, AttributeError: it is something else.
-        """
-        if plain is None:
-            return None
-        if not isinstance(plain, dict):
-            raise TypeError("a study of attention is an object")
-        maps = plain.get("maps")
-        held = QueryMaps(**maps) if isinstance(maps, dict) else None  # type: ignore[arg-type]
-        return cls(**{**plain, "maps": held})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -125,9 +111,8 @@ class ModelCard:
             Damaged: it is something else.
         """
         try:
-            calls = {name: call_from_json(plain[name]) for name in ("defense", "dataset")}
-            return cls(**{**plain, **calls, "study": AttentionStudy.of(plain.get("study"))})
-        except (KeyError, TypeError, AttributeError) as error:
+            return built(cls, plain)
+        except ValueError as error:
             raise Damaged(f"it lacks what a model card holds ({error})") from error
 
     def write(self, path: Path) -> None:

@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from robench.entries.calls import Call, Json, call_from_json, call_to_json
+from robench.entries.calls import Call, Json, call_to_json
 from robench.errors import StoreError
-from robench.files import atomic_path
+from robench.files import atomic_path, parse_json
 from robench.hashing import digest
+from robench.records.schema import GOALS, NORMS
+from robench.records.typed import built
 
 SCHEMA = 3
 
@@ -168,9 +170,10 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(signed(self._content()), indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(signed(self.plain()), indent=1), encoding="utf-8")
 
-    def _content(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
         spec = {
             "defense": call_to_json(self.spec.defense),
             "attack": call_to_json(self.spec.attack),
@@ -194,18 +197,21 @@ class Manifest:
         """
         content = read_signed(path)
         try:
-            spec = content["spec"]
-            defense, attack, dataset = (call_from_json(spec[name]) for name in ("defense", "attack", "dataset"))
-            facts = {**content["facts"], "shape": tuple(content["facts"]["shape"])}
-            facts["share"] = None if facts["share"] is None else tuple(facts["share"])
-            return cls(
-                Spec(defense, attack, dataset, spec["seed"]),
-                Identity(**content["identity"]),
-                Facts(**facts),
-                tuple(Part(**part) for part in content["parts"]),
-            )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            return cls.of(content)
+        except ValueError as error:
             raise Damaged(f"it lacks what a manifest holds ({error})") from error
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Manifest:
+        """What `plain` made.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        found = built(cls, {name: content.get(name) for name in ("spec", "identity", "facts", "parts")})
+        if found.facts.norm not in NORMS or found.facts.goal not in GOALS:
+            raise ValueError(f"the norm is {found.facts.norm[:20]!r}, the goal {found.facts.goal[:20]!r}")
+        return found
 
 
 def signed(content: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +228,7 @@ def read_signed(path: Path) -> dict[str, Any]:
         StoreError: it is of another version.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Damaged(f"it cannot be read ({error})") from error
     if not isinstance(content, dict):

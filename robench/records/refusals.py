@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from robench.entries.calls import Call, call_from_json, call_to_json
+from robench.entries.calls import Call, call_to_json
 from robench.errors import StoreError
 from robench.files import atomic_path
 from robench.hashing import digest
 from robench.records.manifest import Damaged, read_signed, signed
+from robench.records.typed import built
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,8 @@ class Refusal:
             Damaged: it is not what was written.
         """
         try:
-            calls = {name: call_from_json(plain[name]) for name in ("defense", "dataset", "attack")}
-            return cls(**{**plain, **calls})
-        except (KeyError, TypeError, AttributeError) as error:
+            return built(cls, plain)
+        except ValueError as error:
             raise Damaged(f"it lacks what a refusal holds ({error})") from error
 
     @classmethod

@@ -10,6 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 NORMS = ("l0", "l1", "l2", "linf")
+GOALS = ("budget", "minimal", "natural")
+"""What a threat is: within a radius, the smallest that succeeds, or no attack at all."""
 
 
 class Field(NamedTuple):
@@ -106,3 +108,34 @@ def adversarial_pixels(record: pd.Series, shape: tuple[int, int, int]) -> NDArra
 def clean_pixels(record: pd.Series, shape: tuple[int, int, int]) -> NDArray[np.float32]:
     """The image of a record before the attack, float32 in [0, 1], (C, H, W)."""
     return (np.frombuffer(record["clean"], dtype=np.uint8).reshape(shape) / 255).astype(np.float32)
+
+
+def check(records: pd.DataFrame, *, natural: bool) -> None:
+    """That records can be counted: a digest says that they are as they were written, not that they are records.
+
+    Args:
+        natural: of a threat that is no attack, whose sizes may be unknown.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    lacking = [name for name in WITHOUT_PIXELS if name not in records]
+    if lacking:
+        raise ValueError(f"there is no column {lacking[0]!r}")
+    for name in ("correct", "success", "fooled"):
+        if not pd.api.types.is_bool_dtype(records[name]) or records[name].isna().any():
+            raise ValueError(f"{name} is not true or false in every row")
+    for name in ("label", "clean_prediction", "prediction"):
+        if records[name].isna().any() or (records[name] < 0).any():
+            raise ValueError(f"{name} is no class in every row")
+    sizes = records[list(NORMS)].astype(float)
+    unknown = sizes.isna().to_numpy().any() and not natural
+    if unknown or (sizes < 0).to_numpy().any():
+        raise ValueError("a size of a perturbation is missing or below 0")
+    for name in ("confidence", "certainty"):
+        if not records[name].dropna().between(0, 1).all():
+            raise ValueError(f"a {name} is no probability")
+    if records["image"].isna().any():
+        raise ValueError("an image has no id")
+    if records.duplicated(KEY).any():
+        raise ValueError("an image is there twice under one condition")

@@ -13,176 +13,14 @@ reads changes nothing: it says what is damaged and leaves it. A run that replace
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from robench.errors import StoreError
-from robench.files import atomic_path
-from robench.hashing import file_digest
-from robench.leases import lease
 from robench.records.cards import ModelCard
 from robench.records.changes import changes
 from robench.records.frozen import frozen_units
-from robench.records.manifest import Damaged, Facts, Identity, Manifest, Part, Spec, read_signed
-from robench.records.schema import KEY, WITHOUT_PIXELS, empty, to_arrow, to_frame
-
-Tell = Callable[[str], None]
-ABOUT = b"robench"
-"""Key of a part's Parquet metadata: the unit that it belongs to and its number of rows."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One folder of the store; see `Manifest` for what it says of itself."""
-
-    folder: Path
-    spec: Spec
-    identity: Identity
-    facts: Facts
-
-    @property
-    def row(self) -> str:
-        """Names the row of a table that it belongs to: the model, which over the conditions of one corrupted set is one."""
-        return self.identity.trained if self.facts.family else self.identity.model
-
-    def lease(self, waiting: Tell) -> AbstractContextManager[bool]:
-        """Hold the unit while it is worked on."""
-        return lease(self.folder / "lease", waiting=waiting)
-
-    def read(
-        self, tell: Tell = lambda _: None, *, pixels: bool = False, parts: Collection[str] | None = None
-    ) -> pd.DataFrame:
-        """All records, each once. Parts that are damaged or missing are told and left out.
-
-        Args:
-            pixels: also the images that were kept.
-            parts: only these files; None: all.
-        """
-        tables, seen, listed = [], set(), {part.name: part.rows for part in self._listed()}
-        for path in sorted(self.folder.glob("part-*.parquet")):
-            if parts is not None and path.name not in parts:
-                continue
-            seen.add(path.name)
-            if problem := self._problem(path):
-                tell(f"{path.name} of {self.folder.name} is damaged ({problem}); its images are left out")
-                continue
-            tables.append(pq.read_table(path, columns=None if pixels else WITHOUT_PIXELS))
-        for name in listed if parts is None else parts:
-            if name not in seen:
-                tell(f"{name} of {self.folder.name} is missing; its {listed.get(name, '')} rows are left out")
-        if not tables:
-            return empty() if pixels else empty()[WITHOUT_PIXELS]
-        frame = to_frame(pa.concat_tables(tables))
-        if pixels:  # an image that was attacked again to keep its pixels has two rows; the one with pixels counts
-            frame = frame.sort_values("adversarial", key=lambda column: column.isna(), kind="stable")
-        return frame.drop_duplicates(KEY, ignore_index=True)
-
-    def add(self, frame: pd.DataFrame) -> None:
-        """Write one more part, whole or not at all, and put it on the list.
-
-        Raises:
-            StoreError: it cannot be written (a full disk); what was written before stays.
-        """
-        about = json.dumps({"unit": self.identity.digest(), "rows": len(frame)})
-        table = to_arrow(frame)
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), ABOUT: about.encode()})
-        staging = self.folder / "staging.parquet"
-        with atomic_path(staging) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
-            name = f"part-{file_digest(temporary)[:16]}.parquet"
-        staging.replace(self.folder / name)
-        self._manifest().with_part(Part(name, len(frame))).write(self.folder / "manifest.json")
-
-    def mend(self, tell: Tell) -> None:
-        """Move what is damaged to damaged/ and write down the parts that are there; for who holds the lease and runs it again."""
-        for path in sorted(self.folder.glob("part-*.parquet")):
-            if problem := self._problem(path):
-                tell(f"{path.name} of {self.folder.name} was damaged ({problem}); its images are attacked again")
-                self._set_aside(path)
-        path, parts = self.folder / "manifest.json", tuple(self._on_disk())
-        before = None
-        if path.exists():
-            try:
-                before = Manifest.read(path)
-            except Damaged as problem:
-                tell(f"the manifest of {self.folder.name} was damaged ({problem}); it is written anew")
-                self._set_aside(path)
-        facts = before.facts if before else replace(self.facts, created=time.time())
-        stale = before is None or before.identity != self.identity or set(before.parts) != set(parts)
-        if stale and (parts or before):
-            Manifest(self.spec, self.identity, facts, parts).write(path)
-
-    def refresh(self) -> None:
-        """Count as measured now, as it was asked for now: what it was measured with is in use again. For who holds the lease."""
-        manifest = replace(self._manifest(), spec=self.spec)
-        replace(manifest, facts=replace(manifest.facts, created=time.time())).write(self.folder / "manifest.json")
-
-    def stored(self) -> Unit:
-        """The same with the facts that are stored, the day of its creation among them."""
-        return replace(self, facts=self._manifest().facts)
-
-    def sound(self) -> bool:
-        """Whether the manifest is there and says what this unit is, and no part on its list is damaged or missing."""
-        try:
-            manifest = Manifest.read(self.folder / "manifest.json")
-        except Damaged:
-            return False
-        paths = [self.folder / part.name for part in manifest.parts]
-        return manifest.identity == self.identity and all(p.exists() and not self._problem(p) for p in paths)
-
-    def _manifest(self) -> Manifest:
-        """The manifest as it stands, or a new one."""
-        try:
-            return Manifest.read(self.folder / "manifest.json")
-        except Damaged:
-            return Manifest(self.spec, self.identity, replace(self.facts, created=time.time()))
-
-    def _listed(self) -> tuple[Part, ...]:
-        try:
-            return Manifest.read(self.folder / "manifest.json").parts
-        except Damaged:
-            return ()
-
-    def _on_disk(self) -> Iterator[Part]:
-        for path in sorted(self.folder.glob("part-*.parquet")):
-            yield Part(path.name, pq.read_metadata(path).num_rows)
-
-    def _problem(self, path: Path) -> str | None:
-        """What is wrong with a part; None where it is sound and of this unit."""
-        try:
-            if file_digest(path)[:16] != path.stem.removeprefix("part-"):
-                return "its hash is wrong"
-            found = pq.read_metadata(path)
-            about = json.loads((found.metadata or {}).get(ABOUT, b"{}"))
-        except (OSError, ValueError, pa.ArrowException) as error:
-            return f"it cannot be read: {error}"
-        if about.get("unit") != self.identity.digest():
-            return "it is of another unit"
-        return None if about.get("rows") == found.num_rows else "rows are missing"
-
-    def _set_aside(self, path: Path) -> None:
-        aside = self.folder.parent.parent / "damaged" / self.folder.name
-        try:
-            aside.mkdir(parents=True, exist_ok=True)
-            path.replace(aside / f"{time.time_ns()}-{path.name}")
-        except OSError as error:
-            raise StoreError(f"cannot move {path} to {aside}: {error.strerror}; is the store read-only?") from error
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A unit and the records of it that were asked for."""
-
-    unit: Unit
-    records: pd.DataFrame
+from robench.records.manifest import Damaged, Facts, Identity, Manifest, Spec, read_signed
+from robench.records.unit import Tell, Unit
 
 
 class Store:
@@ -209,12 +47,19 @@ class Store:
             try:
                 manifest = self._read(path)
             except Damaged as problem:
-                tell(f"{path} is damaged: {problem}; its row is left out, and running it again mends it")
+                tell(
+                    f"{path} is damaged: {problem}; its row is left out until `robench store repair`, or running it again, mends it"
+                )
                 continue
             if not path.parent.name.endswith(manifest.identity.digest()):
                 tell(f"{path} is of another unit than its folder's name says; it is left out")
                 continue
             found.append(Unit(path.parent, manifest.spec, manifest.identity, manifest.facts))
+        for folder in sorted({path.parent for path in self.root.glob("records/*/part-*.parquet")}):
+            if not (folder / "manifest.json").exists():
+                tell(
+                    f"{folder} has no manifest; its row is left out until `robench store repair`, or running it again, mends it"
+                )
         return sorted(found, key=lambda unit: -unit.facts.created)
 
     def _read(self, path: Path) -> Manifest:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from robench.benchmarks import SEVERITIES, SMALL_SIDE
 from robench.records.cards import ModelCard
 from robench.records.manifest import Facts
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.corrupted import Corrupted
 from robench.reporting.evidence import in_full, on_board
 from robench.reporting.groups import Group, Threat

@@ -10,7 +10,7 @@ from typing import cast
 import pandas as pd
 
 from robench.benchmarks import SEVERITIES
-from robench.records.store import Measured, Unit
+from robench.records.unit import Measured, Unit
 from robench.reporting.corruption_metrics import CLEAN, outcomes
 from robench.reporting.resampling import Estimate, bootstrap
 

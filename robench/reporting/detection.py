@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robench.records.store import Measured, Unit
+from robench.records.unit import Measured, Unit
 from robench.reporting.detection_metrics import detection
 from robench.reporting.groups import Group
 from robench.reporting.metrics import clean_accuracy

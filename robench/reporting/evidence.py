@@ -10,7 +10,7 @@ import pandas as pd
 
 from robench.hashing import digest
 from robench.records.manifest import Facts
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.groups import Group, Threat
 from robench.reporting.metrics import attacked_images
 from robench.reporting.statistics import wilson

@@ -14,7 +14,7 @@ from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.records.orders import read_order
 from robench.records.schema import adversarial_pixels, clean_pixels
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.groups import Group
 
 

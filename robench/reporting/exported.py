@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from robench.entries.calls import Json
 from robench.errors import UsageError
-from robench.files import atomic_path
+from robench.files import atomic_path, parse_json
 from robench.records.cards import ModelCard
 from robench.records.manifest import Damaged
-from robench.records.schema import KEY, NORMS, WITHOUT_PIXELS
-from robench.records.store import Measured
+from robench.records.schema import check
+from robench.records.unit import Measured
 from robench.reporting.printed import Printed, printed
 from robench.reporting.result import Result
 
@@ -89,41 +89,21 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
         )
     found = list[Exported]()
     try:
-        cards = {name: ModelCard.of(plain) for name, plain in json.loads(metadata.get(MODELS, b"{}")).items()}
+        cards = {name: ModelCard.of(plain) for name, plain in parse_json(metadata.get(MODELS, b"{}")).items()}
         rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}
-        for one in json.loads(about):
+        for one in parse_json(about):
             own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
             if own is not None:
-                _check(own, Printed.of(one["of"]))
+                of = Printed.of(one["of"])
+                try:
+                    check(own, natural=of.goal == "natural")
+                except ValueError as error:
+                    raise ValueError(f"{of.text}: {error}") from error
                 card = cards.get(one.get("model", ""))
-                found.append(
-                    Exported(Printed.of(one["of"]), float(one.get("created", 0.0)), own, card, *one.get("resolved", ()))
-                )
+                found.append(Exported(of, float(one.get("created", 0.0)), own, card, *one.get("resolved", ())))
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError, Damaged) as error:
         raise UsageError(f"{path} is damaged in what it says of its records: {error}") from error
     return found, [*cards.values()]
-
-
-def _check(records: pd.DataFrame, of: Printed) -> None:
-    """That records can be counted: a file has no digest of its own, as the parts of a store have.
-
-    Raises:
-        ValueError: they cannot.
-    """
-    lacking = [name for name in WITHOUT_PIXELS if name not in records]
-    if lacking:
-        raise ValueError(f"{of.text} has no column {lacking[0]!r}")
-    for name in ("correct", "success", "fooled"):
-        if not pd.api.types.is_bool_dtype(records[name]) or records[name].isna().any():
-            raise ValueError(f"{of.text}: {name} is not true or false in every row")
-    sizes = records[list(NORMS)].astype(float)
-    unknown = sizes.isna().to_numpy().any() and of.goal != "natural"
-    if unknown or (sizes < 0).to_numpy().any():
-        raise ValueError(f"{of.text}: a size of a perturbation is missing or below 0")
-    if not records["confidence"].dropna().between(0, 1).all():
-        raise ValueError(f"{of.text}: a confidence is no probability")
-    if records.duplicated(KEY).any():
-        raise ValueError(f"{of.text}: an image is there twice under one condition")
 
 
 def cells_of(result: Result) -> list[Exported]:

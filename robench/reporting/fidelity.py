@@ -9,7 +9,7 @@ import pandas as pd
 
 from robench.benchmarks import CORRUPTIONS, SEVERITIES
 from robench.entries.calls import written_float
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.captions import copy_of
 from robench.reporting.columns import NORM_NAMES
 from robench.reporting.corrupted import Corrupted, of_corruptions

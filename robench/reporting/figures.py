@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from robench.entries.calls import written_float
 from robench.records.schema import adversarial_pixels, clean_pixels
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting import escaping
 from robench.reporting.columns import NORM_NAMES
 from robench.reporting.evidence import on_board

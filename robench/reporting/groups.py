@@ -14,7 +14,7 @@ from functools import cached_property
 from robench.entries.calls import Call, Json, written
 from robench.hashing import digest
 from robench.records.refusals import Refusal
-from robench.records.store import Measured, Unit
+from robench.records.unit import Measured, Unit
 from robench.reporting.short_names import short_name
 from robench.reporting.tables import About, Cell, Column, Table
 from robench.reporting.versions import without_code

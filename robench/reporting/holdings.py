@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from robench.errors import StoreError, UsageError, did_you_mean
-from robench.leases import held
+from robench.leases.taking import held
 from robench.records.refusals import accept, refusals, refused_path
-from robench.records.store import Measured, Store, Tell
+from robench.records.store import Store
+from robench.records.unit import Measured, Tell
 from robench.reporting.escaping import one_line
 from robench.reporting.versions import newest
 
@@ -117,7 +118,7 @@ def discard(root: Path, holding: Holding) -> None:
 
 
 def leftovers(root: Path, going: Sequence[Holding] = ()) -> list[Path]:
-    """Files that belong to no unit: model cards, damaged refusals, what runs set aside as damaged, what killed writers left.
+    """Files that belong to no unit: model cards, damaged refusals, what runs set aside as damaged, what killed writers left (files that are half written, leases).
 
     Args:
         going: units that are about to be removed. A card stays while the manifest of any unit is damaged: it may be its.
@@ -129,7 +130,8 @@ def leftovers(root: Path, going: Sequence[Holding] = ()) -> list[Path]:
     found += [path for path in root.glob("damaged/*/*") if path.is_file()]
     read = {one.name for one in refusals(root)}
     found += [path for path in root.glob("refused/*.json") if path.stem not in read]
-    return found + [path for path in root.glob("records/*/.*.part") if not held(path.parent / "lease")]
+    free = [folder for folder in root.glob("records/*") if not held(folder / "lease")]
+    return found + [path for folder in free for kind in (".*.part", "lease*") for path in sorted(folder.glob(kind))]
 
 
 def sweep(paths: Sequence[Path]) -> None:

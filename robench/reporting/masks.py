@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.groups import Group
 from robench.reporting.tables import About, Column, Table
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from robench.benchmarks import PERTURBATION_VALIDATION, PERTURBATIONS, SEVERITIES, CorruptionName
 from robench.entries.modules import built_in_folder
 from robench.errors import DataError, did_you_mean
+from robench.files import read_bytes
 
 Array = NDArray[np.float64]
 PUBLISHED = built_in_folder("reports") / "published"
@@ -195,7 +196,7 @@ def _table(path: Path, wanted: Sequence[str]) -> _Table:
     """The lines of a CSV that has these columns."""
     form = f"a CSV in UTF-8 whose header has {', '.join(wanted) or 'corruption or perturbation'} is wanted"
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); {form}") from error
     every = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

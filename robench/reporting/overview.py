@@ -10,7 +10,7 @@ from functools import partial
 from robench.benchmarks import CORRUPTIONS, NOISES, PERTURBATIONS, SEVERITIES
 from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.columns import NORM_NAMES
 from robench.reporting.corrupted import Corrupted, of_corruptions
 from robench.reporting.detection import of_unseen

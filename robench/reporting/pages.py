@@ -16,7 +16,8 @@ from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.records.cards import ModelCard
 from robench.records.refusals import refusals
-from robench.records.store import Measured, Store, Unit
+from robench.records.store import Store
+from robench.records.unit import Measured, Unit
 from robench.reporting import escaping
 from robench.reporting.columns import NORM_NAMES
 from robench.reporting.corrupted import of_corruptions

@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 
 from robench.entries.calls import Json
 from robench.hashing import digest
-from robench.records.schema import NORMS
-from robench.records.store import Measured
+from robench.records.schema import GOALS, NORMS
+from robench.records.typed import built
+from robench.records.unit import Measured
 from robench.reporting.versions import code_of
 
 
@@ -75,29 +76,14 @@ class Printed:
         """What `plain` was written from.
 
         Raises:
-            ValueError, TypeError, KeyError: it is something else.
+            ValueError: it is something else.
         """
-        subset = plain["subset"]
-        if subset is not None and not (isinstance(subset, list) and all(type(one) is int for one in subset)):
-            raise ValueError(f"subset is {subset!r}")
-        found = cls(**{**plain, "subset": None if subset is None else tuple(subset)})  # type: ignore[arg-type]
-        for each in fields(cls):
-            value = getattr(found, each.name)
-            if each.name != "subset" and type(value) not in KINDS[str(each.type)]:
-                raise ValueError(f"{each.name} is {str(value)[:40]!r}")
-            if isinstance(value, str):
-                value.encode()  # else it could be read and not be written
-            if isinstance(value, int | float) and not abs(value) < 2**63:
-                raise ValueError(f"{each.name} is out of range")
+        found = built(cls, plain)
         if found.norm not in NORMS or found.goal not in GOALS:
             raise ValueError(f"the norm is {found.norm[:20]!r}, the goal {found.goal[:20]!r}")
         return found
 
 
-KINDS = {"str": (str,), "int": (int,), "str | None": (str, type(None)), "int | None": (int, type(None))}
-KINDS["float | None"] = (float, int, type(None))
-"""What JSON has for each type of a field."""
-GOALS = ("budget", "minimal", "natural")
 REQUIRED = {field.name for field in fields(Printed)} - {
     *("corruption", "severity", "family", "normaliser", "torch", "device", "processor", "threads")
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robench.errors import UsageError, did_you_mean
+from robench.files import read_bytes
 
 UNITS = {"%": 0.01, "share": 1.0, "": 1.0}
 """What a printed number is multiplied by."""
@@ -53,7 +54,7 @@ def lines(path: Path, wanted: tuple[str, ...]) -> list[tuple[int, dict[str, str]
         UsageError: it cannot be read, or lacks a column.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     plain = text.split("\n")

@@ -15,7 +15,8 @@ from robench.entries.calls import Json
 from robench.errors import UsageError, did_you_mean
 from robench.records.cards import ModelCard
 from robench.records.refusals import Refusal
-from robench.records.store import Measured, Store
+from robench.records.store import Store
+from robench.records.unit import Measured
 from robench.reporting.common_norms import norms_on_common
 from robench.reporting.corrupted import of_corruptions
 from robench.reporting.corruptions import corruption_tables

@@ -14,7 +14,7 @@ import pandas as pd
 
 from robench.entries.calls import written_float
 from robench.records.cards import ModelCard
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.captions import caption_of
 from robench.reporting.columns import NORM_NAMES, about_threat, family, norm_column, share_column
 from robench.reporting.evidence import bearing, in_full, no_rank, on_board, on_images, required, told_apart

@@ -12,7 +12,7 @@ import pandas as pd
 
 from robench.benchmarks import PERTURBATION_VALIDATION, PERTURBATIONS
 from robench.errors import DataError
-from robench.records.store import Measured, Unit
+from robench.records.unit import Measured, Unit
 from robench.reporting.evidence import on_images, without_rank
 from robench.reporting.groups import Group
 from robench.reporting.normalisers import Baseline, SequenceBaseline, suited

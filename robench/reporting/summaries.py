@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from robench.entries.calls import Json
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.detection import detected, known_and_unseen
 from robench.reporting.detection_metrics import expected_calibration_error
 from robench.reporting.evidence import no_rank

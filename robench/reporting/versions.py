@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from robench.entries.calls import Json, files_of
 from robench.hashing import digest
 from robench.records.manifest import without_weights
-from robench.records.store import Measured, Unit
+from robench.records.unit import Measured, Unit
 
 CODE = {"source", "card"}
 """Keys of an entry's identity that tell of code, not of what was asked for."""

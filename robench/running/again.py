@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 
 from robench.console import Reporter
-from robench.entries.paths import paths_of
+from robench.entries.paths import contents_digest, paths_of
 from robench.errors import UsageError
-from robench.hashing import contents_digest
 from robench.places import Places
 from robench.records.changes import changes
-from robench.records.store import Store, Unit
-from robench.running.harness import suited
+from robench.records.store import Store
+from robench.records.unit import Unit
 from robench.running.keeping import InMemory, Keeping
+from robench.running.measuring import suited
 from robench.running.rows import Measurement, Row, rows_of
 from robench.running.settings import Settings
 from robench.running.workers import best_batch, complete, one_intra_op_thread
-from robench.training.checkpoints import Trained
+from robench.training.trained import Trained
 
 
 class Once(NamedTuple):

@@ -32,7 +32,7 @@ from robench.data.layouts import write_cifar_c, write_cifar_p, write_imagenet_c,
 from robench.data.loading import Data
 from robench.data.splits import Split, to_unit
 from robench.errors import UsageError, did_you_mean
-from robench.files import atomic_path, check_writable
+from robench.files import atomic_path, check_writable, parse_json
 from robench.hashing import ENGINE
 from robench.running.natural import batch_of
 from robench.running.workers import one_intra_op_thread
@@ -218,7 +218,7 @@ class Corruptor:
             self._save(facts, [])
             return []
         try:
-            held = json.loads(file.read_text(encoding="utf-8"))
+            held = parse_json(file.read_text(encoding="utf-8"))
             before, done = held["of"], list(held["done"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{file} cannot be read ({error}); give an empty folder") from error
@@ -253,7 +253,7 @@ class Corruptor:
         }
 
     def _end(self, done: list[str]) -> None:
-        held = json.loads((self.out / MADE).read_text(encoding="utf-8"))
+        held = parse_json((self.out / MADE).read_text(encoding="utf-8"))
         self._save(held["of"], done)
 
     def _save(self, facts: dict[str, object], done: list[str]) -> None:

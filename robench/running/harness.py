@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 
-from robench.console import Reporter, Work, spell_seconds
-from robench.data.splits import Split
+from robench.console import Reporter, spell_seconds
 from robench.files import check_writable
 from robench.places import Places
 from robench.records.orders import write_order
-from robench.records.store import Measured, Store
-from robench.running.conditions import Condition
+from robench.records.store import Store
+from robench.records.unit import Measured
 from robench.running.diagnostics import About, model_card, probe_digest
 from robench.running.families import Families
-from robench.running.keeping import Keeping
-from robench.running.natural import batch_of
+from robench.running.measuring import measure
 from robench.running.overall import Overall
 from robench.running.preflight import preflight
 from robench.running.refused import Refused
 from robench.running.rows import Measurement, Row
 from robench.running.settings import Settings, usable_cores
 from robench.running.subject import Subject
-from robench.running.workers import best_batch, complete, one_intra_op_thread
-from robench.training.checkpoints import Trained
+from robench.running.workers import best_batch, one_intra_op_thread
 from robench.training.duration import training_seconds
-from robench.training.given import Given
 from robench.training.recipe import Progress, Recipe
+from robench.training.trained import Trained
 
 log = logging.getLogger(__name__)
-PICTURES = 8
-"""The adversarial pixels of so many images are always kept, for the report's pictures."""
 
 
 def run_rows(
@@ -87,7 +78,7 @@ def run_rows(
                     preflight(source.subject(sources[name], device), gradients=condition.knowledge == "transfer")
                 with one_intra_op_thread():
                     measurement = Measurement(row, trained, subject, condition, sources)
-                    measured.append(_measure(measurement, settings, store, reporter, measured_batch, work))
+                    measured.append(measure(measurement, settings, store, reporter, measured_batch, work))
     return measured, refused
 
 
@@ -153,96 +144,6 @@ def training_threads(settings: Settings) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def to_keep(split: Split, settings: Settings, condition: Condition) -> set[str]:
-    """The images whose adversarial pixels go into the records.
-
-    Of a threat that is a list of many, such as 15 corruptions at 5 severities, none: its images can be made again without a model.
-    """
-    ids = split.image_ids().tolist()
-    return set(ids if settings.keep_images else ids[: 0 if condition.card.each else PICTURES])
-
-
-def suited(measurement: Measurement, measured_batch: Callable[[], int]) -> int:
-    """How many images a shard holds; of natural threats, whose cost is a pass and no gradient, as many as go through at once."""
-    natural = measurement.condition.goal == "natural"
-    return batch_of(measurement.row.data.split.shape) if natural else measured_batch()
-
-
-def missing_places(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
-    """Places of the split's images that have no records, or none with the pixels that are to be kept."""
-    ids = split.image_ids()
-    have = set(records["image"])
-    kept = set(records.loc[records["adversarial"].notna(), "image"])
-    return np.array(
-        [place for place, i in enumerate(ids.tolist()) if i not in have or (i in keep and i not in kept)],
-        dtype=np.int64,
-    )
-
-
-def _measure(
-    measurement: Measurement,
-    settings: Settings,
-    store: Store,
-    reporter: Reporter,
-    measured_batch: Callable[[], int],
-    shared: Work | None,
-) -> Measured:
-    """The records of a cell, its missing images attacked.
-
-    Args:
-        measured_batch: the batch size that suits the model, measured when it is first asked for.
-        shared: progress that several cells share; None: it is this one's.
-    """
-    subject, split = measurement.subject, measurement.row.data.split
-    unit = measurement.unit(settings.seed, store)
-    unit = replace(unit, facts=replace(unit.facts, threads=settings.worker_count(subject.device)))
-    ids = split.image_ids().tolist()
-    keep = to_keep(split, settings, measurement.condition)
-    if len(missing_places(split, unit.read(pixels=True), keep)) or not unit.sound():
-        with unit.lease(reporter.say):
-            unit.mend(reporter.say)
-            have = unit.read(pixels=True)
-            missing = missing_places(split, have, keep)
-            if len(missing):
-                given = isinstance(measurement.row.checkpoint, Given)  # another model of its class is no change of it
-                why = store.why_again(unit) if have.empty and not given else None
-                if why:
-                    reporter.say(f"{measurement.label} is run again: {why}")
-                split.select(missing).verify()
-                started = time.perf_counter()
-                batch = settings.batch_size if settings.batch_size != "auto" else suited(measurement, measured_batch)
-                done = len(split) - len(missing)
-                work = shared or reporter.work(measurement.label, unit="image", total=len(split), done=done)
-                if shared:
-                    shared.advance(done)
-                try:
-                    complete(
-                        Keeping.of(unit, subject, measurement.condition, keep),
-                        subject,
-                        measurement.attack,
-                        settings.seed,
-                        missing,
-                        keep,
-                        workers=settings.worker_count(subject.device),
-                        batch=batch,
-                        done=work.advance,
-                    )
-                finally:
-                    if not shared:
-                        work.close()
-                seconds = time.perf_counter() - started
-                log.info("%s: %d images in batches of %d, %.1f s", measurement.label, len(missing), batch, seconds)
-    else:
-        log.info("%s: in the store, %s", measurement.label, unit.folder)
-        if shared:
-            shared.advance(len(split))
-        if store.replaced(unit):
-            with unit.lease(reporter.say):
-                unit.refresh()
-    records = unit.read()
-    return Measured(unit.stored(), records[records["image"].isin(ids)].reset_index(drop=True))
 
 
 @dataclass(frozen=True)

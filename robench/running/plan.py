@@ -21,14 +21,16 @@ from robench.errors import RobenchError
 from robench.places import Places
 from robench.records.store import Store
 from robench.running.conditions import Condition
-from robench.running.harness import missing_places, to_keep, training_threads
+from robench.running.harness import training_threads
+from robench.running.measuring import missing_places, to_keep
 from robench.running.rows import Measurement, Row
 from robench.running.settings import Settings
 from robench.running.shards import attack_shard
 from robench.running.subject import Subject
 from robench.running.workers import best_batch, one_intra_op_thread
-from robench.training.checkpoints import Checkpoint, Trained
+from robench.training.checkpoints import Checkpoint
 from robench.training.duration import training_seconds
+from robench.training.trained import Trained
 
 log = logging.getLogger(__name__)
 PROBED = 8

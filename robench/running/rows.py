@@ -17,19 +17,21 @@ from robench.attacking.patches import realised_share
 from robench.data.loading import Data, data_calls, load_data
 from robench.entries.calls import Call, Name, written_float
 from robench.entries.cards import Norm
-from robench.entries.paths import paths_of
+from robench.entries.paths import contents_digest, paths_of
 from robench.entries.registry import DATASETS, DEFENSES
 from robench.errors import ModelError, UsageError
-from robench.hashing import ENGINE, contents_digest
+from robench.hashing import ENGINE
 from robench.places import Places
 from robench.records.manifest import Facts, Identity, Spec, model_digest
-from robench.records.store import Store, Unit
+from robench.records.store import Store
+from robench.records.unit import Unit
 from robench.running.conditions import Condition, conditions
 from robench.running.diagnostics import probe_digest
 from robench.running.settings import Settings, processor
 from robench.running.subject import Precision, Subject
-from robench.training.checkpoints import Checkpoint, Trained
+from robench.training.checkpoints import Checkpoint
 from robench.training.given import Defense, Given, checkpoints
+from robench.training.trained import Trained
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from robench.running.harness import obtain
 from robench.running.rows import Row
 from robench.running.settings import Settings
 from robench.running.subject import Subject
-from robench.training.checkpoints import Trained
 from robench.training.recipe import layer_indices
+from robench.training.trained import Trained
 
 OWN = ("clean", "mass")
 """Figures that are no numbers of a training's log."""

@@ -7,7 +7,6 @@ weights.safetensors, facts.json (with the weights' SHA-256) and log.jsonl.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ import torch
 from torch import nn
 
 from robench.attacking.classifier import frozen
-from robench.attacking.expectation import Expectation
 from robench.data.splits import Splits
 from robench.entries.calls import Call, Json, Name
 from robench.entries.cards import DatasetCard
@@ -28,42 +26,16 @@ from robench.entries.registry import DEFENSES
 from robench.errors import DataError, ModelError, RobenchError
 from robench.files import atomic_path
 from robench.hashing import ENGINE, digest, file_digest
-from robench.leases import lease
+from robench.leases.taking import LeaseLost, lease
 from robench.training.building import build, built_in, declared, task_of, weights_digest
 from robench.training.facts import WeightFacts
 from robench.training.loop import train
 from robench.training.outputs import Outputs, fitted
 from robench.training.recipe import Progress, Recipe, Task
+from robench.training.snapshots import read_lines
+from robench.training.trained import Trained
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A defense with its weights.
-
-    Attributes:
-        weights: digest of the weights' file.
-        log: one line an epoch of the training that made it.
-        seconds: that the training took (0 where there was none).
-        outputs: of the model, that are the data set's classes.
-        stochastic: it is declared random, and the mean of its draws is what counts.
-        note: what its recipe says of the model.
-    """
-
-    call: Call
-    model: nn.Module
-    weights: str
-    log: list[dict[str, Any]]
-    seconds: float
-    outputs: Outputs
-    stochastic: bool = False
-    note: str = ""
-
-    def attacked(self, device: torch.device) -> nn.Module:
-        """The frozen model as an attack follows it, with the outputs that are the data set's classes."""
-        module = self.outputs.of(frozen(self.model, device))
-        return Expectation(module) if self.stochastic else module
 
 
 @dataclass(frozen=True)
@@ -187,13 +159,13 @@ class Checkpoint:
         facts = self.facts()
         return facts.sha256[:16] if facts else None
 
-    def facts(self) -> WeightFacts | None:
+    def facts(self, tell: Tell = lambda _: None) -> WeightFacts | None:
         """What is written beside the weights, or None where there are none yet."""
-        return WeightFacts.read(self.folder)
+        return WeightFacts.read(self.folder, tell)
 
     def load(self, tell: Tell = lambda _: None) -> Trained | None:
         """The trained defense from the cache; None where it is not there, or is damaged (which is told)."""
-        facts = self.facts()
+        facts = self.facts(tell)
         if facts is None:
             return None
         from safetensors.torch import load_file
@@ -207,8 +179,7 @@ class Checkpoint:
             return None
         recipe = self.recipe()
         recipe.model.load_state_dict(load_file(weights))
-        log = self.folder / "log.jsonl"
-        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+        lines = self._log(facts, tell)
         model, sha, note = recipe.model.eval(), facts.sha256[:16], recipe.note
         return Trained(self.call, model, sha, lines, facts.seconds, self.outputs, self.stochastic, note)
 
@@ -234,11 +205,22 @@ class Checkpoint:
         found = self.load(tell)
         if found:
             return found
-        with lease(self.folder / "lease", waiting=tell):
-            return self.load() or self._train(device, report, announce)
+        while True:
+            try:
+                with lease(self.folder / "lease", waiting=tell) as taken:
+                    for left in self.folder.glob(".*.part"):  # of a writer that was killed
+                        left.unlink(missing_ok=True)
+                    return self.load() or self._train(device, tell, report, announce, taken.check)
+            except LeaseLost as lost:
+                tell(f"{lost}; looking again at what is there")
 
     def _train(
-        self, device: torch.device, report: Callable[[Progress], None], announce: Callable[[Recipe], None]
+        self,
+        device: torch.device,
+        tell: Tell,
+        report: Callable[[Progress], None],
+        announce: Callable[[Recipe], None],
+        check: Callable[[], None],
     ) -> Trained:
         from safetensors.torch import save_file
 
@@ -263,14 +245,19 @@ class Checkpoint:
                 state=state,
                 log=self.folder / "log.jsonl",
                 report=report,
+                check=check,
+                tell=tell,
             )
-        seconds = self._logged_seconds() or time.perf_counter() - started
+        log = self.folder / "log.jsonl"
+        seconds = sum(line["seconds"] for line in read_lines(log)) or time.perf_counter() - started
         tensors = {name: t.detach().cpu().contiguous().clone() for name, t in recipe.model.state_dict().items()}
         with atomic_path(self.folder / "weights.safetensors") as temporary:
             save_file(tensors, temporary)
+            check()
         facts = WeightFacts(
             defense=str(self.call),
             sha256=file_digest(self.folder / "weights.safetensors"),
+            log=file_digest(log) if log.is_file() else "",
             seconds=round(seconds, 1),
             parameters=sum(p.numel() for p in recipe.model.parameters()),
             sources=self.made_with(),
@@ -288,10 +275,10 @@ class Checkpoint:
             )
         return loaded
 
-    def _logged_seconds(self) -> float:
-        log = self.folder / "log.jsonl"
-        return (
-            sum(json.loads(line)["seconds"] for line in log.read_text(encoding="utf-8").splitlines())
-            if log.exists()
-            else 0.0
-        )
+    def _log(self, facts: WeightFacts, tell: Tell) -> list[dict[str, Any]]:
+        """The lines of the training's log; none where it is damaged, which is told: no number depends on it."""
+        path = self.folder / "log.jsonl"
+        if (file_digest(path) if path.is_file() else "") == facts.log:
+            return read_lines(path)
+        tell(f"{path} is damaged: the course of the training of {self.call} is left out; its weights are sound")
+        return []

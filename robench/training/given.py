@@ -21,9 +21,10 @@ from robench.entries.registry import DEFENSES
 from robench.errors import ModelError
 from robench.hashing import ENGINE, digest
 from robench.training.building import task_of, weights_digest
-from robench.training.checkpoints import Checkpoint, Tell, Trained
+from robench.training.checkpoints import Checkpoint, Tell
 from robench.training.facts import WeightFacts
 from robench.training.recipe import Progress, Recipe, Schedule
+from robench.training.trained import Trained
 
 Defense = Name | nn.Module
 """What a row can be asked for with."""
@@ -66,7 +67,7 @@ class Given(Checkpoint):
             raise self.broken
         super().rehearse()
 
-    def facts(self) -> WeightFacts | None:
+    def facts(self, tell: Tell = lambda _: None) -> WeightFacts | None:
         return None
 
     def weights(self) -> str | None:

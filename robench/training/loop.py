@@ -34,6 +34,8 @@ def train(
     state: Path | None = None,
     log: Path | None = None,
     report: Report = lambda _: None,
+    check: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> nn.Module:
     """Train a recipe's model in place and return it in eval mode.
 
@@ -42,6 +44,8 @@ def train(
         state: where to save after each epoch (safetensors) and from where to resume.
         log: JSON lines, one an epoch: loss, learning rate, validation accuracy (null where it was not looked at), seconds,
             the robust accuracy that the best epoch is chosen by, the objective's own numbers. Without a log none is chosen.
+        check: called before anything is written; raises where another process trains this by now.
+        tell: told where a state is damaged.
 
     Raises:
         ModelError: the loss is no longer finite.
@@ -52,7 +56,7 @@ def train(
     optimizer = optimizer_of(model, schedule)
     now = Snapshot(model, optimizer, objective, Average(model, schedule.average) if schedule.average else None)
     if state:
-        now.load(state)
+        now.load(state, tell)
     pool = Pool(split, device, room_on(device))
     while now.step < schedule.steps:
         started, losses = time.perf_counter(), []
@@ -87,6 +91,7 @@ def train(
         looked = seen[1] > seen[0] or now.step == schedule.steps
         if looked and recipe.selection and log:
             now.best.consider(robust_accuracy(now.kept, validation, recipe.selection, device), now.kept, now.epoch + 1)
+        check()
         if log:
             line = {
                 "epoch": now.epoch + 1,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robench.files import atomic_path
+from robench.files import atomic_path, parse_json
 from robench.training.recipe import Objective
 
 
@@ -89,24 +92,30 @@ class Snapshot:
         tensors |= {f"objective.{name}": tensor for name, tensor in self.objective.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in self.average.model.state_dict().items()} if self.average else {}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        counts = {"epoch": self.epoch, "step": self.step, "best": [self.best.score, self.best.epoch]}
+        counts = json.dumps(
+            {"epoch": self.epoch, "step": self.step, "best": [self.best.score, self.best.epoch]}, sort_keys=True
+        )
+        flat = {name: t.contiguous().cpu().clone() for name, t in tensors.items()}
         with atomic_path(path) as temporary:
-            save_file(
-                {name: t.contiguous().cpu().clone() for name, t in tensors.items()},
-                temporary,
-                {"counts": json.dumps(counts)},
-            )
+            save_file(flat, temporary, {"counts": counts, "digest": _digest(flat, counts)})
 
-    def load(self, path: Path) -> None:
-        """Put back what was saved; nothing where there is nothing to use."""
+    def load(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Put back what was saved; nothing where there is nothing to use, which is told where it is damaged."""
         from safetensors import SafetensorError, safe_open
 
+        if not path.exists():
+            return
         try:
             with safe_open(path, "pt") as stored:
-                counts = json.loads(stored.metadata()["counts"])
+                told = stored.metadata()["counts"]
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        except (FileNotFoundError, SafetensorError):
+                sound = stored.metadata()["digest"] == _digest(tensors, told)
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError):
+            sound = False
+        if not sound:
+            tell(f"the state of a training in {path} is damaged; the training begins again")
             return
+        counts = parse_json(told)
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "objective": {}, "best": {}, "average": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
@@ -125,8 +134,29 @@ class Snapshot:
         self.epoch, self.step = counts["epoch"], counts["step"]
 
 
+def _digest(tensors: dict[str, Tensor], counts: str) -> str:
+    """SHA-256 of all that a saved training holds."""
+    found = hashlib.sha256(counts.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
 def append_line(log: Path, line: dict[str, Any], epoch: int) -> None:
     """Append an epoch's line to a log, dropping what an earlier, killed run wrote of this epoch or a later one."""
-    lines = log.read_text(encoding="utf-8").splitlines()[:epoch] if log.exists() else []
+    lines = [json.dumps(known) for known in read_lines(log)[:epoch]]
     with atomic_path(log) as temporary:
         temporary.write_text("\n".join([*lines, json.dumps(line)]) + "\n", encoding="utf-8")
+
+
+def read_lines(log: Path) -> list[dict[str, Any]]:
+    """The lines of a log, up to the first that is damaged."""
+    found = list[dict[str, Any]]()
+    with suppress(OSError, ValueError):
+        for text in log.read_text(encoding="utf-8").splitlines():
+            line = parse_json(text)
+            if not isinstance(line, dict) or not isinstance(line.get("seconds"), int | float):
+                break
+            found.append(line)
+    return found

@@ -101,7 +101,7 @@ def test_a_training_says_what_its_model_scores_and_where_it_is() -> None:
     assert not Path("results").exists(), "a training attacks nothing"
 
 
-@pytest.mark.parametrize("way", [["-m", "robench"], ["-c", "from robench.cli import main; main()"]])
+@pytest.mark.parametrize("way", [["-m", "robench"], ["-c", "from robench.__main__ import main; main()"]])
 def test_the_command_is_there_as_a_module_and_as_the_script_that_is_installed(way: list[str]) -> None:
     done = subprocess.run([sys.executable, *way, "show", "digts"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -112,7 +112,7 @@ def test_the_command_is_there_as_a_module_and_as_the_script_that_is_installed(wa
 def test_the_installed_script_is_that_function() -> None:
     from importlib.metadata import entry_points
 
-    from robench.cli import main
+    from robench.__main__ import main
 
     (script,) = entry_points(group="console_scripts", name="robench")
     assert script.load() is main

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,8 +12,10 @@ from typer.testing import CliRunner
 
 from robench import Call, StoreError
 from robench.cli import app
+from robench.leases.holders import Holder
 from robench.records.refusals import Refusal, refuse
-from robench.records.store import Store, Unit
+from robench.records.store import Store
+from robench.records.unit import Unit
 from robench.reporting.holdings import discard, holdings
 
 DAY = 86_400.0
@@ -95,15 +94,13 @@ def test_what_a_frozen_board_names_stays(two: tuple[Unit, Unit]) -> None:
 
 
 def test_a_unit_that_is_worked_on_stays(two: tuple[Unit, Unit]) -> None:
-    (two[0].folder / "lease").write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+    this = asdict(Holder.this())
+    (two[0].folder / "lease").write_text(json.dumps(this))
     code, _, err = cli("gc", "--yes")
     assert code == 5
     assert "is being worked on" in err
     assert two[0].folder.exists()
-    dead = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
-    )
-    (two[0].folder / "lease").write_text(json.dumps({"host": socket.gethostname(), "pid": int(dead.stdout)}))
+    (two[0].folder / "lease").write_text(json.dumps({**this, "began": "another time"}))
     assert cli("gc", "--yes")[0] == 0
     assert not two[0].folder.exists()
 

@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 from conftest import PGD, SMALL
 
-from robench import StoreError, cli, console
+from robench import StoreError, console
+from robench.__main__ import main
 from robench.cli import streams
 from robench.entries.modules import built_in_folder
 from robench.files import atomic_path
-from robench.records.store import Store, Unit
+from robench.records.store import Store
+from robench.records.unit import Unit
 from robench.running import workers
 
 RUN = ("run", "--defense", SMALL, "--attack", PGD, "--dataset", "digits", "--n", "60", "--workers", "1")
@@ -53,7 +55,7 @@ def robench(
         patched.setattr(sys, "stdout", o)
         patched.setattr(sys, "stderr", e)
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            main()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
     return int(end.value.code or 0), Path(str(err)).read_text(encoding) if Path(str(err)).is_file() else ""
@@ -239,13 +241,48 @@ def test_a_signal_in_a_run_is_one_line_and_what_was_done_stays(
     assert len(store.units()[0].read()) == 60
 
 
+HEEDING = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from robench.stopping import Signals
+signals = Signals()
+signals.heed()
+"""
+
+
+def ended(code: str) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, "-c", HEEDING + code], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_the_second_signal_ends_at_once() -> None:
-    code = (
-        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom robench.cli.stopping import heed_signals\nheed_signals()\n"
-        "try:\n    signal.raise_signal(signal.SIGTERM)\nfinally:\n    signal.raise_signal(signal.SIGINT)\n    print('late')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    code = """
+signals.starting = False
+try:
+    signal.raise_signal(signal.SIGTERM)
+finally:
+    signal.raise_signal(signal.SIGINT)
+    print("late")
+"""
+    assert ended(code) == (130, "", "")
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_while_robench_starts_the_first_ends_it_at_once_with_its_message(name: str, status: int) -> None:
+    code = f"""
+try:
+    signal.raise_signal(signal.{name})
+finally:
+    print("late")
+"""
+    said = "\nrobench: stopped. What was finished is stored; the same command goes on from there\n"
+    assert ended(code) == (status, "", said)
+
+
+def test_before_anything_heavy_is_imported_signals_are_heeded() -> None:
+    code = "import sys\nimport robench.__main__\nprint([m for m in sys.modules if m.startswith(('robench', 'typer'))])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['robench', 'robench.stopping', 'robench.__main__']"
 
 
 def test_what_is_no_file_is_written_not_replaced(tmp_path: Path) -> None:

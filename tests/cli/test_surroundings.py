@@ -67,7 +67,7 @@ def test_the_version_is_said() -> None:
 
 def test_threads_of_torch_wait_without_spinning() -> None:
     """What torch reads when it is loaded is set before; a choice of the user's stays."""
-    code = "import os, sys\nfrom robench.cli import main\nsys.argv = ['robench', '--version']\ntry:\n    main()\nexcept SystemExit:\n    print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    code = "import os, sys\nfrom robench.__main__ import main\nsys.argv = ['robench', '--version']\ntry:\n    main()\nexcept SystemExit:\n    print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
     for given, wanted in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
         around = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
         around |= {"OMP_WAIT_POLICY": given} if given else {}

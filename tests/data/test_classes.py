@@ -12,6 +12,7 @@ from class_folders import folders_by_label, loaded, pictures
 import robench
 from robench import DataError, Places
 from robench.console import Silent
+from robench.data import decoding
 from robench.data.loading import load_data
 from robench.reporting.pages import render, write_report
 
@@ -183,20 +184,37 @@ def test_of_many_classes_the_first_few_are_said(tmp_path: Path) -> None:
     assert load_data("digits", Places.of()).classes_said == ""
 
 
-def test_a_damaged_copy_of_labels_or_ids_is_decoded_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_copy_is_decoded_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("WARNING", logger="robench")
     root, places = pictures(tmp_path / "pics", ["ape", "dog"], count=3), Places.of(cache=tmp_path / "cache")
     name = f"folder(path={str(root)!r}, size=9)"
     before = load_data(name, places).splits.test
-    for file in ("labels.npy", "ids.npy", "facts.json", "images.npy"):
-        (kept,) = (tmp_path / "cache").rglob(file)
+    for place, file in enumerate(("labels.npy", "ids.npy", "images.npy", "facts.json", "images.npy")):
+        (kept,) = (p for p in (tmp_path / "cache").rglob(file) if "damaged" not in p.parent.name)
         content = bytearray(kept.read_bytes())
         content[-8] ^= 1
-        kept.write_bytes(content if file in ("labels.npy", "ids.npy") else content[:90])
+        kept.write_bytes(content if place < 3 else content[:90])
         after = load_data(name, places).splits.test
         assert after.fingerprint == before.fingerprint
         assert f"{len(caplog.messages)} {caplog.messages[-1]}".startswith(f"{len(caplog.messages)} the decoded copy")
         caplog.clear()
+    assert len([*(tmp_path / "cache").rglob("damaged-*")]) == 5
+
+
+def test_pixels_of_a_large_copy_are_looked_at_when_they_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MOST_HASHED", 0)
+    root, places = pictures(tmp_path / "pics", ["ape", "dog"], count=3), Places.of(cache=tmp_path / "cache")
+    name = f"folder(path={str(root)!r}, size=9)"
+    load_data(name, places).splits.test.verify()
+    (kept,) = (tmp_path / "cache").rglob("images.npy")
+    content = bytearray(kept.read_bytes())
+    content[-8] ^= 1
+    kept.write_bytes(content)
+    with pytest.raises(DataError, match="not those it was made with.*is set aside: run the same again"):
+        load_data(name, places).splits.test.verify()
+    load_data(name, places).splits.test.verify()
 
 
 PLAIN = '''

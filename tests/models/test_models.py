@@ -101,6 +101,11 @@ def test_a_robustbench_model_is_read_from_its_file() -> None:
     inputs = torch.rand(2, 3, 32, 32)
     assert torch.equal(recipe.model.eval()(inputs), model(inputs))
     assert recipe.schedule.steps == 0
+    assert recipe.note == recipe_of("robustbench(name='Wong2020Fast')", COLOUR).note == ""
+    torch.save({name: 2 * tensor for name, tensor in model.state_dict().items()}, folder / "Wong2020Fast.pt")
+    for _ in range(2):
+        note = recipe_of("robustbench(name='Wong2020Fast')", COLOUR).note
+        assert "Wong2020Fast.pt is not the file that was first used here (SHA-256 " in note
     with pytest.raises(UsageError, match="did you mean 'Wong2020Fast'"):
         recipe_of("robustbench(name='Wong2020Fas')", COLOUR)
     with pytest.raises(UsageError, match="has no L2 models for cifar100"):

@@ -13,9 +13,12 @@ from cases import split_of
 from conftest import small_run
 from measured import identity, unit
 
+from robench import UsageError
+from robench.entries import paths
 from robench.entries.modules import run_file
+from robench.entries.paths import contents_digest
 from robench.entries.sources import code_behind
-from robench.hashing import contents_digest, digest, pixel_ids
+from robench.hashing import digest, pixel_ids
 from robench.records.store import Store
 
 
@@ -124,6 +127,18 @@ def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path: Path) -> None
     (tmp_path / "inner" / "a").rename(tmp_path / "b")
     assert len({before, after, contents_digest(tmp_path), contents_digest(tmp_path / "nothing")}) == 4
     assert contents_digest(tmp_path / "nothing") == ""
+
+
+@pytest.mark.parametrize(("name", "most"), [("MOST_FILES", 2), ("MOST_BYTES", 2)])
+def test_a_folder_of_more_than_anyone_means_is_not_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    for place in range(3):
+        assert contents_digest(tmp_path)
+        (tmp_path / str(place)).write_text("1")
+    monkeypatch.setattr(paths, name, most)
+    with pytest.raises(UsageError, match="all of which would be hashed; name the file that is meant"):
+        contents_digest(tmp_path)
 
 
 def test_another_seed_of_the_attack_is_another_unit() -> None:

@@ -13,7 +13,8 @@ from robench import StoreError, parse
 from robench.entries.calls import Call, call_from_json, call_to_json
 from robench.records.manifest import Manifest, Spec
 from robench.records.schema import FIELDS, SCHEMA, adversarial_pixels, clean_pixels
-from robench.records.store import Store, Unit
+from robench.records.store import Store
+from robench.records.unit import Unit
 
 
 def stored(root: Path, **changes: object) -> Unit:
@@ -46,7 +47,9 @@ def test_a_part_says_whose_it_is_and_how_many_rows_it_has(tmp_path: Path) -> Non
     paths = sorted(found.folder.glob("part-*.parquet"))
     for path in paths:
         about = json.loads(pq.read_metadata(path).metadata[b"robench"])
-        assert about == {"unit": found.identity.digest(), "rows": pq.read_metadata(path).num_rows}
+        assert (about["unit"], about["rows"]) == (found.identity.digest(), pq.read_metadata(path).num_rows)
+        told = Manifest.of(about["of"])
+        assert (told.spec, told.identity, told.parts) == (found.spec, found.identity, ())
     listed = Manifest.read(found.folder / "manifest.json").parts
     assert {(part.name, part.rows) for part in listed} == {(p.name, pq.read_metadata(p).num_rows) for p in paths}
     assert len(found.read()) == 5
@@ -113,7 +116,7 @@ def test_one_damaged_manifest_is_one_line_and_the_others_are_read(tmp_path: Path
     path.write_text(path.read_text().replace('"digits"', '"theirs/evil.py"') if spoil == "changed" else spoil)
     notes: list[str] = []
     assert [one.folder for one in Store(tmp_path).units(notes.append)] == [other.folder]
-    assert len(notes) == 1 and "running it again mends it" in notes[0]
+    assert len(notes) == 1 and "`robench store repair`, or running it again, mends it" in notes[0]
     assert path.exists()
     found.mend(notes.append)
     assert "is written anew" in notes[-1]

@@ -11,7 +11,7 @@ from measured import facts, measured
 
 from robench import Call, parse
 from robench.records.manifest import Spec
-from robench.records.store import Measured, Unit
+from robench.records.unit import Measured, Unit
 from robench.reporting.escaping import figure, latex, markdown, one_line
 from robench.reporting.pages import render
 from robench.reporting.result import Result

@@ -12,7 +12,7 @@ from measured import identity, records, unit
 
 from robench import Call, parse
 from robench.records.refusals import Refusal
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.metrics import distances
 from robench.reporting.pages import render
 from robench.reporting.result import Result

@@ -6,7 +6,7 @@ import pytest
 from measured import records, unit
 
 from robench import Call, parse
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.result import Result
 from robench.reporting.same_weights import TORCHVISION, known
 from robench.reporting.statistics import wilson

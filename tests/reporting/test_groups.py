@@ -8,7 +8,7 @@ import pytest
 from measured import measured, unit
 
 from robench import Call, parse
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.groups import grouped
 from robench.reporting.result import Result
 from robench.reporting.versions import newest

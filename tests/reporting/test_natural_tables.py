@@ -15,7 +15,7 @@ from measured import card, cell_of, records, shown, unit
 from robench import parse
 from robench.benchmarks import CORRUPTIONS, PERTURBATIONS
 from robench.errors import DataError
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.figures import spreads
 from robench.reporting.normalisers import PUBLISHED
 from robench.reporting.pages import render

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from measured import card, facts, records, unit
 
-from robench.records.store import Measured, Store
+from robench.records.store import Store
+from robench.records.unit import Measured
 from robench.reporting.pages import render, stored
 from robench.reporting.result import Result
 
@@ -134,4 +135,4 @@ def test_a_store_whose_parts_do_not_fit_together_leaves_one_unit_out() -> None:
     result, notes = stored(Path("results"))
     page = render(result, "html", notes)
     assert "good" in page and "50.0" not in page
-    assert "odd under fgsm(eps=0.1) has no numbers: KeyError" in page
+    assert "is damaged (its columns are not those of records); its images are left out" in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from measured import records, unit
 
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.printed import Printed, printed
 
 

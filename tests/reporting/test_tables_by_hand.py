@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from measured import MINIMAL, card, cell_of, many, records, shown
 
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.metrics import (
     attack_success_rate,
     attack_success_rate_all,

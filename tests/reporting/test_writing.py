@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from measured import MINIMAL, cell_of, many
 
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.pages import render
 from robench.reporting.result import Result
 from robench.reporting.statistics import Interval

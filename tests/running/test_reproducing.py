@@ -133,7 +133,7 @@ def test_from_the_command_line() -> None:
     status, told = said("report", "mine.toml", "--out", "mine.md")
     assert not status and told == "mine.md\n" and "| ViT |" in Path("mine.md").read_text(encoding="utf-8")
     lazily = (
-        "import sys; from robench.cli import main; sys.argv = ['robench', 'report', 'mine.toml', '--format', 'csv']\n"
+        "import sys; from robench.__main__ import main; sys.argv = ['robench', 'report', 'mine.toml', '--format', 'csv']\n"
         "try:\n main()\nexcept SystemExit as end:\n assert not end.code\n"
         "assert 'torch' not in sys.modules and not [m for m in sys.modules if m.startswith('robench.defenses')]"
     )

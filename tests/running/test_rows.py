@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from robench.records.store import Store
 from robench.reporting.pages import render, stored
 from robench.running.rows import rows_of
 from robench.running.settings import Settings
+from robench.training.facts import WeightFacts
 
 DEFENSE = '''from torch import nn
 import robench
@@ -59,7 +60,9 @@ def test_two_trainings_under_one_text_have_a_row_each(tmp_path: Path) -> None:
 
     weights = facts.with_name("weights.safetensors")
     save_file({name: 1.5 * tensor for name, tensor in load_file(weights).items()}, weights)
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"sha256": file_digest(weights)}))
+    known = WeightFacts.read(facts.parent)
+    assert known
+    replace(known, sha256=file_digest(weights)).write(facts.parent)
     _, said = small_run(defense=text, cache=tmp_path / "two", attack="fgsm(eps=0.1)")
     assert any("is run again: the weights, the model's answers to a few images changed" in line for line in said)
     result, notes = stored(Path("results"))

@@ -15,7 +15,7 @@ import numpy as np
 from robench.benchmarks import CORRUPTIONS, SEVERITIES
 from robench.entries.calls import Call, written
 from robench.records.cards import ModelCard
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.corrupted import Corrupted, of_corruptions
 from robench.reporting.evidence import reaches
 from robench.reporting.groups import Group

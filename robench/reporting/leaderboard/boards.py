@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from robench.entries.calls import Call, written_float
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.columns import NORM_NAMES
 from robench.reporting.evidence import no_rank, reaches
 from robench.reporting.groups import Group

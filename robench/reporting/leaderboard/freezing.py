@@ -12,10 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from robench.errors import StoreError, UsageError, did_you_mean
-from robench.files import atomic_path
+from robench.files import atomic_path, parse_json
 from robench.records.manifest import Damaged
 from robench.records.refusals import Refusal
-from robench.records.store import Measured, Store, Unit
+from robench.records.store import Store
+from robench.records.unit import Measured, Unit
 from robench.reporting.result import Result
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -66,7 +67,7 @@ def thawed(root: Path, name: str) -> tuple[Result, list[str], str | None]:
             f"no board is frozen as {name!r} in {root}{did_you_mean(name, there) or '; none is frozen there'}"
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         parts = {str(unit): [str(part) for part in own] for unit, own in content["parts"].items()}
         made, by, suite = str(content["made"]), str(content["version"]), content["suite"]
         refused = [Refusal.of(plain) for plain in content["refused"]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robench.attacking.balls import largest_inside
 from robench.entries.calls import Call
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.evidence import in_full, on_board
 from robench.reporting.groups import Group
 from robench.reporting.leaderboard.suites import Suite

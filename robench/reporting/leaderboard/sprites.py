@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robench.records.schema import adversarial_pixels, clean_pixels
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.evidence import on_board
 
 PICTURED = 4

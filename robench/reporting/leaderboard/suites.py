@@ -10,7 +10,7 @@ from robench.entries.calls import Call, parse
 from robench.entries.modules import built_in_folder
 from robench.errors import UsageError, did_you_mean
 from robench.files import read_toml
-from robench.records.store import Measured
+from robench.records.unit import Measured
 
 
 @dataclass(frozen=True)

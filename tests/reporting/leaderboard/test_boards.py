@@ -10,7 +10,7 @@ import pytest
 from measured import cell_of, many
 
 from robench import Call, UsageError
-from robench.records.store import Measured
+from robench.records.unit import Measured
 from robench.reporting.groups import grouped
 from robench.reporting.leaderboard.boards import Board, boards
 from robench.reporting.leaderboard.outcomes import Outcomes

@@ -17,7 +17,7 @@ from measured import records, unit
 
 from robench import UsageError, parse
 from robench.records.cards import ModelCard
-from robench.records.store import Measured as Cell
+from robench.records.unit import Measured as Cell
 from robench.reporting.exported import Exported, cells_of, read_records, write_records
 from robench.reporting.papers.cells import Cells, says
 from robench.reporting.papers.figures import figures_of
@@ -313,7 +313,7 @@ def test_a_file_of_another_program_is_read() -> None:
         ("success", None, "success is not true or false"),
         ("fooled", "x", "fooled is not true or false"),
         ("confidence", 7.0, "a confidence is no probability"),
-        ("success", ..., "has no column 'success'"),
+        ("success", ..., "there is no column 'success'"),
         ("image", "image 0", "an image is there twice"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Two processes or two machines share a folder without doing the same work twice."""
