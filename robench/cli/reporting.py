@@ -77,7 +77,7 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="PATH",
-            help="With --format parquet: records that were exported before, kept beside the store's; of the same cell the newest.",
+            help="With --format parquet: records that were exported before, kept beside the store's; of the same cell the newest, or the one of more images.",
         ),
     ] = None,
     given: SetOption = None,

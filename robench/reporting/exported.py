@@ -122,13 +122,19 @@ def cells_of(result: Result) -> list[Exported]:
 
 
 def merged(*sources: Sequence[Exported]) -> list[Exported]:
-    """The cells of several stores or files; of those that would have the same rows' names the newest alone."""
+    """The cells of several stores or files, one of each name: the newest, or of the same weights, data and code the larger one."""
     newest = dict[tuple[Json, ...], Exported]()
     for one in (each for source in sources for each in source):
         known = newest.get(one.named)
-        if known is None or one.created > known.created:
+        if known is None or _rank(one, known) > _rank(known, one):
             newest[one.named] = one
     return [*newest.values()]
+
+
+def _rank(one: Exported, other: Exported) -> tuple[int, float]:
+    """By what one of two cells of a name is chosen."""
+    both = [(each.weights, each.data, each.code, each.engine, each.subset) for each in (one.printed, other.printed)]
+    return (one.records["image"].nunique() if both[0] == both[1] else 0), one.created
 
 
 def write_records(cells: Sequence[Exported], architectures: Iterable[ModelCard], path: Path) -> Path:

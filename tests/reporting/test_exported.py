@@ -22,9 +22,17 @@ def cell(success: list[bool], created: float, attack: str = "fgsm(eps=0.1)", wei
 
 
 def test_of_the_same_cell_the_newest_is_kept_in_whichever_order() -> None:
-    old, new, other = cell([True], 1.0), cell([False, False], 2.0), cell([True] * 3, 0.5, "pgd")
+    old, new, other = cell([True], 1.0, weights="v"), cell([False, False], 2.0), cell([True] * 3, 0.5, "pgd")
     for sources in ([[old, other], [new]], [[new], [old, other]]):
         assert sorted(len(one.records) for one in merged(*sources)) == [2, 3]
+
+
+def test_of_the_same_weights_the_cell_of_more_images_is_kept() -> None:
+    many, few = cell([True] * 3, 1.0), cell([False, False], 2.0)
+    for sources in ([[many], [few]], [[few], [many]]):
+        assert [len(one.records) for one in merged(*sources)] == [3]
+    again = cell([False] * 3, 3.0)
+    assert not merged([many], [again])[0].records["success"].any()
 
 
 def test_what_is_merged_is_read_with_the_cards_of_what_was_kept(tmp_path: Path) -> None:
