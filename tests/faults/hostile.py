@@ -52,7 +52,8 @@ OTHERS: tuple[Any, ...] = (
     [1, 2, 3],
 )
 READING = (
-    *(("report", "--format", form) for form in ("text", "markdown", "csv", "latex", "json")),
+    *(("report", "--format", form) for form in ("text", "csv", "latex", "json")),
+    ("report", "--format", "markdown", "--out", "report.md"),
     ("report", "--out", "report.html"),
     ("report", "--format", "parquet", "--out", "records.parquet"),
     ("report", "ksa_table1"),
@@ -62,7 +63,7 @@ READING = (
     ("store", "repair"),
     ("baseline", "write", "--out", "baseline.json"),
 )
-RAW = ("\x1b", "<script>", "\\input{/etc", "\u202e", "\x07")
+RAW = ("\x1b", "<script>alert", "\\input{/etc", "\u202e", "\x07")
 """What no output may hold as it is."""
 LIMIT = 60
 
@@ -193,14 +194,10 @@ def _read(tally: Tally, process: Robench, folder: Path, about: str) -> None:
         status, said = process.within(folder, *words, limit=LIMIT)
         if not told_badly(tally, status, said, f"{about}: {' '.join(words)}") and status not in (0, 2, 3, 5):
             tally.count("bugs", f"{about}: {' '.join(words)}: status {status}: {said[-200:]}")
-        made = [
-            path.read_text(errors="replace") for path in folder.glob("*") if path.suffix in (".html", ".md", ".json")
-        ]
+        made = [path.read_text(errors="replace") for path in folder.glob("*") if path.suffix in (".html", ".md")]
         for raw in RAW:
-            # A page has scripts of its own; those of a stranger hold this one.
-            if raw == "<script>" and not any("<script>alert" in text for text in (said, *made)):
-                continue
-            if any(raw in text for text in (said, *made)):
+            where = made if raw.startswith("<script>") else [said, *made]  # JSON and CSV are read by programs, as data
+            if any(raw in text for text in where):
                 tally.count("ran code", f"{about}: {' '.join(words)} passes {raw!r} on")
     if [*folder.rglob("RAN")]:
         tally.count("ran code", about)

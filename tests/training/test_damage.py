@@ -139,14 +139,20 @@ def test_who_lost_a_training_looks_again_and_ends_with_the_same_weights(tmp_path
     whole = checkpoint(tmp_path / "whole").obtain(torch.device("cpu"))
     found, told = checkpoint(tmp_path / "lost"), list[str]()
     other = json.dumps(asdict(Holder.this()) | {"began": "1"})
-    lost = list[int]()
+    lost, logs = list[bytes](), list[bytes]()
+    log = found.folder / "log.jsonl"
+
+    def tell(line: str) -> None:
+        told.append(line)
+        logs.append(log.read_bytes())
 
     def lose(progress: Progress) -> None:
         if progress.epoch == 1 and not lost:
-            lost.append(progress.step)
+            lost.append(log.read_bytes())
             (found.folder / "lease").write_text(other)
 
-    again = found.obtain(torch.device("cpu"), tell=told.append, report=lose)
-    assert again.weights == whole.weights and lost
+    again = found.obtain(torch.device("cpu"), tell=tell, report=lose)
+    assert again.weights == whole.weights
+    assert logs == lost, "nothing was written after it was lost"
     assert [line for line in told if "was taken over by another process" in line] == told and len(told) == 1
     assert not (found.folder / "lease").exists()
