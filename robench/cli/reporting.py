@@ -90,7 +90,7 @@ def report(
         if given:
             raise UsageError("--set is for the variables of a paper's report; name one, such as ksa_table1")
         form = form or Format.html
-        from robench.reporting.exported import cells_of, merged, read_records, write_records
+        from robench.reporting.exported import exported_cells, merged, read_records, write_records
         from robench.reporting.pages import render, stored, write_report
 
         if form is Format.parquet and out is None:
@@ -106,7 +106,7 @@ def report(
             print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if form is Format.parquet:
             others = [read_records(home(path, "--merge")) for path in merge or []]
-            cells = merged(cells_of(result), *(cells for cells, _ in others))
+            cells = merged(exported_cells(result), *(cells for cells, _ in others))
             cards = [*(card for _, own in others for card in own), *result.cards.values()]
             architectures = [card for card in cards if not card.weights]
             print(write_records(cells, architectures, home(str(out), "the file to write")))

@@ -58,6 +58,6 @@ def _files(folder: Path) -> list[Path]:
         if len(found) > MOST_FILES or size > MOST_BYTES:
             raise UsageError(
                 f"{folder} holds more than {MOST_FILES:,} files or {MOST_BYTES / 1e9:.0f} GB, all of which would be hashed; "
-                "name the file that is meant, or the folder that it is in"
+                "name the file that is meant"
             )
     return found

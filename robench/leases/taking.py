@@ -58,14 +58,10 @@ class Seen:
 
 
 class Lease:
-    """A lease that this process took.
+    """A lease that this process took."""
 
-    Attributes:
-        waited: whether it had to be waited for.
-    """
-
-    def __init__(self, path: Path, content: bytes, waited: bool) -> None:
-        self.path, self.content, self.waited = path, content, waited
+    def __init__(self, path: Path, content: bytes) -> None:
+        self.path, self.content = path, content
 
     def check(self) -> None:
         """Before anything is written under it.
@@ -118,6 +114,8 @@ def lease(path: Path, *, waiting: Callable[[str], None] = lambda _: None, poll: 
     own = json.dumps(asdict(Holder.this())).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            path.rmdir()  # an empty folder is no lease; nothing else is removed by this
     except OSError as error:
         raise StoreError(f"cannot write {path.parent}: {error.strerror}; choose another folder") from error
     watch, waited = _Watch(waiting), False
@@ -129,7 +127,7 @@ def lease(path: Path, *, waiting: Callable[[str], None] = lambda _: None, poll: 
             )
         waited = True
         time.sleep(poll)
-    taken, ended = Lease(path, own, waited), threading.Event()
+    taken, ended = Lease(path, own), threading.Event()
     _forget_claims(path, own)
     heart = threading.Thread(target=_beat, args=(taken, ended), daemon=True)
     heart.start()
@@ -238,9 +236,6 @@ def _look(path: Path) -> Seen | None:
     except FileNotFoundError:
         return None
     except IsADirectoryError as error:
-        with suppress(OSError):
-            path.rmdir()  # removes an empty folder and nothing else
-            return None
         raise StoreError(f"{path} is a folder where a lease is written; move it away") from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}; may this user read and write there?") from error

@@ -17,7 +17,7 @@ from robench.errors import StoreError
 from robench.files import atomic_path, parse_json
 from robench.hashing import digest
 from robench.records.schema import GOALS, NORMS
-from robench.records.typed import built
+from robench.records.typed import built, check_day
 
 SCHEMA = 3
 
@@ -209,6 +209,7 @@ class Manifest:
             ValueError: it is something else.
         """
         found = built(cls, {name: content.get(name) for name in ("spec", "identity", "facts", "parts")})
+        check_day(found.facts.created)
         if found.facts.norm not in NORMS or found.facts.goal not in GOALS:
             raise ValueError(f"the norm is {found.facts.norm[:20]!r}, the goal {found.facts.goal[:20]!r}")
         return found

@@ -13,7 +13,7 @@ from robench.errors import StoreError
 from robench.files import atomic_path
 from robench.hashing import digest
 from robench.records.manifest import Damaged, read_signed, signed
-from robench.records.typed import built
+from robench.records.typed import built, check_day
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ class Refusal:
             Damaged: it is not what was written.
         """
         try:
-            return built(cls, plain)
+            found = built(cls, plain)
+            check_day(found.created)
+            return found
         except ValueError as error:
             raise Damaged(f"it lacks what a refusal holds ({error})") from error
 

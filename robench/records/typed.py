@@ -13,6 +13,8 @@ from robench.entries.calls import Call, call_from_json
 
 T = TypeVar("T")
 LARGEST = 2**63
+LATEST = 2e11
+"""Seconds since 1970 that a calendar has a day for."""
 
 
 @cache
@@ -36,6 +38,16 @@ def built(kind: type[T], plain: Any) -> T:
         return kind(**made)
     except TypeError as error:
         raise ValueError(str(error)) from error
+
+
+def check_day(created: float) -> None:
+    """That a day of creation is one.
+
+    Raises:
+        ValueError: no calendar has it.
+    """
+    if not 0 <= created < LATEST:
+        raise ValueError(f"created is {created:.3g} seconds after 1970")
 
 
 def _read(hint: Any, value: Any, name: str) -> Any:

@@ -106,7 +106,7 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
     return found, [*cards.values()]
 
 
-def cells_of(result: Result) -> list[Exported]:
+def exported_cells(result: Result) -> list[Exported]:
     """The cells of a result, each with the rows that `Result.records` has of it."""
     frame = result.records
     rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}

@@ -38,7 +38,24 @@ TEXTS = (
     "\x1b]0;owned\x07\x1b[2J", "\u202egnp.exe", "=cmd|' /C calc'!A0", "../../../etc/passwd", "x" * 5000, "", "\x00", "\ud800", "{{7*7}}",
     "%s%n", "'", '"', "`rm -rf ~`", "![x](http://example.org/x.png)",
 )  # fmt: skip
-NUMBERS = (0, -1, 1, 2**31, 2**63, 10**30, -(2**63), 0.5, -0.5, 1e308, float("inf"), float("-inf"), float("nan"))
+NUMBERS = (
+    0,
+    -1,
+    1,
+    2**31,
+    2**63,
+    10**30,
+    -(2**63),
+    1e12,
+    1e18,
+    2_000_000_000,
+    0.5,
+    -0.5,
+    1e308,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+)
 OTHERS: tuple[Any, ...] = (
     None,
     True,

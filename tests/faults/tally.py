@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from robench.records.store import Store
@@ -115,10 +112,3 @@ LEFT = re.compile(r"\.part$|^lease|^staging|^state-|^\.decoding")
 def left_behind(folder: Path) -> list[str]:
     """What a run that ended well leaves none of."""
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if LEFT.search(path.name)]
-
-
-@contextmanager
-def unwarned() -> Iterator[None]:
-    """Of pandas."""
-    with pd.option_context("mode.copy_on_write", True):
-        yield

@@ -18,7 +18,7 @@ from robench.gate.cells import cell_of
 from robench.gate.judging import differences
 from robench.gate.sources import opened
 from robench.records.refusals import Refusal, refuse
-from robench.reporting.exported import cells_of, write_records
+from robench.reporting.exported import exported_cells, write_records
 from robench.reporting.pages import stored
 
 LATER = 1e11
@@ -34,7 +34,7 @@ def test_a_store_its_export_and_its_baseline_hold_the_same(tmp_path: Path) -> No
     assert found["fgsm(eps=0.1)"].robust.tolist() == [False, True, True]
     sizes = found["cw_l2"].robust_within(0.4)
     assert sizes.tolist() == [True, False, True]
-    export = opened(write_records(cells_of(stored(root)[0]), [], tmp_path / "records.parquet"))
+    export = opened(write_records(exported_cells(stored(root)[0]), [], tmp_path / "records.parquet"))
     kept = opened(Baseline(side.cells).write(tmp_path / "b.json"))
     for other in (export, kept):
         assert len(other.cells) == 2
@@ -90,7 +90,7 @@ def test_nothing_older_stands_in_for_what_is_there_now(tmp_path: Path) -> None:
     add(tmp_path, [True] * 20, weights="new", data="new")
     (cell,) = opened(tmp_path).cells
     assert (cell.identity.weights, len(cell.images), int(cell.robust.sum())) == ("new", 20, 0)
-    export = opened(write_records(cells_of(stored(tmp_path)[0]), [], tmp_path / "records.parquet"))
+    export = opened(write_records(exported_cells(stored(tmp_path)[0]), [], tmp_path / "records.parquet"))
     assert [one.identity for one in export.cells] == [cell.identity]
 
 

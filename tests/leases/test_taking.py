@@ -75,7 +75,7 @@ def stopped(path: Path = PATH) -> Iterator[taking.Lease]:
     """A lease whose holder lives and does not touch it, as one that was stopped."""
     own = content()
     written(own, path)
-    yield taking.Lease(path, own, False)
+    yield taking.Lease(path, own)
 
 
 NO_LEASES = [b"", b"null", b"[]", b"7", b"\xff\xfe", b"{", b"{}", b'{"host": "here", "pid": 1}', b"[" * 5000]
@@ -122,8 +122,8 @@ def test_a_holder_that_touches_its_lease_is_waited_for() -> None:
                 os.utime(PATH)
 
         def wait() -> None:
-            with lease(PATH, waiting=said.append, poll=0.02) as other:
-                waited.append(other.waited)
+            with lease(PATH, waiting=said.append, poll=0.02):
+                waited.append(True)
 
         heart, thread = threading.Thread(target=beat), threading.Thread(target=wait)
         heart.start()

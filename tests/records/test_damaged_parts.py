@@ -77,18 +77,19 @@ def test_a_part_that_says_something_else_of_itself_is_damaged(one: Unit, about: 
     assert len(one.read(notes.append)) == 0 and "is damaged" in notes[0]
 
 
-def test_a_norm_or_a_goal_that_is_none_makes_a_manifest_damaged(one: Unit) -> None:
+def test_a_norm_a_goal_or_a_day_that_is_none_makes_a_manifest_damaged(one: Unit) -> None:
     from robench.records.manifest import Damaged, Manifest, signed
 
     path = one.folder / "manifest.json"
-    for name, value in (("norm", "l7"), ("goal", "else")):
+    facts = (("norm", "l7"), ("goal", "else"), ("created", 1e18), ("created", -1.0), ("created", 1e12))
+    for name, value in facts:
         content = json.loads(path.read_text())
         content.pop("digest")
         content.pop("schema")
         content["facts"][name] = value
         other = path.with_name("other.json")
         other.write_text(json.dumps(signed(content)))
-        with pytest.raises(Damaged, match=value):
+        with pytest.raises(Damaged, match="seconds after 1970" if name == "created" else str(value)):
             Manifest.read(other)
 
 

@@ -11,13 +11,15 @@ from measured import measured as measured_cell
 from typer.testing import CliRunner
 
 from robench.cli import app
-from robench.reporting.exported import Exported, cells_of, merged, read_records, write_records
+from robench.reporting.exported import Exported, exported_cells, merged, read_records, write_records
 from robench.reporting.result import Result
 
 
 def cell(success: list[bool], created: float, attack: str = "fgsm(eps=0.1)", weights: str = "w") -> Exported:
     one = measured_cell(success, attack=attack, created=created, weights=weights, dataset="digits")
-    (found,) = cells_of(Result([one], {one.unit.identity.model: card(model=one.unit.identity.model, weights=weights)}))
+    (found,) = exported_cells(
+        Result([one], {one.unit.identity.model: card(model=one.unit.identity.model, weights=weights)})
+    )
     return found
 
 

@@ -18,7 +18,7 @@ from measured import records, unit
 from robench import UsageError, parse
 from robench.records.cards import ModelCard
 from robench.records.unit import Measured as Cell
-from robench.reporting.exported import Exported, cells_of, read_records, write_records
+from robench.reporting.exported import Exported, exported_cells, read_records, write_records
 from robench.reporting.papers.cells import Cells, says
 from robench.reporting.papers.figures import figures_of
 from robench.reporting.papers.layout import tables_of
@@ -231,7 +231,7 @@ def test_records_in_parquet_hold_all_that_a_report_needs() -> None:
     }
     lists: dict[str, list[float]] = {"attention": [], "attention_cosines": [], "feature_distances": []}
     card = ModelCard(**plain, **numbers, **lists)  # type: ignore[arg-type]
-    write_records(cells_of(Result([own], {model: card})), [], Path("r.parquet"))
+    write_records(exported_cells(Result([own], {model: card})), [], Path("r.parquet"))
     exported, cards = read_records(Path("r.parquet"))
     assert cards == [card]
 
@@ -319,7 +319,7 @@ def test_a_file_of_another_program_is_read() -> None:
 )
 def test_records_that_cannot_be_counted_are_refused(column: str, value: object, message: str) -> None:
     own = Cell(unit(dataset="digits", weights="w"), records(HALF))
-    write_records(cells_of(Result([own])), [], Path("r.parquet"))
+    write_records(exported_cells(Result([own])), [], Path("r.parquet"))
     table = pq.read_table("r.parquet")
     frame = table.to_pandas()
     frame = frame.drop(columns=[column]) if value is ... else frame.assign(**{column: value})
