@@ -25,12 +25,10 @@ def write_pictures(verdicts: Sequence[Verdict], folder: Path) -> dict[tuple[str,
         told = verdict.kind in ("regressed", "warn") and verdict.gate.metric != "clean_accuracy"  # which no attack made
         for cell in verdict.subject.after if told else ():
             one = cell.measured
-            if one is None or "adversarial" not in one.records:
+            if one is None:
                 continue
-            records, shape = one.records, one.unit.facts.shape
-            kept = records[
-                records["image"].isin(lost) & records["adversarial"].notna() & records["fooled"].astype(bool)
-            ]
+            records, shape = one.pictured(), one.unit.facts.shape
+            kept = records[records["image"].isin(lost) & records["fooled"].astype(bool)]
             for _, record in kept.drop_duplicates("image").iterrows():
                 key = verdict.gate.id, verdict.subject.text, str(record["image"])
                 if key in found or written >= MOST:

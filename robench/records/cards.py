@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from robench.entries.calls import Call, Json, call_to_json
@@ -24,7 +24,7 @@ class QueryMaps:
         query: the number of the patch, row by row.
         clean, covered: for each layer the attention to each patch, averaged over heads.
         shape: of the image, (C, H, W).
-        images: before and after, uint8, base64.
+        images: before and after, uint8, base64; none where they were left out.
     """
 
     grid: tuple[int, int]
@@ -93,6 +93,13 @@ class ModelCard:
     approximate_slopes: bool
     note: str = ""
     study: AttentionStudy | None = None
+
+    @property
+    def without_pictures(self) -> ModelCard:
+        """The same without the test images that its maps are of, which a file that is given away may not hold."""
+        if self.study is None or self.study.maps is None:
+            return self
+        return replace(self, study=replace(self.study, maps=replace(self.study.maps, images=[])))
 
     @property
     def held_by_largest(self) -> list[float]:

@@ -189,15 +189,26 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read one.
+        """Read one as it is on disk, parsed again where the file was replaced: a run asks for all of them at each unit.
 
         Raises:
             Damaged: it is not what was written.
             StoreError: it is of another version.
         """
-        content = read_signed(path)
         try:
-            return cls.of(content)
+            found = path.stat()
+        except OSError as error:
+            raise Damaged(f"it cannot be read ({error})") from error
+        stamp = found.st_ino, found.st_mtime_ns, found.st_size
+        known = _READ.get(path)
+        if known is None or known[0] != stamp:
+            known = _READ[path] = (stamp, cls._parsed(path))
+        return known[1]
+
+    @classmethod
+    def _parsed(cls, path: Path) -> Manifest:
+        try:
+            return cls.of(read_signed(path))
         except ValueError as error:
             raise Damaged(f"it lacks what a manifest holds ({error})") from error
 
@@ -213,6 +224,10 @@ class Manifest:
         if found.facts.norm not in NORMS or found.facts.goal not in GOALS:
             raise ValueError(f"the norm is {found.facts.norm[:20]!r}, the goal {found.facts.goal[:20]!r}")
         return found
+
+
+_READ: dict[Path, tuple[tuple[int, int, int], Manifest]] = {}
+"""Manifests that this process read, by their file, with what tells that it was replaced since."""
 
 
 def signed(content: dict[str, Any]) -> dict[str, Any]:

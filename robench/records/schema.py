@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from robench.records.arrays import Arrays
 
 NORMS = ("l0", "l1", "l2", "linf")
 GOALS = ("budget", "minimal", "natural")
@@ -90,14 +93,19 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def to_arrow(frame: pd.DataFrame) -> pa.Table:
-    """A DataFrame of records as an Arrow table of the fixed schema."""
-    return pa.Table.from_pandas(frame[SCHEMA.names], SCHEMA, preserve_index=False)
+def to_arrow(frame: pd.DataFrame, names: Sequence[str] = SCHEMA.names) -> pa.Table:
+    """A DataFrame of records as an Arrow table of the fixed schema.
 
-
-def empty() -> pd.DataFrame:
-    """No records."""
-    return to_frame(SCHEMA.empty_table())
+    Raises:
+        ValueError: it lacks a column, or one holds something else.
+    """
+    if lacking := [name for name in names if name not in frame]:
+        raise ValueError(f"there is no column {lacking[0]!r}")
+    fields = pa.schema([SCHEMA.field(name) for name in names])
+    try:
+        return pa.Table.from_pandas(frame[[*names]], fields, preserve_index=False)
+    except pa.ArrowException as error:
+        raise ValueError(str(error.args[-1] if error.args else error)) from error
 
 
 def adversarial_pixels(record: pd.Series, shape: tuple[int, int, int]) -> NDArray[np.float32]:
@@ -110,32 +118,39 @@ def clean_pixels(record: pd.Series, shape: tuple[int, int, int]) -> NDArray[np.f
     return (np.frombuffer(record["clean"], dtype=np.uint8).reshape(shape) / 255).astype(np.float32)
 
 
-def check(records: pd.DataFrame, *, natural: bool) -> None:
+def check(records: pa.Table, *, natural: bool) -> None:
     """That records can be counted: a digest says that they are as they were written, not that they are records.
 
     Args:
+        records: of the fixed schema.
         natural: of a threat that is no attack, whose sizes may be unknown.
 
     Raises:
         ValueError: they cannot.
     """
-    lacking = [name for name in WITHOUT_PIXELS if name not in records]
-    if lacking:
-        raise ValueError(f"there is no column {lacking[0]!r}")
     for name in ("correct", "success", "fooled"):
-        if not pd.api.types.is_bool_dtype(records[name]) or records[name].isna().any():
+        if records[name].null_count:
             raise ValueError(f"{name} is not true or false in every row")
+    cell = Arrays(records)
     for name in ("label", "clean_prediction", "prediction"):
-        if records[name].isna().any() or (records[name] < 0).any():
+        if (cell.classes(name) < 0).any():
             raise ValueError(f"{name} is no class in every row")
-    sizes = records[list(NORMS)].astype(float)
-    unknown = sizes.isna().to_numpy().any() and not natural
-    if unknown or (sizes < 0).to_numpy().any():
-        raise ValueError("a size of a perturbation is missing or below 0")
+    for name in NORMS:
+        sizes = cell.numbers(name)
+        if (sizes < 0).any() or (not natural and np.isnan(sizes).any()):
+            raise ValueError("a size of a perturbation is missing or below 0")
     for name in ("confidence", "certainty"):
-        if not records[name].dropna().between(0, 1).all():
+        values = cell.numbers(name)
+        if ((values < 0) | (values > 1)).any():
             raise ValueError(f"a {name} is no probability")
-    if records["image"].isna().any():
+    if records["image"].null_count:
         raise ValueError("an image has no id")
-    if records.duplicated(KEY).any():
+    if not distinct(records):
         raise ValueError("an image is there twice under one condition")
+
+
+def distinct(records: pa.Table) -> bool:
+    """Whether no two rows are of one image under one condition."""
+    if len(records["image"].unique()) == len(records):
+        return True
+    return len(records.group_by(KEY).aggregate([])) == len(records)

@@ -28,7 +28,6 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._manifests: dict[Path, tuple[tuple[int, int, int], Manifest]] = {}
 
     def unit(self, spec: Spec, identity: Identity, facts: Facts) -> Unit:
         """The unit of this identity, whether or not there is anything in it yet."""
@@ -45,7 +44,7 @@ class Store:
         found = []
         for path in sorted(self.root.glob("records/*/manifest.json")):
             try:
-                manifest = self._read(path)
+                manifest = Manifest.read(path)
             except Damaged as problem:
                 tell(
                     f"{path} is damaged: {problem}; its row is left out until `robench store repair`, or running it again, mends it"
@@ -61,18 +60,6 @@ class Store:
                     f"{folder} has no manifest; its row is left out until `robench store repair`, or running it again, mends it"
                 )
         return sorted(found, key=lambda unit: -unit.facts.created)
-
-    def _read(self, path: Path) -> Manifest:
-        """A manifest as it is on disk, parsed again where the file was replaced: a run asks for all of them at each unit."""
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise Damaged(f"it cannot be read ({error})") from error
-        stamp = found.st_ino, found.st_mtime_ns, found.st_size
-        known = self._manifests.get(path)
-        if known is None or known[0] != stamp:
-            known = self._manifests[path] = (stamp, Manifest.read(path))
-        return known[1]
 
     def check(self) -> None:
         """Look at the version before any work.

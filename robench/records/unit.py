@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +20,9 @@ from robench.errors import StoreError
 from robench.files import atomic_path, parse_json
 from robench.hashing import file_digest
 from robench.leases.taking import Lease, lease
+from robench.records.arrays import Arrays
 from robench.records.manifest import Damaged, Facts, Identity, Manifest, Part, Spec
-from robench.records.schema import KEY, SCHEMA, WITHOUT_PIXELS, check, empty, to_arrow, to_frame
+from robench.records.schema import KEY, SCHEMA, WITHOUT_PIXELS, check, distinct, to_arrow, to_frame
 
 Tell = Callable[[str], None]
 ABOUT = b"robench"
@@ -58,6 +61,12 @@ class Unit:
     def read(
         self, tell: Tell = lambda _: None, *, pixels: bool = False, parts: Collection[str] | None = None
     ) -> pd.DataFrame:
+        """All records, each once, as `table` has them."""
+        return to_frame(self.table(tell, pixels=pixels, parts=parts))
+
+    def table(
+        self, tell: Tell = lambda _: None, *, pixels: bool = False, parts: Collection[str] | None = None
+    ) -> pa.Table:
         """All records, each once. Parts that are damaged or missing are told and left out.
 
         Args:
@@ -77,11 +86,22 @@ class Unit:
             if name not in seen:
                 tell(f"{name} of {self.folder.name} is missing; its {listed.get(name, '')} rows are left out")
         if not tables:
-            return empty() if pixels else empty()[WITHOUT_PIXELS]
-        frame = to_frame(pa.concat_tables(tables))
-        if pixels:  # an image that was attacked again to keep its pixels has two rows; the one with pixels counts
-            frame = frame.sort_values("adversarial", key=lambda column: column.isna(), kind="stable")
-        return frame.drop_duplicates(KEY, ignore_index=True)
+            return SCHEMA.empty_table() if pixels else SCHEMA.empty_table().select(WITHOUT_PIXELS)
+        found = pa.concat_tables(tables)
+        return found if len(tables) == 1 or distinct(found) else _once(found)
+
+    def keeps_pixels(self) -> bool:
+        """Whether any image was kept, as the parts say before they are read."""
+        column = SCHEMA.get_field_index("adversarial")
+        for path in self.folder.glob("part-*.parquet"):
+            try:
+                found = pq.read_metadata(path)
+                counts = [found.row_group(place).column(column).statistics for place in range(found.num_row_groups)]
+            except (OSError, pa.ArrowException):
+                continue
+            if any(count is None or count.null_count is None or count.num_values for count in counts):
+                return True
+        return False
 
     def add(self, frame: pd.DataFrame) -> None:
         """Write one more part, whole or not at all, and put it on the list.
@@ -187,8 +207,8 @@ class Unit:
                 raise Damaged("rows are missing")
             if not file.schema_arrow.equals(SCHEMA):
                 raise Damaged("its columns are not those of records")
-            table = file.read(SCHEMA.names if pixels else WITHOUT_PIXELS)
-            check(to_frame(table), natural=self.facts.goal == "natural")
+            table = file.read(SCHEMA.names if pixels else WITHOUT_PIXELS, use_threads=False)
+            check(table, natural=self.facts.goal == "natural")
         except (OSError, ValueError, pa.ArrowException) as error:
             raise Damaged(f"it cannot be read: {error}") from error
         return table
@@ -202,9 +222,43 @@ class Unit:
             raise StoreError(f"cannot move {path} to {aside}: {error.strerror}; is the store read-only?") from error
 
 
+def _once(table: pa.Table) -> pa.Table:
+    """Each record once; of an image that was attacked again to keep its pixels the row with pixels."""
+    places = table.select(KEY).to_pandas()
+    if "adversarial" in table.column_names:
+        places = places.iloc[np.argsort(table["adversarial"].is_null().to_numpy(), kind="stable")]
+    return table.take(pa.array(places.drop_duplicates(KEY).index.to_numpy()))
+
+
 @dataclass(frozen=True)
 class Measured:
-    """A unit and the records of it that were asked for."""
+    """A unit and the records of it that were asked for.
+
+    Attributes:
+        given: the records as they were read or made; they do not change any more.
+    """
 
     unit: Unit
-    records: pd.DataFrame
+    given: pa.Table | pd.DataFrame = field(repr=False)
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """The records as a DataFrame."""
+        return self.given if isinstance(self.given, pd.DataFrame) else to_frame(self.given)
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The records as arrays, for what looks at many units."""
+        return Arrays(self.given)
+
+    def pictured(self) -> pd.DataFrame:
+        """The records whose images were kept, with these; they are large, and read when they are asked for."""
+        columns = self.given.columns if isinstance(self.given, pd.DataFrame) else self.given.column_names
+        if "adversarial" in columns:
+            frame = self.records
+        elif self.unit.keeps_pixels():
+            frame = self.unit.read(pixels=True)
+        else:
+            return to_frame(SCHEMA.empty_table())
+        kept = frame[frame["adversarial"].notna()]
+        return kept[kept["image"].isin(self.arrays.names)]

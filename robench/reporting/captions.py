@@ -91,7 +91,7 @@ def about_model(card: ModelCard, label: str) -> list[str]:
 
 
 def _half_width(one: Measured) -> float:
-    share = attack_success_rate(one.records)
+    share = attack_success_rate(one.arrays)
     return 0.0 if not share.total else max(share.interval.high - share.value, share.value - share.interval.low)
 
 
@@ -107,13 +107,13 @@ def _touched(group: Group, threat: Threat) -> str:
 def _about_unit(group: Group, one: Measured) -> Iterator[str]:
     """What a reader must know of a cell beside its number."""
     where = f"{group.label(one)} under {group.attack_in_full(one)}"
-    given, of = attacked_images(one.records)
+    given, of = attacked_images(one.arrays)
     if given < of:
         yield (
             f"{where}: adversarial images of {given:,} of {of:,} correctly classified images were given; "
             "the others count as not attacked."
         )
-    if thin := on_the_boundary(one.records):
+    if thin := on_the_boundary(one.arrays):
         yield (
             f"{where}: {thin:,} of {of:,} images left their label by less than the judge's margin; they are on the boundary, "
             "and not successes."

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
+from robench.records.arrays import Arrays
+from robench.records.unit import Measured
 from robench.reporting.columns import norm_column
 from robench.reporting.evidence import no_rank
-from robench.reporting.groups import Group, Threat
+from robench.reporting.groups import Group
 from robench.reporting.statistics import paired_ratio_difference
 from robench.reporting.tables import About, Cell, Column, Table
 from robench.reporting.ties import FEWEST
 
 COMPARED = ("l1", "l2", "linf")
+Sizes = NDArray[np.float64]
 
 
 def norms_on_common(group: Group) -> Table | None:
@@ -33,11 +36,13 @@ def norms_on_common(group: Group) -> Table | None:
     rows, remarks, of = [], list[str](), list[About]()
     for other, label in others:
         of += [group.about(first), group.about(other)]
-        both = [_broken_in_both(_records(group, first, t), _records(group, other, t)) for t in minimal]
+        both = [_broken_in_both(group.find(first, t), group.find(other, t)) for t in minimal]
         without = [no_rank(group.of(model)) for model in (first, other)]
         remarks += without
         pairs = [
-            _pair(column, both[place // len(COMPARED)], not any(without), (name, label))
+            _pair(
+                column, both[place // len(COMPARED)], COMPARED[place % len(COMPARED)], not any(without), (name, label)
+            )
             for place, column in enumerate(columns)
         ]
         counts = ", ".join(f"{len(b):,}" for b in both)
@@ -59,32 +64,46 @@ def norms_on_common(group: Group) -> Table | None:
     )
 
 
-def _records(group: Group, model: str, threat: Threat) -> pd.DataFrame | None:
-    found = group.find(model, threat)
-    return found.records if found else None
+@dataclass(frozen=True)
+class Both:
+    """The (image, target) pairs that are broken in two rows.
+
+    Attributes:
+        images: the image of each pair.
+        sizes: of each pair's perturbation in the first and in the second row, by norm.
+    """
+
+    images: list[str]
+    sizes: dict[str, tuple[Sizes, Sizes]]
+
+    def __len__(self) -> int:
+        return len(self.images)
 
 
-def _broken_in_both(first: pd.DataFrame | None, second: pd.DataFrame | None) -> pd.DataFrame:
-    """Norms of both rows (L2_1, L2_2 …), a row for each (image, target) that is broken in both."""
+def _broken_in_both(first: Measured | None, second: Measured | None) -> Both:
     if first is None or second is None:
-        return pd.DataFrame()
-    return _broken(first).add_suffix("_1").join(_broken(second).add_suffix("_2"), how="inner")
+        return Both([], {})
+    own, other = _broken(first.arrays), _broken(second.arrays)
+    pairs = [pair for pair in own if pair in other]
+    rows = [own[pair] for pair in pairs], [other[pair] for pair in pairs]
+    sizes = {norm: (first.arrays.numbers(norm)[rows[0]], second.arrays.numbers(norm)[rows[1]]) for norm in COMPARED}
+    return Both([image for image, _ in pairs], sizes)
 
 
-def _broken(records: pd.DataFrame) -> pd.DataFrame:
-    hit = records[records["correct"].astype(bool) & records["success"].astype(bool)]
-    named = hit.assign(image=hit["image"].astype(str), target=hit["target"].astype("Int64").fillna(-1))
-    norms = named.set_index(["image", "target"])[list(COMPARED)]
-    return norms.rename(columns=dict(zip(COMPARED, ("L1", "L2", "L∞"), strict=True)))
+def _broken(cell: Arrays) -> dict[tuple[str, int], int]:
+    """The row of each (image, target) that is broken."""
+    rows = np.flatnonzero(cell.flags("correct") & cell.flags("success"))
+    images, targets = cell.names[cell.of[rows]].tolist(), cell.classes("target")[rows].tolist()
+    return dict(zip(zip(images, targets, strict=True), rows.tolist(), strict=True))
 
 
-def _pair(column: Column, both: pd.DataFrame, ranked: bool, names: tuple[str, str]) -> tuple[Cell, Cell]:
+def _pair(column: Column, both: Both, norm: str, ranked: bool, names: tuple[str, str]) -> tuple[Cell, Cell]:
     """The cells of two rows in one norm, the larger marked, or both where they cannot be told apart, if both have a rank."""
-    if both.empty:
+    if not len(both):
         return column.cell(math.nan), column.cell(math.nan)
-    images = both.groupby(level="image")
-    count = np.asarray(images.size(), dtype=np.float64)
-    sums = [np.asarray(images[f"{column.name}_{row}"].sum(), dtype=np.float64) for row in (1, 2)]
+    _, image = np.unique(both.images, return_inverse=True)
+    count = np.bincount(image).astype(np.float64)
+    sums = [np.bincount(image, size).astype(np.float64) for size in both.sizes[norm]]
     ends = paired_ratio_difference((sums[0], count), (sums[1], count))
     tied = ends.low <= 0 <= ends.high
     ranked = ranked and len(count) >= FEWEST

@@ -13,6 +13,7 @@ from robench.benchmarks import SEVERITIES
 from robench.records.unit import Measured, Unit
 from robench.reporting.corruption_metrics import CLEAN, outcomes
 from robench.reporting.resampling import Estimate, bootstrap
+from robench.reporting.ties import Terms
 
 
 def of_corruptions(unit: Unit) -> bool:
@@ -54,7 +55,7 @@ class Corrupted:
         """The mean error over these conditions, with its interval over images."""
         return bootstrap(lambda means: float(means.mean()), self.wrong[[*conditions]].to_numpy())
 
-    def terms(self, conditions: Sequence[tuple[str, int]]) -> pd.DataFrame:
-        """For each image how many of these conditions it is right under, `a`, of how many, `b`."""
+    def terms(self, conditions: Sequence[tuple[str, int]]) -> Terms:
+        """For each image how many of these conditions it is right under, of how many."""
         right = ~self.wrong[[*conditions]]
-        return pd.DataFrame({"a": right.sum(axis=1).astype(float), "b": float(len(conditions))})
+        return Terms.of(pd.DataFrame({"a": right.sum(axis=1).astype(float), "b": float(len(conditions))}))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from robench.benchmarks import (
     CIFAR10_C_BAR,
@@ -37,7 +36,7 @@ from robench.reporting.groups import Group
 from robench.reporting.normalisers import Baseline, CorruptionBaseline, suited
 from robench.reporting.resampling import Array, bootstrap, paired_bootstrap
 from robench.reporting.tables import About, Cell, Column, Table
-from robench.reporting.ties import marked
+from robench.reporting.ties import Terms, marked
 
 SETS: dict[str, tuple[str, ...]] = {
     "Mean error": CORRUPTIONS,
@@ -89,7 +88,7 @@ def _summary(
 
     def add(name: str, conditions: Mapping[str, Sequence[tuple[str, int]]]) -> None:
         column = Column("", name, False, percent=True)
-        cells, terms = [], list[pd.DataFrame | None]()
+        cells, terms = [], list[Terms | None]()
         for label, row in rows.items():
             if not (wanted := conditions.get(label)):
                 cells.append(column.cell(math.nan))
@@ -97,7 +96,7 @@ def _summary(
                 continue
             value, interval = row.estimate(wanted)
             terms.append(row.terms(wanted))
-            cell = on_images(column.cell(value, interval), row.wrong)
+            cell = on_images(column.cell(value, interval), row.wrong.index)
             cells.append(replace(cell, merit=math.nan) if label in without else cell)
         columns.append(column)
         filled.append(marked(cells, terms))
@@ -148,7 +147,7 @@ def _published(
     value, interval = bootstrap(
         lambda means: mean(by_corruption(means, conditions), errors), row.wrong[conditions].to_numpy()
     )
-    return on_images(column.cell(value, interval), row.wrong)
+    return on_images(column.cell(value, interval), row.wrong.index)
 
 
 def _apart(column: Column, row: Corrupted, base: Corrupted) -> Cell:
@@ -200,7 +199,7 @@ def _each(group: Group, rows: Mapping[str, Corrupted], without: Mapping[str, str
         severities = max(
             ([s for s in SEVERITIES if (name, s) in row.wrong] for row in rows.values()), key=lambda own: len(own)
         )
-        cells, terms = [], list[pd.DataFrame | None]()
+        cells, terms = [], list[Terms | None]()
         for column, (label, row) in zip(columns, rows.items(), strict=True):
             wanted = [(name, s) for s in severities]
             if any(condition not in row.wrong for condition in wanted):
@@ -210,7 +209,7 @@ def _each(group: Group, rows: Mapping[str, Corrupted], without: Mapping[str, str
             value, interval = row.estimate(wanted)
             terms.append(row.terms(wanted))
             merit = math.nan if label in without else -value
-            cells.append(on_images(replace(column.cell(value, interval), merit=merit), row.wrong))
+            cells.append(on_images(replace(column.cell(value, interval), merit=merit), row.wrong.index))
         told = "" if len(severities) == len(SEVERITIES) else f", severity {', '.join(map(str, severities))}"
         lines.append((name + told, marked(cells, terms)))
         of.append(About(attack=name + told))

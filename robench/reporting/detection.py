@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from robench.records.arrays import Arrays
 from robench.records.unit import Measured, Unit
 from robench.reporting.detection_metrics import detection
 from robench.reporting.groups import Group
@@ -30,11 +30,11 @@ def of_unseen(unit: Unit) -> bool:
     return bool(unit.facts.unseen)
 
 
-def known_and_unseen(one: Measured) -> tuple[pd.DataFrame, pd.DataFrame]:
+def known_and_unseen(one: Measured) -> tuple[Arrays, Arrays]:
     """The records of images of the model's classes, and of the others."""
     facts = one.unit.facts
-    known = one.records["label"] < facts.classes - facts.unseen
-    return one.records[known], one.records[~known]
+    known = one.arrays.classes("label") < facts.classes - facts.unseen
+    return one.arrays.where(known), one.arrays.where(~known)
 
 
 def detection_table(group: Group) -> Table | None:
@@ -61,7 +61,7 @@ def detection_table(group: Group) -> Table | None:
     return Table(f"Detection of unseen classes, {group.name}", [*COLUMNS], rows, caption, of=of, name="detection")
 
 
-def _cells(known: pd.DataFrame, unseen: pd.DataFrame) -> list[Cell]:
+def _cells(known: Arrays, unseen: Arrays) -> list[Cell]:
     if not (len(known) and len(unseen)):
         return [column.cell(float("nan")) for column in COLUMNS]
     values = detected(known, unseen)
@@ -82,10 +82,10 @@ def _cells(known: pd.DataFrame, unseen: pd.DataFrame) -> list[Cell]:
     return [*cells, COLUMNS[-1].cell(rate.value, rate.interval)]
 
 
-def detected(known: pd.DataFrame, unseen: pd.DataFrame) -> Mapping[str, float]:
+def detected(known: Arrays, unseen: Arrays) -> Mapping[str, float]:
     """AUROC, AUPR and FPR95 of a model's records."""
     return detection(_confidence(known), _confidence(unseen))._asdict()
 
 
-def _confidence(records: pd.DataFrame) -> Array:
-    return records["certainty"].to_numpy(dtype=np.float64)
+def _confidence(cell: Arrays) -> Array:
+    return cell.numbers("certainty")

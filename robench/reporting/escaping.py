@@ -78,6 +78,8 @@ _MARKDOWN = re.compile(r"[\\|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
 """What is written after a backslash; an underscore only where emphasis could begin or end."""
 _ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "$": "&#36;"})
 """A dollar too: GitHub looks for mathematics before it looks for backslashes."""
+LONGEST_LABEL = 100
+"""Characters of a label of a figure."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
@@ -99,6 +101,11 @@ def markdown(text: str) -> str:
 
 
 def figure(text: str) -> str:
-    """For a label of matplotlib: no mathematics. One that begins with an underscore would be left out of the legend."""
-    shown = one_line(text).replace("$", r"\$")
+    """For a label of matplotlib: no mathematics, and not so long that nothing else is left of the figure.
+
+    One that begins with an underscore would be left out of the legend.
+    """
+    line = one_line(text)
+    line = line if len(line) <= LONGEST_LABEL else f"{line[: LONGEST_LABEL - 30]} … {line[-27:]}"
+    shown = line.replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 
 from robench.hashing import digest
 from robench.records.manifest import Facts
@@ -24,22 +24,19 @@ def no_rank(units: Sequence[Measured]) -> str:
     some are commoner), is broken on few images because it is right on few.
     """
     identity, facts = units[0].unit.identity, units[0].unit.facts
-    largest = max(units, key=lambda one: len(one.records))
-    images = largest.records["image"]
-    if all(images.equals(one.records["image"]) for one in units):  # the others say nothing more of the clean images
-        units = [largest]
-    image, correct = (
-        np.concatenate([one.records[name].to_numpy(dtype=kind) for one in units])
-        for name, kind in (("image", object), ("correct", bool))
-    )
-    label, said = (
-        np.concatenate([one.records[name].to_numpy(dtype=np.int64, na_value=-1) for one in units])
-        for name in ("label", "clean_prediction")
-    )
+    cells = [one.arrays for one in units]
+    largest = max(cells, key=len)
+    if all(
+        cell is largest or cell.same_rows(largest) for cell in cells
+    ):  # the others say nothing more of the clean images
+        cells = [largest]
+    image = np.concatenate([cell.names[cell.of] for cell in cells])
+    correct = np.concatenate([cell.flags("correct") for cell in cells])
+    label, said = (np.concatenate([cell.classes(name) for cell in cells]) for name in ("label", "clean_prediction"))
     if said[0] >= 0 and (said == said[0]).all() and (label != label[0]).any():
         return "no rank: it takes all images for one class"
     classes = len(identity.subset) if identity.subset else facts.classes
-    first = list({name: place for place, name in reversed(list(enumerate(image.tolist())))}.values())
+    first = np.unique(image, return_index=True)[1]
     counts = np.unique(label[first], return_counts=True)[1]
     uneven = len(counts) > 1 and counts.max() > -(-len(first) // classes)
     chance = float(counts.max()) / len(first) if uneven else 1 / classes
@@ -78,17 +75,23 @@ def on_board(one: Measured) -> bool:
 
 def in_full(one: Measured) -> bool:
     """Whether all images that it should have attacked were attacked; a file may hold adversarial images of some."""
-    right = one.records["correct"].to_numpy(dtype=bool)
-    attacked = one.records["forwards"].to_numpy(dtype=np.float64, na_value=0.0)[right] > 0
-    if attacked.all():
+    cell = one.arrays
+    if (cell.numbers("forwards")[cell.flags("correct")] > 0).all():
         return True
-    given, of = attacked_images(one.records)
+    given, of = attacked_images(cell)
     return given == of
 
 
-def on_images(cell: Cell, terms: pd.DataFrame) -> Cell:
-    """The cell with the images that it is of."""
-    return replace(cell, n=len(terms), images=digest(sorted(terms.index)))
+def on_images(cell: Cell, images: Iterable[str]) -> Cell:
+    """The cell with the images that it is of, each once."""
+    names = tuple(images)
+    return replace(cell, n=len(names), images=_named(names))
+
+
+@lru_cache(maxsize=64)
+def _named(images: tuple[str, ...]) -> str:
+    """Names a set of images; the cells of a table are mostly of the same ones."""
+    return digest(sorted(map(str, images)))
 
 
 def told_apart(rows: Sequence[Sequence[Cell]]) -> tuple[list[list[Cell]], list[str]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import pandas as pd
-
 from robench.benchmarks import CORRUPTIONS, SEVERITIES
 from robench.entries.calls import written_float
 from robench.records.unit import Measured
@@ -14,7 +12,8 @@ from robench.reporting.captions import copy_of
 from robench.reporting.columns import NORM_NAMES
 from robench.reporting.corrupted import Corrupted, of_corruptions
 from robench.reporting.groups import Group
-from robench.reporting.metrics import clean_accuracy, worst_case
+from robench.reporting.metrics import first_right, worst_case
+from robench.reporting.rates import rate_of
 from robench.reporting.same_weights import Known, known
 from robench.reporting.statistics import Interval
 from robench.reporting.tables import About, Cell, Column, Table
@@ -53,7 +52,7 @@ def fidelity_table(group: Group) -> Table | None:
     if not rows:
         return None
     caption = [
-        "Accuracy in %, of the same weights, here and as others published it; ± is half of our 95 % interval over test images. Robust: against the worst of all "
+        "Accuracy in %, of the same weights, here and as others published it; ± is the farther end of our 95 % interval over test images. Robust: against the worst of all "
         "attacks that were run here at this radius, and a published one against AutoAttack.",
         f"Ours are of the test images of this copy ({copy_of(group)}); other images than those that were published on differ by themselves.",
         *sources,
@@ -74,12 +73,12 @@ def _here(units: list[Measured], one: Known) -> tuple[float, Interval, int] | No
         error = own.estimate([(name, severity) for name in CORRUPTIONS for severity in SEVERITIES])
         return 1 - error.value, Interval(1 - error.interval.high, 1 - error.interval.low), len(own.wrong)
     if one.metric == "clean_accuracy":
-        share = clean_accuracy(pd.concat([unit.records for unit in units]))
+        share = rate_of(first_right([unit.arrays for unit in units])[1])
         return share.value, share.interval, share.total
     met = [unit for unit in units if _within(unit, one)]
     if not met:
         return None
-    share = worst_case([unit.records for unit in met], one.norm, one.eps)
+    share = worst_case([unit.arrays for unit in met], one.norm, one.eps)
     return share.value, share.interval, share.total
 
 

@@ -21,11 +21,13 @@ from robench.reporting.columns import NORM_NAMES
 from robench.reporting.evidence import on_board
 from robench.reporting.groups import Group
 from robench.reporting.masks import over_masks
-from robench.reporting.metrics import curve, success_after
+from robench.reporting.metrics import clean_accuracy, curve, success_after
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST_LINES = 40
+"""Of a figure; of more rows the most robust are drawn."""
 LINES = ["-", "--", ":", "-.", (0, (6, 1)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
 
 
@@ -43,12 +45,13 @@ def curves(group: Group, norm: str) -> str | None:
     for (defense, attack), units in series.items():
         minimal = all(one.unit.facts.eps is None for one in units)
         grid = fine if minimal else np.array([0.0, *sorted(one.unit.facts.eps or 0.0 for one in units)])
-        values = curve([(one.unit.facts.eps, one.records) for one in units], norm, [float(x) for x in grid])
+        values = curve([(one.unit.facts.eps, one.arrays) for one in units], norm, [float(x) for x in grid])
         if not minimal:
-            values[0] = float(units[0].records.drop_duplicates("image")["correct"].mean())
+            values[0] = clean_accuracy(units[0].arrays).value
         lines.append(Line(defense, attack, grid, 100 * values, None if minimal else "o"))
     label = f"ε ({NORM_NAMES[norm]}, pixels in [0, 1])"
-    return _drawn(lines, xlabel=label, ylabel="robust accuracy (%)", xlim=(0, reach))
+    lines, said = _fewer(lines, lambda line: float(np.nanmean(line.y)))
+    return _drawn(lines, title=said, xlabel=label, ylabel="robust accuracy (%)", xlim=(0, reach))
 
 
 def efforts(group: Group, norm: str) -> str | None:
@@ -62,16 +65,18 @@ def efforts(group: Group, norm: str) -> str | None:
     eps = max(budgets, key=lambda e: (budgets.count(e), e)) if budgets else None
     lines = []
     for one in own:
-        if one.unit.facts.eps not in (None, eps) or not one.records["forwards"].any():
+        if one.unit.facts.eps not in (None, eps) or not (one.arrays.numbers("forwards") > 0).any():
             continue
-        passes, share = success_after(one.records, norm, eps)
+        passes, share = success_after(one.arrays, norm, eps)
         lines.append(Line(_name(group, one), group.threat(one).label, passes, 100 * share, None))
     if len({line.attack for line in lines}) < 2:
         return None
+    lines, said = _fewer(lines, lambda line: -float(line.y[-1]))
     within = f" within {NORM_NAMES[norm]} {written_float(eps)}" if eps is not None else ""
     reach = max(line.x[-1] for line in lines)
     return _drawn(
         lines,
+        title=said,
         xlabel="passes for an image (forward and backward)",
         ylabel=f"images fooled{within} (%)",
         xscale="log",
@@ -118,7 +123,7 @@ def boxes(kept: Sequence[tuple[str, str, NDArray[np.float64]]]) -> str:
 
 def _name(group: Group, one: Measured) -> str:
     """A row in a legend, with its n where lines of the figure differ in it."""
-    own = one.records["image"].nunique()
+    own = len(one.arrays.names)
     return group.label(one) + (f" · n = {own:,}" if group.counts != {own} else "")
 
 
@@ -131,6 +136,23 @@ class Line:
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     marker: str | None
+
+
+def _fewer(lines: list[Line], merit: Callable[[Line], float]) -> tuple[list[Line], str]:
+    """The lines of the most robust rows, as many as a figure shows, and what is said of it.
+
+    Args:
+        merit: of a line; a row's is that of its worst.
+    """
+    if len(lines) <= MOST_LINES:
+        return lines, ""
+    rows: dict[str, list[Line]] = {}
+    for line in lines:
+        rows.setdefault(line.defense, []).append(line)
+    best = sorted(rows, key=lambda row: -min(map(merit, rows[row])))
+    shown = max(1, sum(sum(len(rows[row]) for row in best[: end + 1]) <= MOST_LINES for end in range(len(best))))
+    kept = [line for row in best[:shown] for line in rows[row]][:MOST_LINES]
+    return kept, f"{len(kept)} of {len(lines):,} lines, of the most robust rows"
 
 
 def _drawn(lines: Sequence[Line], *, drawstyle: str = "default", **axis: Any) -> str:
@@ -191,12 +213,8 @@ def as_svg(height: float, draw: Callable[[Axes], None]) -> str:
 
 def _reach(own: Sequence[Measured], norm: str) -> float:
     """Where the curves of minimal attacks end: the size that breaks 95 % of what was broken."""
-    sizes = (
-        pd.concat([one.records.loc[one.records["success"].astype(bool), norm].astype(float) for one in own])
-        if own
-        else pd.Series(dtype=float)
-    )
-    return float(sizes.quantile(0.95)) if len(sizes) else 0.0
+    sizes = np.concatenate([np.empty(0), *(one.arrays.numbers(norm)[one.arrays.flags("success")] for one in own)])
+    return float(np.nanquantile(sizes, 0.95)) if np.isfinite(sizes).any() else 0.0
 
 
 def png(pixels: NDArray[np.float32], scale: int) -> bytes:

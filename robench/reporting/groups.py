@@ -141,7 +141,7 @@ class Group:
     @cached_property
     def counts(self) -> set[int]:
         """How many images units hold."""
-        return {int(one.records["image"].nunique()) for one in self.units}
+        return {len(one.arrays.names) for one in self.units}
 
     @cached_property
     def _threats(self) -> dict[str, Threat]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from robench.records.unit import Measured
 from robench.reporting.groups import Group
+from robench.reporting.rates import Records, arrays_of
 from robench.reporting.tables import About, Column, Table
 
 ENDS = {"least": 0.0, "lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75, "largest": 1.0}
 
 
-def accuracies(records: pd.DataFrame) -> NDArray[np.float64]:
+def accuracies(records: Records) -> NDArray[np.float64]:
     """Accuracy under each mask of a unit; empty where each image has a mask of its own."""
-    drawn = records[records["draw"].notna()]
-    right = ~drawn["fooled"].astype(bool)
-    return np.asarray(right.groupby(drawn["draw"].astype(int)).mean().to_numpy(), dtype=np.float64)
+    cell = arrays_of(records)
+    draw = cell.classes("draw")
+    masks, mask = np.unique(draw[draw >= 0], return_inverse=True)
+    right = np.bincount(mask, ~cell.flags("fooled")[draw >= 0], len(masks))
+    return np.asarray(right / np.bincount(mask, minlength=len(masks)), dtype=np.float64)
 
 
 def over_masks(group: Group) -> list[tuple[str, str, NDArray[np.float64]]]:
@@ -28,7 +30,7 @@ def over_masks(group: Group) -> list[tuple[str, str, NDArray[np.float64]]]:
 
 
 def _over_masks(group: Group) -> list[tuple[Measured, NDArray[np.float64]]]:
-    found = [(one, accuracies(one.records)) for one in group.units]
+    found = [(one, accuracies(one.arrays)) for one in group.units]
     return sorted((each for each in found if len(each[1]) > 1), key=lambda each: group.attack_in_full(each[0]))
 
 

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from robench.attacking.balls import largest_inside
+from robench.records.arrays import Arrays
 from robench.records.schema import NORMS
-from robench.reporting.rates import Rate, images_of, one_cell, rate, rate_of
+from robench.reporting.rates import Rate, Records, arrays_of, rate, rate_of
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Distances:
     successes: int
 
 
-def clean_accuracy(records: pd.DataFrame) -> Rate:
+def clean_accuracy(records: Records) -> Rate:
     """Share of the images that are classified correctly before any attack.
 
     Example:
@@ -55,12 +56,24 @@ def clean_accuracy(records: pd.DataFrame) -> Rate:
         >>> clean_accuracy(cell).value
         0.5
     """
-    one_cell(records)
-    images = records.drop_duplicates("image")
-    return rate(images["correct"].to_numpy(dtype=bool), images_of(images))
+    cell = arrays_of(records)
+    return rate_of(cell.flags("correct")[cell.first])
 
 
-def attack_success_rate(records: pd.DataFrame) -> Rate:
+def first_right(units: Sequence[Arrays]) -> tuple[NDArray[np.str_], Flags]:
+    """(all images of several attacks on one defense, whether it is right on each before, as the first of them says)."""
+    images, right = units[0].names, units[0].flags("correct")[units[0].first]
+    for cell in units[1:]:
+        if not np.array_equal(cell.names, images):
+            new = ~np.isin(cell.names, images)
+            images = np.concatenate([images, cell.names[new]])
+            right = np.concatenate([right, cell.flags("correct")[cell.first][new]])
+            order = np.argsort(images)
+            images, right = images[order], right[order]
+    return images, right
+
+
+def attack_success_rate(records: Records) -> Rate:
     """Successes over the correctly classified images, the headline; over (image, target) pairs where targets are several.
 
     Example:
@@ -69,12 +82,12 @@ def attack_success_rate(records: pd.DataFrame) -> Rate:
         >>> rate = attack_success_rate(cell); rate.count, rate.total
         (1, 1)
     """
-    one_cell(records)
-    attacked = records[records["correct"]]
-    return rate(attacked["success"].to_numpy(dtype=bool), images_of(attacked))
+    cell = arrays_of(records)
+    attacked = cell.flags("correct")
+    return rate(cell.flags("success")[attacked], cell.of[attacked])
 
 
-def attack_success_rate_all(records: pd.DataFrame) -> Rate:
+def attack_success_rate_all(records: Records) -> Rate:
     """Successes over all rows; an image that was misclassified before counts as the others do, at distance 0.
 
     Example:
@@ -83,11 +96,11 @@ def attack_success_rate_all(records: pd.DataFrame) -> Rate:
         >>> attack_success_rate_all(cell).value
         0.5
     """
-    one_cell(records)
-    return rate(records["success"].to_numpy(dtype=bool), images_of(records))
+    cell = arrays_of(records)
+    return rate(cell.flags("success"), cell.of)
 
 
-def success_rate_uint8(records: pd.DataFrame) -> Rate:
+def success_rate_uint8(records: Records) -> Rate:
     """Successes over the correctly classified images that are still successes after rounding to 8 bits a channel.
 
     Example:
@@ -96,19 +109,22 @@ def success_rate_uint8(records: pd.DataFrame) -> Rate:
         >>> success_rate_uint8(cell).value
         0.5
     """
-    one_cell(records)
-    attacked = records[records["correct"]]
-    return rate(attacked["success_uint8"].to_numpy(dtype=bool), images_of(attacked))
+    cell = arrays_of(records)
+    attacked = cell.flags("correct")
+    return rate(cell.flags("success_uint8")[attacked], cell.of[attacked])
 
 
-def target_rates(records: pd.DataFrame) -> tuple[float, float, float]:
+def target_rates(records: Records) -> tuple[float, float, float]:
     """(average, best, worst) over the targets of an image: success of all pairs, of the easiest and of the hardest target."""
-    attacked = records[records["correct"]]
-    by_image = attacked.groupby("image")["success"]
-    return float(attacked["success"].mean()), float(by_image.max().mean()), float(by_image.min().mean())
+    cell = arrays_of(records)
+    attacked, success = cell.flags("correct"), cell.flags("success")
+    among = cell.any_row(attacked)
+    shares = success[attacked], cell.any_row(attacked & success)[among], ~cell.any_row(attacked & ~success)[among]
+    average, best, worst = (float(share.mean()) if len(share) else float("nan") for share in shares)
+    return average, best, worst
 
 
-def distances(records: pd.DataFrame, norm: str) -> Distances:
+def distances(records: Records, norm: str) -> Distances:
     """Sizes of the perturbations of correctly classified images, in one norm.
 
     Example:
@@ -117,10 +133,9 @@ def distances(records: pd.DataFrame, norm: str) -> Distances:
         >>> distances(cell, "l2").mean
         0.5
     """
-    one_cell(records)
-    attacked = records[records["correct"]]
-    size = attacked[norm].to_numpy(dtype=np.float64)
-    success = attacked["success"].to_numpy(dtype=bool)
+    cell = arrays_of(records)
+    attacked = cell.flags("correct")
+    size, success = cell.numbers(norm)[attacked], cell.flags("success")[attacked]
     hit, every = size[success], np.where(success, size, np.inf)
     nothing = float("nan")
     return Distances(
@@ -137,24 +152,26 @@ def _median(sizes: Array) -> float:
     return float(np.sort(sizes)[(len(sizes) - 1) // 2]) if len(sizes) else float("nan")
 
 
-def on_the_boundary(records: pd.DataFrame) -> int:
+def on_the_boundary(records: Records) -> int:
     """Rows that left their label by less than the judge's margin: neither successes nor classified as their label."""
-    attacked = records[records["correct"].astype(bool)]
-    left = (attacked["prediction"] != attacked["label"]).fillna(False).to_numpy(dtype=bool)
-    return int((left & ~attacked["fooled"].to_numpy(dtype=bool)).sum())
+    cell = arrays_of(records)
+    said, label = cell.classes("prediction"), cell.classes("label")
+    left = (said != label) & (said >= 0) & (label >= 0)
+    return int((cell.flags("correct") & left & ~cell.flags("fooled")).sum())
 
 
-def attacked_images(records: pd.DataFrame) -> tuple[int, int]:
+def attacked_images(records: Records) -> tuple[int, int]:
     """(attacked, of): correctly classified images that an attack had something for; a file may lack some.
 
     What was not attacked has neither a margin nor passes.
     """
-    right = records[records["correct"].astype(bool)]
-    attacked = right["margin"].notna() | (right["forwards"] > 0) | right["success"].astype(bool)
-    return int(right.loc[attacked, "image"].nunique()), int(right["image"].nunique())
+    cell = arrays_of(records)
+    right = cell.flags("correct")
+    attacked = ~np.isnan(cell.numbers("margin")) | (cell.numbers("forwards") > 0) | cell.flags("success")
+    return int(cell.any_row(right & attacked).sum()), int(cell.any_row(right).sum())
 
 
-def confidence(records: pd.DataFrame) -> float:
+def confidence(records: Records) -> float:
     """Mean softmax probability of the true class after the attack, over the correctly classified images (and targets).
 
     Example:
@@ -163,47 +180,64 @@ def confidence(records: pd.DataFrame) -> float:
         >>> confidence(cell)
         0.5
     """
-    one_cell(records)
-    return float(records.loc[records["correct"].astype(bool), "confidence"].mean())
+    cell = arrays_of(records)
+    return _mean(cell.numbers("confidence")[cell.flags("correct")])
 
 
-def all_distances(records: pd.DataFrame) -> dict[str, Distances]:
+def _mean(values: Array) -> float:
+    """Of those that are known."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def all_distances(records: Records) -> dict[str, Distances]:
     """Sizes of the perturbations in L0, L1, L2 and L∞."""
     return {norm: distances(records, norm) for norm in NORMS}
 
 
-def fooled_within(records: pd.DataFrame, norm: str, eps: float | None) -> pd.Series:
-    """For each image, whether any of its rows fools the model with a perturbation of at most eps.
+def fooled_within(records: Records, norm: str, eps: float | None) -> Flags:
+    """For each image, in the order of their ids, whether any of its rows fools the model with a perturbation of at most eps.
 
     A targeted attack that missed its target but left the label counts. Misclassified images are fooled at distance 0.
 
     Args:
         eps: None: at any distance.
     """
-    one_cell(records)
-    near = records["fooled"].astype(bool)
-    if eps is not None:
-        near &= records[norm].astype(float) <= largest_inside(norm, eps)
-    return near.groupby(records["image"].astype(str)).any()
+    cell = arrays_of(records)
+    near = cell.flags("fooled")
+    return cell.any_row(near if eps is None else near & (cell.numbers(norm) <= largest_inside(norm, eps)))
 
 
-def success_after(
-    records: pd.DataFrame, norm: str, eps: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def success_after(records: Records, norm: str, eps: float | None) -> tuple[Array, Array]:
     """How the success grows with the passes that it took: (passes, share of the attacked images fooled by then).
 
     The passes of an image are all that the attack made for it; several rows of an image (its targets) count as one after another.
     """
-    attacked = records[records["correct"].astype(bool)]
-    fooled = fooled_within(attacked, norm, eps)
-    passes = (attacked["forwards"] + attacked["backwards"]).groupby(attacked["image"].astype(str)).sum()
-    taken = np.sort(passes[fooled].to_numpy(dtype=float))
+    whole = arrays_of(records)
+    cell = whole.where(whole.flags("correct"))
+    fooled = fooled_within(cell, norm, eps)
+    passes = cell.sums(np.nan_to_num(cell.numbers("forwards") + cell.numbers("backwards")))
+    taken = np.sort(passes[fooled])
     share = np.arange(1, len(taken) + 1) / max(1, len(fooled))
     end = float(passes.max()) if len(passes) else 1.0
     return np.array([1.0, *taken, end]), np.array([0.0, *share, share[-1] if len(share) else 0.0])
 
 
-def worst_case(units: Sequence[pd.DataFrame], norm: str, eps: float | None) -> Rate:
+def fooled_by_any(units: Sequence[Records], norm: str, eps: float | None) -> tuple[NDArray[np.str_], Flags]:
+    """(images that every attack was run on, whether any of the attacks fools the model on each within eps)."""
+    cells = [arrays_of(records) for records in units]
+    shared = cells[0].names
+    for cell in cells[1:]:
+        if not np.array_equal(cell.names, shared):
+            shared = np.intersect1d(shared, cell.names, assume_unique=True)
+    fooled = np.zeros(len(shared), dtype=np.bool_)
+    for cell in cells:
+        own = fooled_within(cell, norm, eps)
+        fooled |= own if len(own) == len(shared) else own[np.searchsorted(cell.names, shared)]
+    return shared, fooled
+
+
+def worst_case(units: Sequence[Records], norm: str, eps: float | None) -> Rate:
     """Robust accuracy against the strongest of several attacks, chosen for each image.
 
     Only images that every attack was run on count.
@@ -214,11 +248,10 @@ def worst_case(units: Sequence[pd.DataFrame], norm: str, eps: float | None) -> R
         >>> worst_case([cell, cell], "linf", eps=0.1).value
         0.5
     """
-    fooled = pd.concat([fooled_within(records, norm, eps) for records in units], axis=1, join="inner").any(axis=1)
-    return rate_of(~fooled)
+    return rate_of(~fooled_by_any(units, norm, eps)[1])
 
 
-def robust_accuracy(records: pd.DataFrame, norm: str, eps: float | None) -> Rate:
+def robust_accuracy(records: Records, norm: str, eps: float | None) -> Rate:
     """Share of all images that are classified correctly under the attack, at perturbations of at most eps.
 
     Example:
@@ -230,7 +263,7 @@ def robust_accuracy(records: pd.DataFrame, norm: str, eps: float | None) -> Rate
     return worst_case([records], norm, eps)
 
 
-def curve(units: Sequence[tuple[float | None, pd.DataFrame]], norm: str, grid: Sequence[float]) -> Array:
+def curve(units: Sequence[tuple[float | None, Records]], norm: str, grid: Sequence[float]) -> Array:
     """Robust accuracy at each eps of a grid: what any of the units reaches within eps counts.
 
     Args:
@@ -243,7 +276,7 @@ def curve(units: Sequence[tuple[float | None, pd.DataFrame]], norm: str, grid: S
     return np.array(values)
 
 
-def passes(records: pd.DataFrame) -> tuple[float, float, float]:
+def passes(records: Records) -> tuple[float, float, float]:
     """Forwards, backwards and CPU seconds for each attacked row.
 
     Example:
@@ -252,9 +285,9 @@ def passes(records: pd.DataFrame) -> tuple[float, float, float]:
         >>> passes(cell)
         (3.0, 2.0, 0.5)
     """
-    one_cell(records)
-    attacked = records[records["correct"]]
+    cell = arrays_of(records)
+    attacked = cell.flags("correct")
     forwards, backwards, seconds = (
-        float(attacked[name].mean()) if len(attacked) else 0.0 for name in ("forwards", "backwards", "seconds")
+        _mean(cell.numbers(name)[attacked]) if attacked.any() else 0.0 for name in ("forwards", "backwards", "seconds")
     )
     return forwards, backwards, seconds

@@ -115,7 +115,7 @@ def _shares(group: Group, name: str, higher_is_better: bool) -> Column:
 def _clean(column: Column, units: list[Measured]) -> Cell | None:
     if not units:
         return None
-    rate = clean_accuracy(max((one.records for one in units), key=len))
+    rate = clean_accuracy(max((one.arrays for one in units), key=len))
     return replace(column.cell(rate.value, rate.interval), n=rate.total)
 
 
@@ -147,6 +147,6 @@ def _patched(column: Column, attack: str, units: list[Measured]) -> Cell | None:
     found = next((one for one in units if str(one.unit.spec.attack) == attack), None)
     if found is None:
         return None
-    rate, share = attack_success_rate_all(found.records), found.unit.facts.share
+    rate, share = attack_success_rate_all(found.arrays), found.unit.facts.share
     cell = column.cell(1 - rate.value, Interval(1 - rate.interval.high, 1 - rate.interval.low))
     return replace(cell, note=f"{100 * share[1]:.3g} % of the patches") if share else cell

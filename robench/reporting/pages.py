@@ -36,7 +36,7 @@ from robench.reporting.writing.tidy import as_csv, lines_of
 log = logging.getLogger(__name__)
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-PICTURED, CLASSES = 4, 20
+PICTURED, PICTURED_CELLS, CLASSES = 4, 60, 20
 
 
 def stored(root: Path, dataset: Sequence[str] = (), *, everything: bool = False) -> tuple[Result, list[str]]:
@@ -60,7 +60,7 @@ def stored(root: Path, dataset: Sequence[str] = (), *, everything: bool = False)
         about = f" of {', '.join(dataset)}" if dataset else ""
         raise UsageError("; ".join([f"the store {root} has no records{about}; {there}", *notes]))
     read = [one for unit in chosen if (one := _attempt(partial(_read, notes), unit, notes, str(unit.folder)))]
-    shown, older = newest([one for one in read if len(one.records)])
+    shown, older = newest([one for one in read if len(one.arrays)])
     if everything:
         shown, older = shown + older, []
     if older:
@@ -75,7 +75,7 @@ def stored(root: Path, dataset: Sequence[str] = (), *, everything: bool = False)
 
 
 def _read(notes: list[str], unit: Unit) -> Measured:
-    return Measured(unit, unit.read(notes.append, pixels=True))
+    return Measured(unit, unit.table(notes.append))
 
 
 def _asked(one: Measured) -> tuple[str, str, int, str]:
@@ -118,7 +118,7 @@ def render(
     tables = result.tables()
     if form == "text":
         told = [as_text(table, color=color, width=width, signs=signs) for table in tables]
-        return "\n\n".join([*told, *(f"note: {note}" for note in notes)])
+        return "\n\n".join([*told, *(f"note: {escaping.one_line(note)}" for note in notes)])
     if form == "markdown":
         said = [escaping.markdown(f"Note: {note}") for note in notes]
         return "\n\n".join([*map(as_markdown, tables), *said]) + "\n"
@@ -165,12 +165,16 @@ def _section(group: Group, result: Result, lost: list[str]) -> str:
                 _attempt(partial(draw, group), norm, lost, f"a figure of {group.name} in {NORM_NAMES[norm]}")
             )
     figures.append(_attempt(spreads, group, lost, f"a figure of {group.name} over masks"))
-    pictures = [
-        _attempt(
-            partial(_pictures, group), one, lost, f"pictures of {group.label(one)} under {group.attack_in_full(one)}"
-        )
-        for one in group.units
-    ]
+    pictures = list[Pictures]()
+    for one in group.units:
+        if len(pictures) == PICTURED_CELLS:
+            lost.append(
+                f"pictures of {group.name} are of the first {PICTURED_CELLS} cells; `robench images` has those of each"
+            )
+            break
+        what = f"pictures of {group.label(one)} under {group.attack_in_full(one)}"
+        if found := _attempt(partial(_pictures, group), one, lost, what):
+            pictures.append(found)
     # Corruptions and sequences have tables of their own; 75 lines for each defense would bury the others.
     cells = cells_of(group.where(lambda unit: not (of_corruptions(unit) or of_sequences(unit))))
     lost += [
@@ -179,7 +183,7 @@ def _section(group: Group, result: Result, lost: list[str]) -> str:
     parts = {
         "tables": tables_of(group, result.cards, result.layout),
         "figures": [svg for svg in figures if svg],
-        "pictures": [row for row in pictures if row],
+        "pictures": pictures,
         "cells": [cell for cell in cells if "error" not in cell],
         "dataset": group.name,
         "classes": _classes(group),
@@ -235,9 +239,7 @@ class Pictures:
 
 
 def _pictures(group: Group, one: Measured) -> Pictures | None:
-    if "adversarial" not in one.records:
-        return None
-    facts, records = one.unit.facts, one.records
-    broken = records[records["adversarial"].notna() & records["success"].astype(bool) & records["correct"].astype(bool)]
+    facts, records = one.unit.facts, one.pictured()
+    broken = records[records["success"].astype(bool) & records["correct"].astype(bool)]
     triples = [triple(record, facts.shape, facts.class_names) for _, record in broken.head(PICTURED).iterrows()]
     return Pictures(group.label(one), group.attack_in_full(one), triples) if triples else None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from robench.errors import UsageError
+from robench.records.arrays import Arrays
 from robench.reporting.statistics import Interval, clustered, wilson
+
+Records = pd.DataFrame | Arrays
+"""The records of one cell, as a person has them or as reports do."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,30 @@ class Rate:
         return self.count / self.total if self.total else float("nan")
 
 
-def rate(values: NDArray[np.bool_], images: NDArray[np.str_]) -> Rate:
+def rate(values: NDArray[np.bool_], images: NDArray[Any]) -> Rate:
+    """Of how many rows a flag holds.
+
+    Args:
+        images: what names the image of each row; where rows share one the interval is clustered, else it is Wilson's.
+    """
     count, total = int(values.sum()), len(values)
     if total and len(np.unique(images)) < total:
         return Rate(count, total, clustered(values.astype(np.float64), images))
     return Rate(count, total, wilson(count, total))
 
 
-def rate_of(flags: pd.Series) -> Rate:
-    """Of how many images (index, each once) a flag holds, with Wilson's interval."""
-    return rate(flags.to_numpy(dtype=bool), flags.index.to_numpy(dtype=np.str_))
+def rate_of(flags: NDArray[np.bool_]) -> Rate:
+    """Of how many images a flag holds, with Wilson's interval."""
+    count, total = int(flags.sum()), len(flags)
+    return Rate(count, total, wilson(count, total))
+
+
+def arrays_of(records: Records) -> Arrays:
+    """The records of one cell as arrays. Raises UsageError: see `one_cell`."""
+    if isinstance(records, Arrays):
+        return records
+    one_cell(records)
+    return Arrays(records)
 
 
 def one_cell(records: pd.DataFrame) -> None:
@@ -51,7 +70,3 @@ def one_cell(records: pd.DataFrame) -> None:
             f"a metric is of one cell, and was given the records of {len(cells)} ({told}, …); take one with "
             "records[(records.defense == '…') & (records.attack == '…')], or all with records.groupby(['defense', 'attack'])"
         )
-
-
-def images_of(records: pd.DataFrame) -> NDArray[np.str_]:
-    return records["image"].to_numpy(dtype=np.str_)

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robench.errors import DataError
-from robench.reporting.statistics import Interval
+from robench.reporting.statistics import Interval, draws
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], float]
 """From the mean of each condition over the images, (conditions,), to a number."""
-CELLS = 4_000_000
-"""Draws of images that are held at a time, 32 MB of them."""
 
 
 class Estimate(NamedTuple):
@@ -72,16 +70,9 @@ def _rows(outcomes: NDArray[Any]) -> Array:
 
 
 def _resampled(tables: list[Array], resamples: int) -> Iterator[list[Array]]:
-    """The means of every table's conditions over images drawn with replacement, the same ones for all tables.
-
-    How often each image was drawn is a row of weights, so that the means of many draws are one product of matrices.
-    """
+    """The means of every table's conditions over images drawn with replacement, the same ones for all tables."""
     images = len(tables[0])
-    random, step = np.random.default_rng(0), max(1, CELLS // images)
-    for start in range(0, resamples, step):
-        draws = min(step, resamples - start)
-        picks = random.integers(0, images, (draws, images)) + images * np.arange(draws)[:, None]
-        weights = np.bincount(picks.ravel(), minlength=draws * images).reshape(draws, images).astype(np.float64)
+    for weights in draws(images, resamples):
         yield from map(list, zip(*(weights @ table / images for table in tables), strict=True))
 
 

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from robench.entries.calls import written_float
+from robench.records.arrays import Arrays
 from robench.records.cards import ModelCard
 from robench.records.unit import Measured
 from robench.reporting.captions import caption_of
@@ -22,22 +23,22 @@ from robench.reporting.groups import Group, Threat
 from robench.reporting.metrics import (
     attack_success_rate,
     attacked_images,
-    clean_accuracy,
     confidence,
     distances,
+    first_right,
+    fooled_by_any,
     fooled_within,
     on_the_boundary,
-    worst_case,
 )
 from robench.reporting.normalisers import Baseline
 from robench.reporting.rates import Rate, rate_of
 from robench.reporting.statistics import Interval, clustered
 from robench.reporting.tables import Cell, Column, Failure, Table
-from robench.reporting.ties import marked
+from robench.reporting.ties import Terms, marked
 
 log = logging.getLogger(__name__)
-Made = tuple[Cell, pd.DataFrame | None]
-"""A cell, and the terms of its merit for each image."""
+Made = tuple[Cell, Terms | None]
+"""A cell, and the terms of its merit."""
 BROKEN = Cell("broken")
 _SIZES: dict[str, Callable[[ModelCard], float]] = {
     "Parameters (M)": lambda card: card.parameters / 1e6,
@@ -89,7 +90,7 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
                     cell = replace(BROKEN, note=f"{type(error).__name__}: {error}")
                     odd.append(f"{group.defenses[model]}, {column.group} {column.name}: broken ({cell.note}).")
             if term is not None:
-                cell = on_images(replace(cell, merit=math.nan) if reasons[model] else cell, term)
+                cell = on_images(replace(cell, merit=math.nan) if reasons[model] else cell, term.images.tolist())
             cells.append(cell)
             terms.append(term)
         columns.append(column)
@@ -110,7 +111,7 @@ def robustness_table(group: Group, cards: Mapping[str, ModelCard], layout: Layou
         add(column, [group.find(model, threat) for model in group.defenses], partial(made, column), threat.key)
 
     column = share_column("", "Clean", True, "clean_accuracy")
-    add(column, [pd.concat([one.records for one in own]) for own in units.values()], partial(_clean, column))
+    add(column, list(units.values()), partial(_clean, column))
     for name, size in _SIZES.items() if layout.sizes else ():
         column = Column("", name, None, digits=2)
         add(column, [cards.get(model) for model in group.defenses], partial(_size, column, size))
@@ -211,10 +212,14 @@ def _thresholds(group: Group) -> list[tuple[str, float]]:
     return sorted({(f.norm, f.eps) for f in facts if f.eps is not None})
 
 
-def _clean(column: Column, records: pd.DataFrame) -> Made:
-    images = records.drop_duplicates("image")
-    right = images["correct"].astype(float).to_numpy()
-    return _share(column, clean_accuracy(records)), _terms(images["image"], right, 1.0)
+def _clean(column: Column, units: list[Measured]) -> Made:
+    images, right = first_right([one.arrays for one in units])
+    return _share(column, rate_of(right)), _shares(images, right)
+
+
+def _shares(images: NDArray[np.str_], right: NDArray[np.bool_]) -> Terms:
+    """Of how many images something holds."""
+    return Terms(images, right.astype(np.float64), np.ones(len(images)))
 
 
 def _size(column: Column, size: Callable[[ModelCard], float], card: ModelCard) -> Made:
@@ -222,51 +227,45 @@ def _size(column: Column, size: Callable[[ModelCard], float], card: ModelCard) -
 
 
 def _robust(column: Column, one: Measured) -> Made:
-    fooled = fooled_within(one.records, one.unit.facts.norm, None)
+    fooled = fooled_within(one.arrays, one.unit.facts.norm, None)
     cell = _in_part(_share(column, rate_of(~fooled)), one)
-    return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
+    return cell, _shares(one.arrays.names, ~fooled)
 
 
 def _in_part(cell: Cell, one: Measured) -> Cell:
     """It has no rank where some of the images were not attacked."""
     if in_full(one):
         return cell
-    given, of = attacked_images(one.records)
+    given, of = attacked_images(one.arrays)
     return replace(cell.saying(f"{given:,} of {of:,} attacked"), merit=math.nan)
 
 
 def _success(column: Column, one: Measured) -> Made:
     """The success rate; its merit is the robust accuracy that is left."""
-    fooled = fooled_within(one.records, one.unit.facts.norm, None)
-    cell = replace(_share(column, attack_success_rate(one.records)), merit=1 - float(fooled.mean()))
+    fooled = fooled_within(one.arrays, one.unit.facts.norm, None)
+    cell = replace(_share(column, attack_success_rate(one.arrays)), merit=1 - float(fooled.mean()))
     cell = _in_part(cell, one)
-    if thin := on_the_boundary(one.records):
+    if thin := on_the_boundary(one.arrays):
         cell = replace(cell, note="; ".join(filter(None, [cell.note, f"{thin:,} on the boundary"])))
-    return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
+    return cell, _shares(one.arrays.names, ~fooled)
 
 
 def _confidence(column: Column, one: Measured) -> Made:
-    right = one.records["correct"].astype(float)
-    terms = _terms(one.records["image"], right * one.records["confidence"].astype(float), right)
-    interval = _interval(one.records["confidence"].astype(float), right, one.records)
-    return column.cell(confidence(one.records), interval), terms
+    right, said = one.arrays.flags("correct"), np.nan_to_num(one.arrays.numbers("confidence"))
+    return column.cell(confidence(one.arrays), _interval(said, right, one.arrays)), _terms(said, right, one.arrays)
 
 
 def _norm(column: Column, norm: str, one: Measured) -> Made:
-    hit = one.records["correct"].astype(float) * one.records["success"].astype(float)
-    size = one.records[norm].astype(float).where(hit > 0, 0.0)
-    cell = column.cell(distances(one.records, norm).mean, _interval(size, hit, one.records))
+    hit, size = one.arrays.flags("correct") & one.arrays.flags("success"), one.arrays.numbers(norm)
+    cell = column.cell(distances(one.arrays, norm).mean, _interval(size, hit, one.arrays))
     cell = cell if in_full(one) else replace(cell, merit=math.nan)
-    return cell, _terms(one.records["image"], hit * size, hit)
+    return cell, _terms(size, hit, one.arrays)
 
 
-def _interval(values: pd.Series, among: pd.Series, records: pd.DataFrame) -> Interval | None:
+def _interval(values: NDArray[np.float64], among: NDArray[np.bool_], cell: Arrays) -> Interval | None:
     """Of a mean over some of the records; images are drawn again, since several may share one. None where there are few."""
-    chosen = (among > 0).to_numpy(dtype=bool)
-    images = records["image"].to_numpy(dtype=np.str_)[chosen]
-    if len(np.unique(images)) < 2:
-        return None
-    return clustered(values.to_numpy(dtype=np.float64)[chosen], images)
+    images = cell.of[among]
+    return clustered(values[among], images) if len(np.unique(images)) > 1 else None
 
 
 def worst_cell(column: Column, norm: str, eps: float, wanted: set[str], units: list[Measured]) -> Made:
@@ -275,21 +274,17 @@ def worst_cell(column: Column, norm: str, eps: float, wanted: set[str], units: l
     Args:
         wanted: the attacks that some row was attacked with.
     """
-    parts = [one.records for one in units]
     have = {one.unit.identity.threat for one in units if in_full(one)} & wanted
-    cell = _share(column, worst_case(parts, norm, eps), at_most=have != wanted)
+    images, fooled = fooled_by_any([one.arrays for one in units], norm, eps)
+    cell = _share(column, rate_of(~fooled), at_most=have != wanted)
     if have != wanted:
         cell = cell.saying(f"{len(have)} of {len(wanted)} attacks")
-    fooled = pd.concat([fooled_within(p, norm, eps) for p in parts], axis=1, join="inner").any(axis=1)
-    return cell, pd.DataFrame({"a": (~fooled).astype(float), "b": 1.0})
+    return cell, _shares(images, ~fooled)
 
 
-def _terms(images: pd.Series, numerator: Any, denominator: Any) -> pd.DataFrame:
-    """Numerator and denominator of a ratio, summed for each image."""
-    frame = pd.DataFrame(
-        {"image": images.astype(str).to_numpy(), "a": np.asarray(numerator), "b": np.asarray(denominator)}
-    )
-    return frame.groupby("image").sum()
+def _terms(values: NDArray[np.float64], among: NDArray[np.bool_], cell: Arrays) -> Terms:
+    """Of a mean of values over some of the rows."""
+    return Terms(cell.names, cell.sums(np.where(among, values, 0.0)), cell.sums(among.astype(np.float64)))
 
 
 def _share(column: Column, share: Rate, *, at_most: bool = False) -> Cell:

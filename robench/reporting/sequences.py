@@ -26,7 +26,7 @@ from robench.reporting.sequence_metrics import (
     top5_distance,
 )
 from robench.reporting.tables import About, Cell, Column, Table
-from robench.reporting.ties import marked
+from robench.reporting.ties import Terms, marked
 
 Metric = Callable[..., Array]
 Ratio = Callable[[Mapping[str, float], Mapping[str, float]], float]
@@ -102,16 +102,16 @@ def _summary(
         if not any(set(names) <= set(table) for table in tables.values()):
             continue
         column = Column("", name, False, digits=digits, percent=part == "flips")
-        cells, terms = [], list[pd.DataFrame | None]()
+        cells, terms = [], list[Terms | None]()
         for label, table in tables.items():
             if not set(names) <= set(table):
                 cells.append(column.cell(math.nan))
                 terms.append(None)
                 continue
             value, interval = bootstrap(lambda means: float(means.mean()), table[names].to_numpy())
-            cell = on_images(column.cell(value, interval), table)
+            cell = on_images(column.cell(value, interval), table.index)
             cells.append(replace(cell, merit=math.nan) if label in without else cell)
-            terms.append(pd.DataFrame({"a": -table[names].sum(axis=1), "b": float(len(names))}))
+            terms.append(Terms.of(pd.DataFrame({"a": -table[names].sum(axis=1), "b": float(len(names))})))
         columns.append(column)
         filled.append(marked(cells, terms))
         known = {} if over is None else over.flip_probability if part == "flips" else over.top5_distance
@@ -187,7 +187,7 @@ def _each(group: Group, rows: Mapping[str, Steadiness], without: Mapping[str, st
     ]
     lines = []
     for name in names:
-        cells, terms = [], list[pd.DataFrame | None]()
+        cells, terms = [], list[Terms | None]()
         for column, (label, row) in zip(columns, rows.items(), strict=True):
             if name not in row.flips:
                 cells.append(column.cell(math.nan))
@@ -195,8 +195,8 @@ def _each(group: Group, rows: Mapping[str, Steadiness], without: Mapping[str, st
                 continue
             value, interval = bootstrap(lambda means: float(means.mean()), row.flips[[name]].to_numpy())
             merit = math.nan if label in without else -value
-            cells.append(on_images(replace(column.cell(value, interval), merit=merit), row.flips))
-            terms.append(pd.DataFrame({"a": -row.flips[name], "b": 1.0}))
+            cells.append(on_images(replace(column.cell(value, interval), merit=merit), row.flips.index))
+            terms.append(Terms.of(pd.DataFrame({"a": -row.flips[name], "b": 1.0})))
         lines.append((name, marked(cells, terms)))
     caption = ["Flip probability in %. Marked: the least of each row and its statistical ties."]
     title, of = f"Flip probability by perturbation, {group.name}", [About(attack=name) for name, _ in lines]

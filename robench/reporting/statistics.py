@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Z = 1.959963984540054
 """The standard normal's quantile at 97.5 %."""
+CELLS = 4_000_000
+"""Draws of images that are held at a time, 32 MB of them."""
 
 
 class Interval(NamedTuple):
@@ -30,7 +34,7 @@ def wilson(successes: int, trials: int) -> Interval:
     return Interval(0.0 if successes == 0 else middle - reach, 1.0 if successes == trials else middle + reach)
 
 
-def clustered(values: Array, images: NDArray[np.str_], resamples: int = 2000) -> Interval:
+def clustered(values: Array, images: NDArray[Any], resamples: int = 2000) -> Interval:
     """Bootstrap interval for a mean over rows of which several share an image: whole images are drawn again."""
     _, image = np.unique(images, return_inverse=True)
     sums, counts = np.bincount(image, values), np.bincount(image)
@@ -46,14 +50,57 @@ def paired_ratio_difference(first: tuple[Array, Array], second: tuple[Array, Arr
     Args:
         first, second: numerators and denominators, one an image, of the same images in the same order.
     """
-    picks = np.random.default_rng(0).integers(0, len(first[0]), (resamples, len(first[0])))
+    return paired_ratio_differences(first, [second], resamples)[0]
+
+
+def paired_ratio_differences(
+    first: tuple[Array, Array], others: Sequence[tuple[Array, Array]], resamples: int = 2000
+) -> list[Interval]:
+    """The same of one against each of several, all of them on the images of the same draws."""
+    above, below = (np.stack([pair[part] for pair in (first, *others)], axis=1) for part in (0, 1))
+    images = len(above)
+    rates = bool((below == 1).all())  # whose denominators are as many images in every draw
     with np.errstate(invalid="ignore", divide="ignore"):
-        difference = first[0][picks].sum(1) / first[1][picks].sum(1) - second[0][picks].sum(1) / second[1][picks].sum(1)
-    difference = difference[np.isfinite(difference)]
-    if not len(difference):
-        return Interval(float("-inf"), float("inf"))
-    low, high = np.quantile(difference, [0.025, 0.975])
-    return Interval(float(low), float(high))
+        drawn = [(weights @ above) / (images if rates else weights @ below) for weights in draws(images, resamples)]
+    ratios = np.concatenate(drawn)
+    differences = ratios[:, :1] - ratios[:, 1:]
+    # Equal columns of a product of matrices differ in their last bits; what is equal must be a tie.
+    differences[np.abs(differences) <= 1e-12 * np.abs(ratios[:, :1])] = 0.0
+    differences[~np.isfinite(differences)] = np.nan  # of a draw without any of the images that a ratio is of
+    known = np.flatnonzero(np.isfinite(differences).any(axis=0))
+    ends = np.full((2, len(others)), [[-math.inf], [math.inf]])
+    ends[:, known] = _quantiles(differences[:, known])
+    return [Interval(float(low), float(high)) for low, high in ends.T]
+
+
+def _quantiles(draws: Array) -> Array:
+    """The ends of 95 % of the draws (first axis) that are known."""
+    quantile = np.nanquantile if np.isnan(draws).any() else np.quantile
+    return np.asarray(quantile(draws, [0.025, 0.975], axis=0), dtype=np.float64)
+
+
+def draws(images: int, resamples: int) -> Iterator[Array]:
+    """How often each image is in each of many draws with replacement: (draws, images), as many draws at a time as memory allows.
+
+    A sum over the images of a draw is then a row of a product of matrices. They are the same draws every time.
+    """
+    if images * resamples <= CELLS:
+        yield _draws(images, resamples)
+        return
+    random, step = np.random.default_rng(0), max(1, CELLS // images)
+    for start in range(0, resamples, step):
+        yield _weights(random, images, min(step, resamples - start))
+
+
+@lru_cache(maxsize=1)
+def _draws(images: int, resamples: int) -> Array:
+    """Those of few images, kept: all columns of a table are of the same ones."""
+    return _weights(np.random.default_rng(0), images, resamples)
+
+
+def _weights(random: np.random.Generator, images: int, resamples: int) -> Array:
+    picks = random.integers(0, images, (resamples, images)) + images * np.arange(resamples)[:, None]
+    return np.bincount(picks.ravel(), minlength=resamples * images).reshape(resamples, images).astype(np.float64)
 
 
 def mcnemar(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -65,7 +65,7 @@ def summarise(one: Measured) -> dict[str, Json]:
     nameless = bool(facts.family) and of_sequences(
         one.unit
     )  # published sequences have no labels: nothing is right or wrong
-    records = every.iloc[:0] if nameless else every
+    records = every.where(np.zeros(len(every), dtype=np.bool_)) if nameless else every
     rates = {
         "clean_accuracy": clean_accuracy(records),
         "robust_accuracy": robust_accuracy(records, facts.norm, facts.eps),
@@ -75,7 +75,7 @@ def summarise(one: Measured) -> dict[str, Json]:
     }
     given, _ = attacked_images(records)
     plain: dict[str, Json] = {
-        "n": int(every["image"].nunique()),
+        "n": len(every.names),
         "attacked": given,
         "boundary": on_the_boundary(records),
     }
@@ -92,9 +92,9 @@ def summarise(one: Measured) -> dict[str, Json]:
     if facts.targets == "all":
         plain["targets"] = dict(zip(("average", "best", "worst"), map(_plain, target_rates(records)), strict=True))
     plain["confidence"] = _plain(confidence(records))
-    told = records[records["certainty"].notna()]
-    right = (told["prediction"] == told["label"]).to_numpy(dtype=bool)
-    plain["ece"] = expected_calibration_error(told["certainty"].to_numpy(dtype=float), right) if len(told) else None
+    certainty, right = records.numbers("certainty"), records.classes("prediction") == records.classes("label")
+    told = ~np.isnan(certainty)
+    plain["ece"] = expected_calibration_error(certainty[told], right[told]) if told.any() else None
     plain["detection"] = {**detected(records, unseen)} if len(records) and len(unseen) else None
     plain["forwards"], plain["backwards"], plain["seconds"] = (_plain(x) for x in passes(every))
     return plain

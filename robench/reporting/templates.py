@@ -6,6 +6,7 @@ from typing import Any
 
 from robench.entries.modules import built_in_folder
 from robench.errors import UsageError
+from robench.reporting.escaping import one_line
 
 
 class BrokenTemplate(UsageError):
@@ -27,6 +28,7 @@ def rendered(name: str, **values: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.globals |= {"percent": _percent, "number": _number}
     try:
@@ -39,6 +41,11 @@ def rendered(name: str, **values: Any) -> str:
         raise BrokenTemplate(
             f"the template {folder / name} cannot be filled: {error}; take the one that robench came with"
         ) from error
+
+
+def _shown(value: object) -> object:
+    """What stands in a page: text without control characters, which may turn the direction of what follows; markup as it is."""
+    return one_line(value) if type(value) is str else value
 
 
 def _percent(share: object) -> str:

@@ -400,7 +400,7 @@ def test_one_class_for_all_images_is_no_steadiness() -> None:
         frame["correct"] = frame["label"] == frame["clean_prediction"]
         spec = replace(one.unit.spec, defense=parse(name))
         return replace(
-            one, unit=replace(one.unit, spec=spec, identity=replace(one.unit.identity, weights=name)), records=frame
+            one, unit=replace(one.unit, spec=spec, identity=replace(one.unit.identity, weights=name)), given=frame
         )
 
     count = 60

@@ -6,12 +6,15 @@ import builtins
 from pathlib import Path
 from typing import Any
 
+import large
 import numpy as np
 import pytest
 from measured import card, facts, records, unit
 
 from robench.records.store import Store
 from robench.records.unit import Measured
+from robench.reporting import pages
+from robench.reporting.figures import curves
 from robench.reporting.pages import render, stored
 from robench.reporting.result import Result
 
@@ -136,3 +139,34 @@ def test_a_store_whose_parts_do_not_fit_together_leaves_one_unit_out() -> None:
     page = render(result, "html", notes)
     assert "good" in page and "50.0" not in page
     assert "is damaged (its columns are not those of records); its images are left out" in page
+
+
+def test_of_many_lines_a_figure_has_those_of_the_most_robust_rows() -> None:
+    few, many = (curves(large.made(rows, 4, images=40).groups()[0], "linf") for rows in (5, 30))
+    assert few is not None and "most robust" not in few
+    assert many is not None and "40 of 120 lines, of the most robust rows" in many
+    assert (
+        "vit(depth=0), fgsm" in many and "vit(depth=28), fgsm" not in many
+    )  # the first rows of it are the most robust
+
+
+def test_of_many_cells_the_page_has_pictures_of_the_first_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PICTURED_CELLS", 2)
+    page = render(Result([cell(rows=pixels(2, 4), defense=f"d{i}", weights=f"w{i}") for i in range(3)]), "html")
+    assert page.count("clean image of class") == 2 * 3  # of the three images that each cell broke
+    assert "pictures of digits are of the first 2 cells" in page
+
+
+def test_the_images_of_a_store_are_read_where_they_are_shown() -> None:
+    store = Store(Path("results"))
+    for name, kept in (("bare", {}), ("kept", pixels(2, 4))):
+        one = cell(rows=kept, defense=name, weights=name)
+        store.unit(one.unit.spec, one.unit.identity, one.unit.facts).add(one.records)
+    found, _ = stored(Path("results"))
+    shown = {str(one.unit.spec.defense): one for one in found.measured}
+    assert not any("adversarial" in one.records for one in shown.values())
+    assert {name: (one.unit.keeps_pixels(), len(one.pictured())) for name, one in shown.items()} == {
+        "bare": (False, 0),
+        "kept": (True, 4),
+    }
+    assert render(found, "html").count("clean image of class") == 3

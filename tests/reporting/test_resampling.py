@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robench.errors import DataError
-from robench.reporting import resampling
+from robench.reporting import statistics
 from robench.reporting.resampling import Array, bootstrap, paired_bootstrap
 
 
@@ -54,7 +54,7 @@ def test_of_two_images_each_draw_is_one_of_four() -> None:
 
 
 def test_draws_in_several_parts_are_as_many_and_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resampling, "CELLS", 400 * 7)
+    monkeypatch.setattr(statistics, "CELLS", 400 * 7)
     calls: list[float] = []
 
     def one(means: Array) -> float:

@@ -11,6 +11,7 @@ from cases import split_of
 
 from robench import Call
 from robench.records.schema import SCHEMA
+from robench.reporting import statistics
 from robench.reporting.metrics import (
     attack_success_rate,
     curve,
@@ -21,7 +22,7 @@ from robench.reporting.metrics import (
     worst_case,
 )
 from robench.reporting.seeds import Training, over_seeds
-from robench.reporting.statistics import clustered, paired_ratio_difference, wilson
+from robench.reporting.statistics import clustered, paired_ratio_difference, paired_ratio_differences, wilson
 from robench.reporting.tables import Column, Table
 
 
@@ -48,6 +49,21 @@ def test_equal_rows_are_tied_and_far_ones_are_not() -> None:
     assert paired_ratio_difference((value, ones), (value, ones)) == (0, 0)
     low, _ = paired_ratio_difference((ones, ones), (value, ones))
     assert low > 0.3
+
+
+@pytest.mark.parametrize("cells", [4_000_000, 7_000])
+def test_one_against_several_is_the_bootstrap_of_each_pair(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written out, with the same draws: whether these are made at once or in parts, and with denominators of any size."""
+    monkeypatch.setattr(statistics, "CELLS", cells)
+    random = np.random.default_rng(1)
+    rows = [(random.uniform(size=60), random.integers(0, 3, 60).astype(float)) for _ in range(3)]
+    picks = np.random.default_rng(0).integers(0, 60, (300, 60))
+    ratios = [above[picks].sum(1) / below[picks].sum(1) for above, below in rows]
+    found = paired_ratio_differences(rows[0], rows[1:], resamples=300)
+    for ends, other in zip(found, ratios[1:], strict=True):
+        assert ends == pytest.approx(np.quantile(ratios[0] - other, [0.025, 0.975]))
+    nothing = (np.zeros(60), np.zeros(60))
+    assert paired_ratio_differences(rows[0], [nothing], resamples=300) == [(-np.inf, np.inf)]
 
 
 def records(rows: list[dict[str, object]]) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from robench.reporting.metrics import (
 from robench.reporting.result import Result
 from robench.reporting.statistics import Interval, clustered
 from robench.reporting.tables import About, Cell, Column, Table
-from robench.reporting.ties import marked
+from robench.reporting.ties import Terms, marked
 from robench.reporting.writing.markup import as_latex, as_markdown
 from robench.reporting.writing.terminal import as_text
 from robench.reporting.writing.tidy import as_csv, lines_of
@@ -76,9 +76,9 @@ def test_what_cannot_be_told_from_the_best_is_marked_with_it() -> None:
     assert {label: cells[1].best for label, cells in table.rows} == {"vit": True, "ksa": True, "far": False}
 
 
-def terms(values: list[float], below: list[float] | None = None) -> pd.DataFrame:
-    names = [f"image {i}" for i in range(len(values))]
-    return pd.DataFrame({"a": values, "b": below or [1.0] * len(values)}, index=names)
+def terms(values: list[float], below: list[float] | None = None, name: str = "image") -> Terms:
+    names = [f"{name} {i}" for i in range(len(values))]
+    return Terms.of(pd.DataFrame({"a": values, "b": below or [1.0] * len(values)}, index=names))
 
 
 def test_marks_are_of_cells_that_have_a_value_and_a_rival() -> None:
@@ -87,7 +87,7 @@ def test_marks_are_of_cells_that_have_a_value_and_a_rival() -> None:
     assert [c.best for c in marked(cells, [high, low, None])] == [True, False, False]
     assert [c.best for c in marked([cells[1], cells[0], cells[2]], [low, high, None])] == [False, True, False]
     assert [c.best for c in marked([cells[0], cells[2]], [high, None])] == [False, False]
-    other = low.set_index([[f"other {i}" for i in range(50)]])
+    other = terms([0.0] * 50, name="other")
     assert [c.best for c in marked(cells[:2], [high, other])] == [False, False], "no image in common, so no rival"
 
 

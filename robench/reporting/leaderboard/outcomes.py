@@ -55,9 +55,7 @@ class Outcome:
     @cached_property
     def sizes(self) -> Sizes:
         """By image the smallest perturbation that fooled the model in the unit's norm; infinite where none did."""
-        size = np.nan_to_num(
-            self.one.records[self.one.unit.facts.norm].to_numpy(dtype=np.float64), nan=np.inf, posinf=np.inf
-        )
+        size = np.nan_to_num(self.one.arrays.numbers(self.one.unit.facts.norm), nan=np.inf, posinf=np.inf)
         least = np.full(len(self.seen), np.inf)
         np.minimum.at(least, self.rows[self.fooled], size[self.fooled])
         return least
@@ -87,14 +85,12 @@ class Outcomes:
     def of(cls, group: Group) -> Outcomes:
         """Of the units of a group in which an attacker had the whole image."""
         units = [one for one in group.units if on_board(one)]
-        ids = [one.records["image"].tolist() for one in units]
-        images = sorted({image for own in ids for image in own})
-        place = {image: i for i, image in enumerate(images)}
+        images = np.unique(np.concatenate([np.empty(0, np.str_), *(one.arrays.names for one in units)]))
         by_row: dict[str, list[Outcome]] = {}
-        for one, own in zip(units, ids, strict=True):
-            rows = np.fromiter((place[image] for image in own), dtype=np.int64, count=len(own))
+        for one in units:
+            rows = np.searchsorted(images, one.arrays.names)[one.arrays.of]
             by_row.setdefault(one.unit.row, []).append(_outcome(one, rows, len(images)))
-        return cls(group, images, by_row)
+        return cls(group, images.tolist(), by_row)
 
     def knowledge(self, suite: Suite) -> dict[Call, str]:
         """What the attacks of a suite need of a model, of those that a row met."""
@@ -103,15 +99,15 @@ class Outcomes:
 
 
 def _outcome(one: Measured, rows: NDArray[np.int64], count: int) -> Outcome:
-    records = one.records
-    correct = records["correct"].to_numpy(dtype=bool)
+    cell = one.arrays
+    correct = cell.flags("correct")
     seen, right = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     seen[rows] = True
     right[rows[correct]] = True
-    passes = [np.nan_to_num(records[name].to_numpy(dtype=np.float64))[correct] for name in ("forwards", "backwards")]
+    passes = [np.nan_to_num(cell.numbers(name))[correct] for name in ("forwards", "backwards")]
     means = tuple(float(own.mean()) if len(own) else 0.0 for own in passes)
     whole = bool((passes[0] > 0).all()) or in_full(one)
-    return Outcome(one, seen, right, rows, records["fooled"].to_numpy(dtype=bool), (means[0], means[1]), whole)
+    return Outcome(one, seen, right, rows, cell.flags("fooled"), (means[0], means[1]), whole)
 
 
 def shared(outcomes: Iterable[Outcome]) -> Flags:

@@ -45,12 +45,9 @@ def sprite(units: list[Measured]) -> Sprite | None:
     """
     best, most = None, 0
     for one in units:
-        if not on_board(one) or "adversarial" not in one.records:
+        if not on_board(one):
             continue
-        held = np.flatnonzero(one.records["adversarial"].notna().to_numpy())
-        if not len(held):
-            continue
-        kept = one.records.iloc[held]
+        kept = one.pictured()
         kept = kept[kept["correct"].astype(bool)]
         broken = kept[kept["success"].astype(bool)].head(PICTURED)
         if len(broken) > most:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from robench.reporting.escaping import markdown
 from robench.reporting.leaderboard.boards import Board, Standing
 from robench.reporting.leaderboard.contents import Leaderboard
 from robench.reporting.rates import Rate
 from robench.reporting.same_weights import published
-from robench.reporting.writing.tidy import COLUMNS
+from robench.reporting.writing.tidy import COLUMNS, comma_separated
 
 HEADERS = [
     "Rank", "Defense", "Worst case ↑", "Clean", "Attacks", "n", "Training seeds", "Evidence", "Published (ours minus it)",
@@ -68,9 +66,10 @@ def cells(found: Leaderboard, board: Board, standing: Standing) -> list[str]:
 
 def as_csv(found: Leaderboard) -> str:
     """Every number of every board on a line of its own; rates are shares."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    return comma_separated(COLUMNS, _lines(found))
+
+
+def _lines(found: Leaderboard) -> Iterator[dict[str, object]]:
     for board in found.boards:
         for one in board.standings:
             about = found.behind(board, one)
@@ -86,19 +85,18 @@ def as_csv(found: Leaderboard) -> str:
             for attack, metric, rate in rates:
                 low, high = rate.interval
                 numbers = {"count": rate.count, "total": rate.total, "value": rate.value, "low": low, "high": high}
-                writer.writerow(common | numbers | {"attack": attack, "metric": metric})
+                yield common | numbers | {"attack": attack, "metric": metric}
             if one.rank is not None:
-                writer.writerow(common | {"attack": "", "metric": "rank", "value": one.rank})
+                yield common | {"attack": "", "metric": "rank", "value": one.rank}
         for label, reason in board.refused:
-            told = {
+            told: dict[str, object] = {
                 "table": board.title,
                 "dataset": board.dataset,
                 "defense": label,
                 "norm": board.norm,
                 "eps": board.eps,
             }
-            writer.writerow(told | {"metric": "refused", "note": reason})
-    return out.getvalue()
+            yield told | {"metric": "refused", "note": reason}
 
 
 def _line(texts: Iterable[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from robench.reporting.escaping import one_line
 from robench.reporting.tables import About, Cell, Column, Table
 
 Line = dict[str, str | float | int | None]
@@ -19,11 +20,16 @@ COLUMNS = [
 
 def as_csv(tables: Sequence[Table]) -> str:
     """Numbers in full, shares as fractions, with the ends of their intervals where there are any."""
+    return comma_separated(COLUMNS, (line for table in tables for line in lines_of(table)))
+
+
+def comma_separated(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Lines as CSV, what is of no column left out; texts without control characters, since a terminal may show it."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for table in tables:
-        writer.writerows(lines_of(table))
+    for line in lines:
+        writer.writerow({name: one_line(value) if isinstance(value, str) else value for name, value in line.items()})
     return out.getvalue()
 
 

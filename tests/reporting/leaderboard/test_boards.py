@@ -95,12 +95,12 @@ def test_any_other_attack_lowers_the_worst_case_and_a_minimal_one_within_the_rad
 
 def test_another_attack_of_fewer_images_leaves_n_as_it_is() -> None:
     few = met("mim", 0.7)
-    few = replace(few, records=few.records.iloc[100:])  # of which 40 are broken
+    few = replace(few, given=few.records.iloc[100:])  # of which 40 are broken
     (row,) = board(*suite_of("vit", 0.1, 0.1, 0.2, 0.1), few).standings
     assert (row.worst.count, row.worst.total) == (200 - 40 - 40, 200)
     assert {one.attack: (one.rate.count, one.rate.total) for one in row.faced}["mim"] == (60, 100)
     half = suite_of("vit", 0.1, 0.1, 0.2, 0.1)
-    half[2] = replace(half[2], records=half[2].records.iloc[:50])
+    half[2] = replace(half[2], given=half[2].records.iloc[:50])
     (row,) = board(*half).standings
     assert (row.worst.count, row.worst.total, row.clean.total) == (10, 50, 50), (
         "a required one that is half finished counts"
@@ -109,10 +109,10 @@ def test_another_attack_of_fewer_images_leaves_n_as_it_is() -> None:
 
 def test_an_image_that_a_row_was_not_tested_on_says_nothing_of_it() -> None:
     """Right on its 100 images, beside a row that is right on the same and wrong on 100 others."""
-    few = [replace(one, records=one.records.iloc[:100]) for one in suite_of("vit", 0.0, 0.0, 0.0, 0.0)]
+    few = [replace(one, given=one.records.iloc[:100]) for one in suite_of("vit", 0.0, 0.0, 0.0, 0.0)]
     lost = {"linf": 0.05}
     all_of_them = [
-        replace(one, records=one.records.assign(success=late, fooled=late))
+        replace(one, given=one.records.assign(success=late, fooled=late))
         for one in suite_of("ksa", 0.0, 0.0, 0.0, 0.0, **lost)
         for late in [[place >= 100 for place in range(200)]]
     ]
@@ -167,7 +167,7 @@ def test_trainings_that_differ_in_their_seed_alone_say_their_spread() -> None:
     assert spread == pytest.approx(0.1 / 2**0.5)
     lacking = board(*trained(0, 0.4), *trained(1, 0.5)[:2])
     assert {one.seeds for one in lacking.standings} == {(1, None)}, "a row that met less is weaker than it looks"
-    fewer = [replace(one, records=one.records.iloc[:-5]) for one in trained(1, 0.5)]
+    fewer = [replace(one, given=one.records.iloc[:-5]) for one in trained(1, 0.5)]
     assert {one.seeds for one in board(*trained(0, 0.4), *fewer).standings} == {(1, None)}, (
         "other images are no other seed"
     )

@@ -70,7 +70,7 @@ def test_the_page_holds_a_bit_for_each_image_and_the_distances() -> None:
 
 def test_a_row_on_other_images_says_which() -> None:
     result = made(2, 4, 40)
-    result.measured[:4] = [replace(one, records=one.records.iloc[:30]) for one in result.measured[:4]]
+    result.measured[:4] = [replace(one, given=one.records.iloc[:30]) for one in result.measured[:4]]
     rows = data_of(as_html(board_of(result)))["boards"][0]["rows"]
     few = next(row for row in rows if row["worst"][1] == 30)
     seen = np.unpackbits(np.frombuffer(base64.b64decode(few["has"]), np.uint8), bitorder="little")
