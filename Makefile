@@ -61,7 +61,7 @@ mutants: .venv/installed
 
 # Faults on purpose, as many as docs/measurements/faults.md counts; hours. `make slow` takes a few minutes of them.
 faults: .venv/installed
-	status=0; for script in crash_points damage hostile calls; do \
+	status=0; for script in kills crash_points damage hostile calls; do \
 	  .venv/bin/python -W ignore tests/faults/$$script.py || status=1; done; exit $$status
 
 # KSA on CIFAR-10, with robench's map and with a linear one, targeted CW at the weak budget and at the strong one, and what
@@ -81,8 +81,8 @@ paper: .venv/installed
 PAPERS = reports/papers
 REPORTS = $(basename $(notdir $(wildcard $(PAPERS)/*.toml)))
 papers: .venv/installed
-	$(foreach name,$(REPORTS),.venv/bin/robench reproduce $(name) --store results/papers > /dev/null;)
-	.venv/bin/robench report --store results/papers --format parquet --out $(PAPERS)/records.parquet
+	for name in $(REPORTS); do .venv/bin/robench reproduce $$name --store results/papers > /dev/null || [ $$? = 5 ] || exit; done
+	.venv/bin/robench report --store results/papers --format parquet --merge $(PAPERS)/records.parquet --out $(PAPERS)/records.parquet
 	$(MAKE) papers-shown SHOWN="$(REPORTS)"
 
 # Those that are there already, again from the records that are kept; nothing is computed.

@@ -19,10 +19,12 @@ from robench.cli.options import (
     WorkersOption,
 )
 from robench.cli.streams import found_otherwise, signs_for
-from robench.console import colored, columns, reporter
+from robench.console import colored, columns, reporter, spell_seconds
 from robench.errors import UsageError
 from robench.places import Places, home
 
+PATIENCE = 120.0
+"""Seconds of measuring in a dry run, after which the attacks that are left are not measured."""
 if TYPE_CHECKING:
     from robench.reporting.papers.report import Report
 
@@ -66,8 +68,10 @@ def report_of(name: str, given: Sequence[str] | None, n: int | None = None, seed
 def show(report: Report, source: Path, form: str, out: str | None) -> None:
     """Print a report, or write it to a file."""
     from robench.reporting.papers.cells import cells_in
+    from robench.reporting.papers.naming import refuse_unknown
     from robench.reporting.papers.pages import render, write
 
+    refuse_unknown(report)
     cells, notes = cells_in(source)
     if out is not None:
         for path in write(report, cells, home(out, "the file to write"), form, notes):
@@ -112,12 +116,14 @@ def reproduce(
         for line in job.left_out:
             told.say(line)
         if dry_run:
-            both = [*plans(job, places)]
+            told.say(f"measuring a few steps and passes of each, for {spell_seconds(PATIENCE)} at most")
+            both = [*plans(job, places, PATIENCE)]
             trainings = list({(t.defense, t.dataset): t for found, _ in both for t in found}.values())
-            print("\n".join(plan_lines(trainings, [unit for _, units in both for unit in units])))
+            sized = [f"size {call}, a few seconds" for call in job.architectures]
+            print("\n".join([*sized, *plan_lines(trainings, [unit for _, units in both for unit in units])]))
             return
         refused = reproduce(job, places, told)
-        found_otherwise(f"what was measured is in the store, and `robench report {name}` shows it")
+        found_otherwise(f"what was measured is in the store, and `robench report {report.asked}` shows it")
         show(report, places.store, "text", None)
         page = places.store / f"{report.name}.html"
         show(report, places.store, "html", str(page))

@@ -281,7 +281,7 @@ def written_float(value: float) -> str:
     """8/255 for the float that 8/255 is, 0.5/255 for half a grey level, else the shortest decimal; it reads back exactly."""
     if not isfinite(value):
         return str(value)
-    if len(repr(value)) > 8 and 0 < value < 1:
+    if len(repr(value)) > 8 and 0 < value < 4:
         levels = f"{round(value * 255, 2):g}"
         if float(Fraction(float(levels)) / 255) == value:
             return f"{levels}/255"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import sys
@@ -93,6 +94,18 @@ def load_all(
         found |= entries
         origins |= dict.fromkeys(entries, origin)
     return found, broken
+
+
+def names_of(folder: Path, group: str) -> set[str] | None:
+    """Names of a folder's entries, read from its files without running them; None where packages may add others.
+
+    Args:
+        group: of the packages' entry points.
+    """
+    if entry_points(group=group):
+        return None
+    parts = [part for path in folder.glob("[!_]*.py") for part in ast.parse(path.read_text(encoding="utf-8")).body]
+    return {part.name for part in parts if isinstance(part, ast.FunctionDef) and part.decorator_list}
 
 
 def _functions(source: Path | EntryPoint, group: str, card: type[Any]) -> list[Any]:

@@ -16,7 +16,7 @@ from robench.errors import UsageError
 from robench.files import atomic_path, parse_json
 from robench.records.cards import ModelCard
 from robench.records.manifest import Damaged
-from robench.records.schema import check
+from robench.records.schema import WITHOUT_PIXELS, check, to_arrow
 from robench.records.unit import Measured
 from robench.reporting.printed import Printed, printed
 from robench.reporting.result import Result
@@ -96,7 +96,7 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
             if own is not None:
                 of = Printed.of(one["of"])
                 try:
-                    check(own, natural=of.goal == "natural")
+                    check(to_arrow(own, WITHOUT_PIXELS), natural=of.goal == "natural")
                 except ValueError as error:
                     raise ValueError(f"{of.text}: {error}") from error
                 card = cards.get(one.get("model", ""))
@@ -138,7 +138,7 @@ def _rank(one: Exported, other: Exported) -> tuple[int, float]:
 
 
 def write_records(cells: Sequence[Exported], architectures: Iterable[ModelCard], path: Path) -> Path:
-    """Write the records of cells as one Parquet file, whole or not at all; without kept pixels.
+    """Write the records of cells as one Parquet file, whole or not at all; without any image of the data set.
 
     Its metadata says what each cell is of, and what its model is like, so that the file alone can be compared with others.
 
@@ -158,7 +158,7 @@ def write_records(cells: Sequence[Exported], architectures: Iterable[ModelCard],
     told = {card.model: card for card in [*(one.card for one in cells), *architectures] if card}
     frames = [one.records for one in cells] or [pd.DataFrame()]
     table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
-    said = {ABOUT: about, MODELS: {name: card.plain() for name, card in told.items()}}
+    said = {ABOUT: about, MODELS: {name: card.without_pictures.plain() for name, card in told.items()}}
     encoded = {key: json.dumps(value).encode() for key, value in said.items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **encoded})
     with atomic_path(path) as temporary:

@@ -24,7 +24,7 @@ class Printed:
         weights: digest of the weights.
         code: digest of the code of defense and attack.
         engine: `hashing.ENGINE`.
-        norm, goal, eps, corruption, severity, family, normaliser: as in `records.manifest.Facts`.
+        norm, goal, eps, corruption, severity, family, normaliser, variant: as in `records.manifest.Facts`.
         torch, device, processor, threads: that it was run with.
     """
 
@@ -45,6 +45,7 @@ class Printed:
     severity: int | None = None
     family: str = ""
     normaliser: str = ""
+    variant: str = ""
     torch: str = ""
     device: str = ""
     processor: str = ""
@@ -85,7 +86,7 @@ class Printed:
 
 
 REQUIRED = {field.name for field in fields(Printed)} - {
-    *("corruption", "severity", "family", "normaliser", "torch", "device", "processor", "threads")
+    *("corruption", "severity", "family", "normaliser", "variant", "torch", "device", "processor", "threads")
 }
 
 
@@ -110,6 +111,7 @@ def printed(one: Measured) -> Printed:
         severity=None if facts.share else facts.severity,
         family=facts.family,
         normaliser=facts.normaliser,
+        variant=facts.variant,
         torch=facts.torch,
         device=facts.device,
         processor=facts.processor,

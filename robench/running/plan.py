@@ -17,6 +17,7 @@ import torch
 
 from robench.attacking.classifier import Cancelled
 from robench.data.splits import Split
+from robench.entries.calls import Call
 from robench.errors import RobenchError
 from robench.places import Places
 from robench.records.store import Store
@@ -92,6 +93,7 @@ def plan_rows(
     device, store, until = settings.torch_device(), Store(places.store), time.monotonic() + patience
     store.check()
     trainings: dict[Path, TrainingPlan] = {}
+    costs: dict[tuple[str, str, str], Cost | None] = {}
     units = []
     for row in rows:
         if row.refused:
@@ -116,8 +118,10 @@ def plan_rows(
                 missing, why = len(row.data.split), "its source is not trained"
             else:
                 missing, why = _missing(measurement, settings, store)
-            measured = bool(missing) and time.monotonic() < until
-            cost = _cost(probe, measurement) if measured else None if missing else Cost(0.0, 0.0, False)
+            alike = _unseeded(row), condition.text, row.data.name  # another seed costs the same
+            if missing and alike not in costs and time.monotonic() < until:
+                costs[alike] = _cost(probe, measurement)
+            cost = costs.get(alike) if missing else Cost(0.0, 0.0, False)
             names, count = (row.name, condition.text, row.data.name), len(row.data.split)
             if cost is None:
                 units.append(UnitPlan(*names, count, missing, why, None, None))
@@ -125,6 +129,12 @@ def plan_rows(
             seconds = cost.seconds * missing / settings.worker_count(device)
             units.append(UnitPlan(*names, count, missing, why, cost.passes * missing, seconds, cost.at_least))
     return list(trainings.values()), units
+
+
+def _unseeded(row: Row) -> str:
+    """A row's defense without the seed of its training."""
+    call = row.checkpoint.call
+    return str(Call(call.name, {name: value for name, value in call.options.items() if name != "seed"}))
 
 
 def stand_in(checkpoint: Checkpoint) -> Trained:

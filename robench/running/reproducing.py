@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from robench.records.cards import ModelCard
 from robench.records.store import Store
 from robench.reporting.papers.cells import key_of, says
 from robench.reporting.papers.metrics import METRICS
-from robench.reporting.papers.reading import located
+from robench.reporting.papers.naming import located
 from robench.reporting.papers.report import Report
 from robench.running.conditions import conditions
 from robench.running.harness import run_rows
@@ -189,7 +190,8 @@ def measure_architecture(call: Call, store: Store) -> None:
     card.write(store.root / "models" / f"{card.model}.json")
 
 
-def plans(job: Job, places: Places) -> Iterator[tuple[list[TrainingPlan], list[UnitPlan]]]:
-    """What would be done, and what it would take."""
+def plans(job: Job, places: Places, patience: float) -> Iterator[tuple[list[TrainingPlan], list[UnitPlan]]]:
+    """What would be done, and what it would take; see `plan_rows`."""
+    until = time.monotonic() + patience
     for one in job.works:
-        yield plan_rows(one.rows, one.settings, places)
+        yield plan_rows(one.rows, one.settings, places, patience=until - time.monotonic())

@@ -121,14 +121,15 @@ def test_all_entries_are_completed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0.5/255", "1.5/255", "2.5/255", "254.5/255", "0.1/255", "0.25/255", "8/255", "0.2", "1e-05", "0.05"]
+    "text",
+    ["0.5/255", "1.5/255", "2.5/255", "254.5/255", "0.1/255", "0.25/255", "8/255", "320/255", "0.2", "1e-05", "0.05"],
 )
 def test_parts_of_a_grey_level_are_written_as_such_and_read_back_exactly(text: str) -> None:
     value = parse(f"a(x={text})").options["x"]
     assert written_float(value) == text
 
 
-@pytest.mark.parametrize("value", [0.00196078431372548, 0.031372549, 1.0 + 1 / 255, -0.5 / 255, 1 / 7, 1e-300])
+@pytest.mark.parametrize("value", [0.00196078431372548, 0.031372549, 5.0 + 1 / 255, -0.5 / 255, 1 / 7, 1e-300])
 def test_what_is_only_near_is_written_as_it_is(value: float) -> None:
     assert "/" not in written_float(value) or value == 0.5 / 255
     assert parse(f"a(x={written_float(value)})").options["x"] == value

@@ -75,7 +75,7 @@ def test_it_is_computed_once_and_shown_from_the_store() -> None:
     assert rows["ViT"][1].value > 0.05, "millions, at 224 pixels"
     before = {unit.folder.name: sorted(unit.folder.iterdir()) for unit in Store(Path("results")).units()}
     job = job_of(found, Settings(workers=1), Places.of())
-    trainings, units = next(plans(job, Places.of()))
+    trainings, units = next(plans(job, Places.of(), 60.0))
     assert not trainings and not sum(unit.missing for unit in units) and len(units) == 2
     reproduce(job, Places.of(), Silent())
     assert before == {unit.folder.name: sorted(unit.folder.iterdir()) for unit in Store(Path("results")).units()}
@@ -167,6 +167,7 @@ LATEX = shutil.which("pdflatex")
 TOY = "vit(dim=16, epochs=1, heads=2, mlp=16)"
 SETS = {
     "ksa_table1": {"data": "digits", "training": TOY[4:-1]},
+    "ksa_full_size": {"data": "digits", "standard": TOY, "sparse": f"ksa(model={TOY})"},
     "ksa_figure1": {"mnist": "digits", "fashion": "digits", "cifar": "digits", "model": TOY},
     "ksa_figure2": {"mnist": "digits", "cifar": "digits", "model": TOY},
     "rspc_patches": {"data": "digits", "model": TOY, "masks": "2"},

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,10 +30,12 @@ class Measured:
     Attributes:
         value: the mean over trainings; NaN: there is none.
         spread: their sample standard deviation; None of one training.
-        interval: over test images, of one training alone.
+        interval: 95 %, over test images and, where there are several, over trainings; see `interval_of`.
         trainings: how many there are, also where they have no number, such as a mean over no success.
         numbers, wanted: how many have one, and how many were asked for.
-        n: images that it is of, of the training with the most; 0 where it is of none.
+        n: images that it is of, of the training with the fewest; 0 where it is of none.
+        seen: images that were looked at, of each training.
+        short: how many trainings were looked at on fewer images than was asked.
         found: what it was made of, a training each.
     """
 
@@ -42,19 +46,40 @@ class Measured:
     numbers: int = 0
     wanted: int = 1
     n: int = 0
+    seen: tuple[int, ...] = ()
+    short: int = 0
     found: list[Found] = field(default_factory=list)
 
     @property
     def reach(self) -> float | None:
-        """What is printed behind ±: the spread over trainings, else the farther end of the interval."""
-        if self.spread is not None:
-            return self.spread
+        """What is printed behind ±: the farther end of the interval."""
         if self.interval is None:
             return None
         return max(self.value - self.interval.low, self.interval.high - self.value)
 
 
 NOTHING = Measured(math.nan)
+
+
+def interval_of(values: Sequence[Value], most: float = math.inf) -> Interval | None:
+    """Of the mean of several trainings, over test images and over trainings, added in quadrature; None where neither is known.
+
+    Over images it is the mean of the trainings' own intervals, as they are of the same images; over trainings Student's t,
+    which with two or three of them is wide.
+
+    Args:
+        most: that a number of this kind can be; 0 is the least.
+    """
+    ends = [one.interval for one in values if one.interval is not None]
+    if len(values) == 1 or not (ends or len(values) > 1):
+        return ends[0] if ends else None
+    from scipy.stats import t
+
+    mean, count = statistics.mean(one.value for one in values), len(values)
+    over = float(t.ppf(0.975, count - 1)) * statistics.stdev(one.value for one in values) / math.sqrt(count)
+    known = [(one.value - one.interval.low, one.interval.high - one.value) for one in values if one.interval]
+    below, above = (statistics.mean(sides) for sides in zip(*known, strict=True)) if known else (0.0, 0.0)
+    return Interval(max(0.0, mean - math.hypot(below, over)), min(most, mean + math.hypot(above, over)))
 
 
 class Cells:
@@ -81,40 +106,61 @@ class Cells:
             return next((one.found for one in own if says(attack, one.attack, one.resolved_attack)), None)
         return max((one.found for one in own), key=lambda found: found.records["image"].nunique(), default=None)
 
-    def measure(self, ask: Ask, base: Ask | None = None) -> Measured:
+    def measure(self, ask: Ask, base: Ask | None = None, n: int | None = None) -> Measured:
         """What a report asks for, averaged over the trainings that are there.
 
         Args:
             base: what the base row asks for in the same column.
+            n: of so many test images; None: of all that are there.
         """
         metric = METRICS[ask.metric]
         if metric.of_architecture is not None:
             card = self._architectures.get(key_of(ask.defense))
             return NOTHING if card is None else Measured(metric.of_architecture(card), trainings=1, numbers=1)
-        made = [pair for seed in ask.seeds if (pair := self._one(metric, ask, base, seed))]
+        made = [pair for seed in ask.seeds if (pair := self._one(metric, ask, base, seed, n))]
         known = [(value, found) for value, found in made if math.isfinite(value.value)]
         if not known:
             return Measured(math.nan, trainings=len(made), wanted=len(ask.seeds))
         values = [value.value for value, _ in known]
-        several = len(values) > 1
+        images = [found.records["image"].nunique() for _, found in known]
+        looked = [count if value.seen is None else value.seen for (value, _), count in zip(known, images, strict=True)]
+        fewer = [value.seen is None and count < (n or 0) for (value, _), count in zip(known, images, strict=True)]
         return Measured(
             statistics.mean(values),
-            statistics.stdev(values) if several else None,
-            None if several else known[0][0].interval,
+            statistics.stdev(values) if len(values) > 1 else None,
+            interval_of([value for value, _ in known], most=1.0 if metric.percent else math.inf),
             len(made),
             len(known),
             len(ask.seeds),
-            max(value.n for value, _ in known),
+            min(value.n for value, _ in known),
+            tuple(looked),
+            sum(fewer),
             [found for _, found in known],
         )
 
-    def _one(self, metric: Metric, ask: Ask, base: Ask | None, seed: int) -> tuple[Value, Found] | None:
-        found = self.find(ask, seed)
+    def _of(self, found: Found | None, n: int | None) -> Found | None:
+        """A cell on the first n test images, where it has more: those that cells of n images have."""
+        if found is None or n is None or found.records["image"].nunique() <= n:
+            return found
+        own = set(found.records["image"])
+        pinned = [images for data, images in self._subsets if data == found.printed.data and len(images) == n]
+        chosen = next((images for images in pinned if images <= own), None)
+        return found if chosen is None else found._replace(records=found.records[found.records["image"].isin(chosen)])
+
+    @cached_property
+    def _subsets(self) -> list[tuple[str, frozenset[str]]]:
+        """The sets of test images that cells are of, the most common first."""
+        every = [one.found for own in self._known.values() for one in own]
+        counts = Counter((found.printed.data, frozenset(found.records["image"])) for found in every)
+        return [key for key, _ in counts.most_common()]
+
+    def _one(self, metric: Metric, ask: Ask, base: Ask | None, seed: int, n: int | None) -> tuple[Value, Found] | None:
+        found = self._of(self.find(ask, seed), n)
         if found is None:
             return None
         if metric.measure is not None:
             return metric.measure(found, ask.eps), found
-        other = None if base is None else self.find(base, seed)
+        other = None if base is None else self._of(self.find(base, seed), n)
         if metric.compare is None or other is None:
             return None
         return metric.compare(found, other), found

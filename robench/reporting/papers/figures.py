@@ -35,7 +35,7 @@ Of = dict[tuple[int, int], Measured]
 
 
 def _curves(planned: Planned, found: Of) -> str | None:
-    """A line a row over the columns' x, with a band: the spread over trainings, of one training the interval over images."""
+    """A line a row over the columns' x, with a band: the interval."""
     asks = planned.asks
     defenses = [*dict.fromkeys(str(ask.defense) for ask in asks.values())]
     attacks = [*dict.fromkeys(ask.attack.name if ask.attack else "" for ask in asks.values())]
@@ -92,8 +92,6 @@ def _known(one: Measured | None) -> bool:
 
 
 def _ends(one: Measured) -> tuple[float, float]:
-    if one.spread is not None:
-        return one.value - one.spread, one.value + one.spread
     return (one.interval.low, one.interval.high) if one.interval else (one.value, one.value)
 
 
@@ -136,7 +134,7 @@ def _histogram(planned: Planned, found: Of) -> str | None:
 
 
 def _maps(planned: Planned, found: Of) -> str | None:
-    """For each row an image before and after noise, and what one patch attends to in the first, middle and last layer."""
+    """For each row an image before and after noise, where it is there, and what one patch attends to in the first, middle and last layer."""
     kept: list[tuple[str, QueryMaps]] = []
     for i, row in enumerate(planned.rows):
         cards = [each.card for j in range(len(planned.columns)) if (one := found.get((i, j))) for each in one.found]
@@ -151,8 +149,9 @@ def _maps(planned: Planned, found: Of) -> str | None:
         width, height = 1 / 8.6, 1 / (2.3 * len(kept))
         for place, (name, maps) in enumerate(kept):
             layers = sorted({0, (len(maps.clean) - 1) // 2, len(maps.clean) - 1})
+            pictures = maps.images or ["", ""]
             for line, (rows, image, said) in enumerate(
-                [(maps.clean, maps.images[0], "clean"), (maps.covered, maps.images[1], "patches covered")]
+                [(maps.clean, pictures[0], "clean"), (maps.covered, pictures[1], "patches covered")]
             ):
                 top = 1 - (2.3 * place + 0.3 + line + 1) * height
                 axes.text(
@@ -163,7 +162,8 @@ def _maps(planned: Planned, found: Of) -> str | None:
                     va="center",
                     transform=axes.transAxes,
                 )
-                _inset(axes, 2.4 * width, top, width, height, _picture(maps.shape, image), "")
+                if image:
+                    _inset(axes, 2.4 * width, top, width, height, _picture(maps.shape, image), "")
                 largest = max(max(maps.clean[layer] + maps.covered[layer]) for layer in layers)
                 for column, layer in enumerate(layers):
                     title = f"layer {layer + 1}" if line == 0 else ""

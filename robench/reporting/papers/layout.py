@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from robench.reporting.papers.beside import Places, published_in
 from robench.reporting.papers.cells import Cells, Measured
 from robench.reporting.papers.metrics import METRICS, Metric
 from robench.reporting.papers.report import Planned, Report
@@ -13,11 +14,13 @@ from robench.reporting.published import Published
 from robench.reporting.tables import About, Cell, Column, Table, letter
 from robench.reporting.writing.raised import raised
 
+MOST_MODELS = 20
 PUBLISHED, DIFFERENCE = "published", "difference"
 """Heads of the lines below a row's own."""
-REACH = (
-    "±: of several trainings that differ in their seed the sample standard deviation; of one the farther end of its 95 % interval over "
-    "test images."
+REACH = "±: the farther end of a 95 % interval over test images."
+REACH_OVER_TRAININGS = (
+    "±: the farther end of a 95 % interval: over test images, and where there are several trainings, which differ in their seed, over "
+    "these too (Student's t), both added in quadrature. Of two or three trainings it is wide."
 )
 DIFFERENCES = (
     "Where a row has several lines, the first was measured here, and below it stand the published number and the difference "
@@ -45,11 +48,12 @@ def tables_of(report: Report, cells: Cells) -> list[Table]:
 
 def measured_in(planned: Planned, cells: Cells) -> dict[tuple[int, int], Measured]:
     """What is there of a table's cells, by the places of row and column."""
-    return {(i, j): cells.measure(ask, planned.bases.get(j)) for (i, j), ask in planned.asks.items()}
+    return {(i, j): cells.measure(ask, planned.bases.get(j), planned.n) for (i, j), ask in planned.asks.items()}
 
 
 def _table(report: Report, planned: Planned, cells: Cells) -> Table:
     found, letters = measured_in(planned, cells), Letters()
+    beside = published_in(report, planned, found)
     columns = _columns(planned, letters)
     rows, of, quiet = list[tuple[str, list[Cell]]](), list[About](), set[int]()
 
@@ -60,7 +64,7 @@ def _table(report: Report, planned: Planned, cells: Cells) -> Table:
         of.append(About(defense=about))
 
     for i, row in enumerate(planned.rows):
-        published = [report.published_of(planned, row, column) for column in planned.columns]
+        published = [beside.get((i, j)) for j in range(len(columns))]
         own = [found.get((i, j)) for j in range(len(columns))]
         told = [] if any(column.of.attack for column in columns) else _attacks(planned, row=i)
         label = row.name + letters.mark([*(told if len(told) == 1 else []), *planned.notes_of(row=row.name)])
@@ -71,7 +75,7 @@ def _table(report: Report, planned: Planned, cells: Cells) -> Table:
             for column in planned.columns
         ]
         if any(own):
-            line = [_own(column, one) for column, one in zip(columns, own, strict=True)]
+            line = [_own(column, one, planned.n) for column, one in zip(columns, own, strict=True)]
             add(label, [*map(_marked, line, marks)], row.name, back=False)
         if any(published):
             line = [_given(column, one) for column, one in zip(columns, published, strict=True)]
@@ -83,7 +87,10 @@ def _table(report: Report, planned: Planned, cells: Cells) -> Table:
         if any(published) and any(one and one.trainings for one in own):
             line = [_gap(*each) for each in zip(columns, own, published, strict=True)]
             add(f"  {DIFFERENCE}", line, f"{row.name}, {DIFFERENCE}", back=True)
-    caption = [*_caption(report, planned, found), *(f"{raised(mark)} {text}" for text, mark in letters.of.items())]
+    caption = [
+        *_caption(report, planned, found, beside),
+        *(f"{raised(mark)} {text}" for text, mark in letters.of.items()),
+    ]
     title = planned.title
     return Table(title, columns, rows, caption, head=planned.head, of=of, name=title, quiet=frozenset(quiet))
 
@@ -129,11 +136,13 @@ def _marked(cell: Cell, mark: str) -> Cell:
     return replace(cell, text=cell.text + mark) if mark else cell
 
 
-def _own(column: Column, one: Measured | None) -> Cell:
+def _own(column: Column, one: Measured | None, n: int | None) -> Cell:
     if one is None or math.isnan(one.value):
         return Cell("–")
     cell = replace(column.cell(one.value, one.interval, one.reach), n=one.n)
-    return cell.saying(f"{one.numbers} of {one.wanted}") if one.numbers < one.wanted else cell
+    if one.numbers < one.wanted:
+        cell = cell.saying(f"{one.numbers} of {one.wanted}")
+    return cell.saying(f"{min(one.seen):,} of {n:,} images") if one.short else cell
 
 
 def _given(column: Column, one: Published | None) -> Cell:
@@ -154,32 +163,31 @@ def _gap(column: Column, own: Measured | None, published: Published | None) -> C
     return Cell(text, gap)
 
 
-def _caption(report: Report, planned: Planned, found: dict[tuple[int, int], Measured]) -> Iterator[str]:
+def _caption(report: Report, planned: Planned, found: dict[tuple[int, int], Measured], beside: Places) -> Iterator[str]:
     """What a reader must know of a table: of what it is, of how many images and trainings, where the published numbers are from."""
     yield from planned.caption or []
-    datasets = dict.fromkeys(str(ask.dataset) for ask in planned.asks.values())
     known = [one for one in found.values() if one.n]
     if known:
-        ns = _span({each.records["image"].nunique() for one in known for each in one.found})
+        ns = _span({count for one in known for count in one.seen})
         trainings = _span({one.numbers for one in known})
-        yield f"Measured on {', '.join(datasets)}: n = {ns} test images, {trainings} training{'' if trainings == '1' else 's'} a row."
-    missing = sum(one.trainings < one.wanted for one in found.values())
+        yield f"Measured on {_datasets(planned, known)}: n = {ns} test images, {trainings} training{'' if trainings == '1' else 's'} a row."
+        yield f"Models: {_models(planned)}."
+    missing = sum(one.trainings < one.wanted or one.short > 0 for one in found.values())
     if missing:
         yield (
-            f"– and numbers in brackets: of {missing:,} of {len(found):,} numbers all or some trainings are not measured yet; "
-            f"`robench reproduce {report.name}` does it."
+            f"– and numbers in brackets: of {missing:,} of {len(found):,} numbers all or some trainings or images are not measured yet; "
+            f"`robench reproduce {report.asked}` does it."
         )
     if any(one.reach is not None for one in found.values()):
-        yield REACH
+        yield REACH_OVER_TRAININGS if any(one.spread is not None for one in found.values()) else REACH
     published: dict[str, list[str]] = {}
     sources = dict[str, None]()
-    for row in planned.rows:
-        for column in planned.columns:
-            if one := report.published_of(planned, row, column):
-                sources[one.source] = None
-                own = published.setdefault(one.protocol, [])
-                if (name := column.group or column.name) not in own:
-                    own.append(name)
+    for (_, j), one in beside.items():
+        column = planned.columns[j]
+        sources[one.source] = None
+        own = published.setdefault(one.protocol, [])
+        if (name := column.group or column.name) not in own:
+            own.append(name)
     if sources:
         yield DIFFERENCES
         yield f"Published: {'; '.join(sources)}."
@@ -187,6 +195,21 @@ def _caption(report: Report, planned: Planned, found: dict[tuple[int, int], Meas
     if report.paper:
         yield f"After {report.paper}."
     yield from report.about
+
+
+def _datasets(planned: Planned, known: Sequence[Measured]) -> str:
+    """The data sets, each with the copy of it that was used, where its card knows the copy."""
+    copies = {one.printed.dataset: one.printed.variant for measured in known for one in measured.found}
+    asked = dict.fromkeys(str(ask.dataset) for ask in planned.asks.values())
+    return ", ".join(f"{name} ({copies[name]})" if copies.get(name) else name for name in asked)
+
+
+def _models(planned: Planned) -> str:
+    """The calls that rows stand for."""
+    calls = [*dict.fromkeys(str(ask.defense) for ask in planned.asks.values())]
+    return "; ".join(calls[:MOST_MODELS]) + (
+        f" and {len(calls) - MOST_MODELS} more" if len(calls) > MOST_MODELS else ""
+    )
 
 
 def _span(counts: set[int]) -> str:

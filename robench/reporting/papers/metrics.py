@@ -16,7 +16,8 @@ from robench.records.cards import ModelCard
 from robench.reporting.masks import accuracies
 from robench.reporting.metrics import attack_success_rate, clean_accuracy, robust_accuracy
 from robench.reporting.printed import Printed
-from robench.reporting.statistics import Interval, clustered
+from robench.reporting.rates import arrays_of
+from robench.reporting.statistics import Interval, clustered, draws, wilson
 
 
 class Found(NamedTuple):
@@ -36,12 +37,14 @@ class Value(NamedTuple):
 
     Attributes:
         interval: 95 %, over test images; None where it has none.
-        n: images that it is of; 0 where it is of none.
+        n: images that it is of, such as those that were broken; 0 where it is of none.
+        seen: images that were looked at, broken or not; None: all that the cell has.
     """
 
     value: float
     interval: Interval | None = None
     n: int = 0
+    seen: int | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def _gaps(of: Callable[[list[float]], float]) -> Callable[[Found, float | None],
 
     def measure(found: Found, eps: float | None) -> Value:
         study = found.card.study if found.card else None
-        return Value(of(study.gaps[0]), n=study.images) if study else Value(math.nan)
+        return Value(of(study.gaps[0]), n=study.images, seen=study.images) if study else Value(math.nan)
 
     return measure
 
@@ -169,18 +172,32 @@ def _cosine(layer: int | None) -> Callable[[Found, float | None], Value]:
         chosen = study.cosines if layer is None else [study.cosines[layer - 1]]
         of_images: NDArray[np.float64] = np.asarray(chosen, dtype=np.float64).mean(0)
         names = np.arange(len(of_images)).astype(np.str_)
-        return Value(float(of_images.mean()), clustered(of_images, names) if len(names) > 1 else None, len(names))
+        return Value(
+            float(of_images.mean()), clustered(of_images, names) if len(names) > 1 else None, len(names), len(names)
+        )
 
     return measure
 
 
 def _over_masks(share: float) -> Callable[[Found, float | None], Value]:
-    """A quantile of the accuracies under each of an attack's masks."""
+    """A quantile of the accuracies under each of an attack's masks; its interval is over images, each with all of its masks."""
 
     def measure(found: Found, eps: float | None) -> Value:
         under = accuracies(found.records)
-        images = found.records["image"].nunique()
-        return Value(float(np.quantile(under, share)), n=images) if len(under) else Value(math.nan)
+        if not len(under):
+            return Value(math.nan)
+        cell = arrays_of(found.records)
+        drawn = cell.where(cell.classes("draw") >= 0)
+        images, masks = len(drawn.names), len(under)
+        right = np.zeros((images, masks))
+        right[drawn.of, np.unique(drawn.classes("draw"), return_inverse=True)[1]] = ~drawn.flags("fooled")
+        value, ends = float(np.quantile(under, share)), None
+        if images > 1 and len(drawn) == images * masks:
+            means = np.concatenate([weights @ right / images for weights in draws(images, 2000)])
+            low, high = np.quantile(np.quantile(means, share, axis=1), [0.025, 0.975])
+            sure = low == high  # where all draws agree, as of an attack that breaks every image, they say too much
+            ends = wilson(round(value * images), images) if sure else Interval(float(low), float(high))
+        return Value(value, ends, images)
 
     return measure
 

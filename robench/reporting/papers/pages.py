@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.reporting import escaping
+from robench.reporting.papers.beside import published_in
 from robench.reporting.papers.cells import Cells
 from robench.reporting.papers.figures import figures_of
 from robench.reporting.papers.layout import measured_in, tables_of
@@ -22,6 +22,7 @@ from robench.reporting.papers.report import Report
 from robench.reporting.templates import rendered
 from robench.reporting.writing.markup import as_latex, as_markdown
 from robench.reporting.writing.terminal import as_text
+from robench.reporting.writing.tidy import comma_separated
 
 Line = dict[str, str | float | int | None]
 COLUMNS = (
@@ -70,7 +71,7 @@ def render(
     tables = [piece for table in tables_of(report, cells) for piece in table.pieces()]
     if form == "text":
         told_tables = [as_text(table, color=color, width=width, signs=signs) for table in tables]
-        return "\n\n".join([*told_tables, *(f"note: {note}" for note in notes)])
+        return "\n\n".join([*told_tables, *(f"note: {escaping.one_line(note)}" for note in notes)])
     if form == "markdown":
         said = [escaping.markdown(f"Note: {note}") for note in notes]
         return "\n\n".join([*map(as_markdown, tables), *said]) + "\n"
@@ -87,21 +88,19 @@ def write(report: Report, cells: Cells, path: Path, form: str, notes: Sequence[s
     Returns:
         The files that were written.
     """
-    text, written = render(report, cells, form, notes), [path]
+    text, files = render(report, cells, form, notes), dict[Path, str]()
     if form == "markdown":
         figures = [figure for planned in report.tables for figure in figures_of(planned, cells)]
         for place, figure in enumerate(figures, 1):
             name = f"{path.stem}-{place}.svg" if len(figures) > 1 else f"{path.stem}.svg"
-            _write(path.with_name(name), figure)
-            written.append(path.with_name(name))
+            files[path.with_name(name)] = figure
             text += f"\n![{escaping.markdown(report.title)}, figure {place}]({quote(name)})\n"
-    _write(path, text)
-    return written
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    files[path] = text
+    with ExitStack() as stack:  # the text, opened last, takes its place first: where it cannot, no figure does
+        for file, content in files.items():
+            temporary = stack.enter_context(atomic_path(file))
+            temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
+    return [path, *(file for file in files if file != path)]
 
 
 def _page(report: Report, cells: Cells, notes: Sequence[str]) -> str:
@@ -124,21 +123,18 @@ def _page(report: Report, cells: Cells, notes: Sequence[str]) -> str:
 
 
 def _csv(report: Report, cells: Cells) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines_of(report, cells))
-    return out.getvalue()
+    return comma_separated(COLUMNS, lines_of(report, cells))
 
 
 def lines_of(report: Report, cells: Cells) -> Iterator[Line]:
     """Every number, as plain values: shares as shares."""
     for planned in report.tables:
         found = measured_in(planned, cells)
+        beside = published_in(report, planned, found)
         for i, row in enumerate(planned.rows):
             for j, column in enumerate(planned.columns):
                 ask, one = planned.asks.get((i, j)), found.get((i, j))
-                published = report.published_of(planned, row, column)
+                published = beside.get((i, j))
                 if ask is None and published is None:
                     continue
                 low, high = (one.interval if one else None) or (math.nan, math.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -72,7 +73,14 @@ def read_report(path: Path, given: Mapping[str, str] | None = None) -> Report:
         path,
         [source.filled(line, values) for line in source.texts(content, "about")],
         published,
+        " ".join([_asked(path), *(f"--set {shlex.quote(f'{name}={value}')}" for name, value in (given or {}).items())]),
+        dict(given or {}),
     )
+
+
+def _asked(path: Path) -> str:
+    """A report's name, or the path of a file of one's own."""
+    return path.stem if path.parent == built_in_folder("reports") / "papers" else shlex.quote(str(path))
 
 
 def _variables(given: Any, source: Source) -> dict[str, list[str]]:
@@ -100,6 +108,10 @@ def _table(table: dict[str, Any], content: dict[str, Any], values: dict[str, str
         [made for one in source.tables(table, kind, f"[[table.{kind}]]") for made in _parts(one, kind, values, source)]
         for kind in ("row", "column")
     )
+    heads = [(part.group, part.name) for part, _ in columns]
+    for head in heads:
+        if heads.count(head) > 1:
+            raise source.error(head[1], f"two columns are called {' / '.join(filter(None, head))!r}")
     names = [part.name for part, _ in rows]
     for name in names:
         if names.count(name) > 1:
@@ -281,10 +293,3 @@ def _refuse_unplaced(
                 raise source.error(
                     note.text, "a note says neither of which row nor of which column it is; captions are for the table"
                 )
-
-
-def located(report: Report, call: Call, error: UsageError) -> UsageError:
-    """An error about a call of a report, with where in its file the call stands."""
-    source = Source(report.path, report.path.read_text(encoding="utf-8"))
-    where = source.place(str(call)) or source.place(call.name)
-    return UsageError(f"{report.path}{where}: {error}")

@@ -99,8 +99,10 @@ class Report:
     """A paper's tables.
 
     Attributes:
-        name: as it is called on the command line, and as its files are.
+        name: as its files are called.
+        asked: how it is called on the command line, with the variables that were given.
         published: numbers by table, row and column.
+        given: other values of its variables.
     """
 
     name: str
@@ -110,6 +112,8 @@ class Report:
     path: Path
     about: list[str] = field(default_factory=list)
     published: dict[tuple[str, str, str], Published] = field(default_factory=dict)
+    asked: str = ""
+    given: dict[str, str] = field(default_factory=dict)
 
     def published_of(self, table: Planned, row: Part, column: Part) -> Published | None:
         """The published number that a cell stands beside."""

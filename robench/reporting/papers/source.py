@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ KNOWN = {
     "column": (*OF_CELLS, "name", "group", "with", "published", "note", "x"),
     "note": ("text", "row", "column"),
 }
+_PROSE = re.compile(
+    r"""(?m)^(title|paper|name|head|group|note|text|published|caption|about)\s*=\s*("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\[[^\]]*\])"""
+)
+"""What of a file is for people."""
 DEEPEST = 8
 """Variables within variables."""
 
@@ -50,6 +54,10 @@ class Source:
     def error(self, what: str, message: str) -> UsageError:
         """An error about a word or a text of the file, at its first place."""
         return UsageError(f"{self.path}{self.place(what)}: {message}")
+
+    def place_of_call(self, what: str) -> str:
+        """The same of what only a call can hold: titles, names and notes may hold the same word."""
+        return replace(self, plain=_PROSE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), self.plain)).place(what)
 
     def place(self, what: str) -> str:
         """`, line 3, column 9`; empty where it is not found as it is."""

@@ -172,6 +172,7 @@ def test_the_shipped_reports_are_named() -> None:
         "fat_table",
         "ksa_figure1",
         "ksa_figure2",
+        "ksa_full_size",
         "ksa_table1",
         "madry_table",
         "rspc_attention",
