@@ -1,6 +1,6 @@
 """Data sets on disk, in the layouts that they are published in.
 
-Files are looked for in the user's data folder, then in the cache, then torchvision downloads them into the cache.
+Files are looked for in the user's data folder, then in the cache, then they are downloaded into the cache.
 In a folder they may lie as Hugging Face Parquet, as torchvision's own layout, or as an ImageFolder.
 
 A data set is known by folder and content. Files in a folder of its name are taken for it, unless their content says
@@ -20,6 +20,7 @@ import numpy as np
 
 from robench.data.classes import numbers_of
 from robench.data.decoding import Half, decoded
+from robench.data.downloading import download
 from robench.data.folders import class_folders, pictures_half
 from robench.data.parquet import parquet_half, parquet_names
 from robench.data.pictures import picture_pixels
@@ -83,7 +84,7 @@ def load_published(
 
     Args:
         name: of the folder it is looked for in, besides the data folder itself.
-        torchvision_name: of the class in torchvision.datasets that reads and downloads it.
+        torchvision_name: of the class in torchvision.datasets that reads it; those in `downloading.REMOTE` are downloaded.
         names: of the classes, in their order.
         shape: (C, H, W) of its images, where it is known.
         counts: test images of each class as published, by which a copy of the same size is told from a sister.
@@ -108,7 +109,7 @@ def load_published(
                     if named:
                         raise
                     looked[-1] += f" ({error})"
-    problem = _download(places, torchvision_name)
+    problem = download(places, torchvision_name)
     if problem is None:
         again = Places(None, places.cache, places.store, download=False)
         return load_published(again, name, torchvision_name, names, shape=shape, counts=counts)
@@ -243,19 +244,3 @@ def _image_folder(root: Path, wanted: Wanted) -> Candidate | None:
     )
     numbered = all(folder.isdecimal() for half in found for folder in half.files)
     return Candidate("ImageFolder", root, train, test, "" if numbered else "the names of its classes")
-
-
-def _download(places: Places, torchvision_name: str) -> str | None:
-    """Download into the cache; what went wrong, or None."""
-    if not places.download:
-        return "the download was not usable"
-    from torchvision import datasets
-
-    target = places.cache / "data"
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for train in (True, False):
-            getattr(datasets, torchvision_name)(str(target), train=train, download=True)
-    except Exception as error:
-        return f"torchvision could not download it ({type(error).__name__}: {error})"
-    return None
