@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -24,7 +25,8 @@ class Signals:
     While robench starts, the first ends it at once: there is nothing to put in order, and what raises in the middle of an
     import may be lost there. Afterwards it raises `Stopped` in the main thread. The second always ends it at once; it may come
     while a worker still computes, and nothing is lost by it that is not lost by the first: what is written is written whole.
-    A signal that is ignored, as Ctrl-C is in the background of a shell, stays ignored.
+    A signal that is ignored, as Ctrl-C is in the background of a shell, stays ignored. One that comes while Python ends, when
+    all is done, comes too late and changes nothing.
     """
 
     def __init__(self) -> None:
@@ -36,6 +38,7 @@ class Signals:
         for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
             if signal.getsignal(number) is usual:
                 signal.signal(number, self._stop)
+                atexit.register(signal.signal, number, signal.SIG_IGN)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self._stopping or self.starting:

@@ -340,3 +340,15 @@ def test_quiet_leaves_the_table_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Robustness on digits" in Path("out").read_text()
     code, said = robench(monkeypatch, "run", "--defense", "kas", "--attack", PGD, "--dataset", "digits", "--quiet")
     assert code == 2 and "did you mean 'ksa'" in said
+
+
+def test_a_signal_that_comes_when_all_is_done_changes_nothing() -> None:
+    code = (
+        "import os, signal\n"
+        "from robench.stopping import Signals\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, own=os.getpid(), number=signal.SIGTERM): kill(own, number)\n"
+        "Signals().heed()\n"
+        "late = Late()  # which Python takes apart after its handlers of signals\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,6 +7,7 @@ from faults.calls import calls
 from faults.crash_points import crash_points
 from faults.damage import damage
 from faults.hostile import hostile
+from faults.kills import kills
 from faults.tally import Tally
 
 
@@ -18,6 +19,11 @@ def none_of(tally: Tally, at_least: int) -> None:
 @pytest.mark.slow
 def test_a_run_that_is_stopped_at_a_call_to_the_file_system_ends_right_the_next_time() -> None:
     none_of(crash_points(every=70, skip=11), 6)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_at_any_moment_ends_right_the_next_time() -> None:
+    none_of(kills(6, seed=1), 6)
 
 
 @pytest.mark.slow

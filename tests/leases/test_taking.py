@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -277,3 +278,59 @@ def test_at_one_look_a_lease_is_held_by_who_lives() -> None:
 
 def replace_machine() -> bytes:
     return json.dumps(asdict(replace(Holder.this(), machine="another"))).encode()
+
+
+THROUGH_ANOTHER = """
+import sys
+from pathlib import Path
+from robench.leases import taking
+taking.HEARTBEAT, taking.STALE = 0.05, float(sys.argv[2])
+print("waits", flush=True)
+with taking.lease(Path(sys.argv[1]), poll=0.02) as own:
+    own.check()
+    print("has it", flush=True)
+    sys.stdin.readline()
+    own.check()
+"""
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare") or bool(subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode),
+    reason="a second mount point of a folder needs a namespace of mounts of one's own",
+)
+@pytest.mark.parametrize("silent", [False, True])
+def test_through_two_mount_points_of_one_folder_one_process_has_it(silent: bool, tmp_path: Path) -> None:
+    """The other sees the folder under another path, as on another machine: it waits, or takes over who is silent, who finds out."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "unit").mkdir()
+    mounted = f'mount --bind {tmp_path / "unit"} {tmp_path / "other"} && exec "$@"'
+    command = [sys.executable, "-c", THROUGH_ANOTHER, str(tmp_path / "other" / "lease"), "0.6" if silent else "30"]
+
+    def started() -> subprocess.Popen[str]:
+        words = ["unshare", "-rm", "sh", "-c", mounted, "sh", *command]
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def next_line(running: subprocess.Popen[str]) -> str:
+        assert running.stdout is not None
+        return running.stdout.readline().strip()
+
+    if silent:
+        with stopped() as old, started() as running:
+            assert [next_line(running), next_line(running)] == ["waits", "has it"]
+            with pytest.raises(LeaseLost):
+                old.check()
+            assert held(PATH)
+            running.communicate("\n", timeout=30)
+        assert running.returncode == 0 and not PATH.exists()
+        return
+    with lease(PATH) as own:
+        with started() as running:
+            assert next_line(running) == "waits"
+            time.sleep(0.5)
+            own.check()
+            own.give_back()
+            assert next_line(running) == "has it"
+            with pytest.raises(LeaseLost):
+                own.check()
+            running.communicate("\n", timeout=30)
+        assert running.returncode == 0

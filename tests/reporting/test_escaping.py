@@ -7,6 +7,7 @@ import io
 import re
 
 import pytest
+from latex_commands import COMMANDS
 from measured import facts, measured
 
 from robench import Call, parse
@@ -41,29 +42,6 @@ ODD = [
     "a\\$b$\\",
     "a\\|b\\\\|",
 ]
-
-
-COMMANDS = {
-    *("begin", "end", "centering", "caption", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn", "textbf"),
-    *(
-        "ifcsname",
-        "c",
-        "endcsname",
-        "else",
-        "fi",
-        "ifdefined",
-        "def",
-        "robenchalone",
-        "documentclass",
-        "usepackage",
-        "input",
-    ),
-    *("label", "resizebox", "ifdim", "width", "linewidth", "par", "smallskip", "parbox", "footnotesize", "raggedright"),
-    *("textsuperscript",),
-    *("textbackslash", "textasciicircum", "textasciitilde", "textless", "textgreater", "textbar", "char"),
-    *("uparrow", "downarrow", "infty", "leq", "pm", "varepsilon", "cdot"),
-}
-"""Those of the table and of the file itself, and those that stand for a character."""
 
 
 def test_latex_has_no_command_of_the_text() -> None:
@@ -123,6 +101,13 @@ def test_a_line_stays_a_line_and_moves_no_cursor() -> None:
 def test_a_figure_has_no_mathematics_of_the_text() -> None:
     assert figure("a_{$") == r"a_{\$"
     assert figure("a\\b") == "a\\b"
+
+
+def test_a_label_leaves_room_for_the_figure() -> None:
+    assert len(figure("x" * 5000)) <= 100 and figure("x" * 100) == "x" * 100
+    assert figure(f"vit({'x' * 500}), fgsm").startswith("vit(xx") and figure(f"vit({'x' * 500}), fgsm").endswith(
+        "), fgsm"
+    )
 
 
 @pytest.mark.parametrize("tag", ODD)
