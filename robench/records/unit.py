@@ -155,14 +155,12 @@ class Unit:
         """The same with the facts that are stored, the day of its creation among them."""
         return replace(self, facts=self._manifest().facts)
 
-    def sound(self) -> bool:
-        """Whether the manifest is there and says what this unit is, and no part on its list is damaged or missing."""
+    def named(self) -> bool:
+        """Whether the manifest is there and says what this unit is."""
         try:
-            manifest = Manifest.read(self.folder / "manifest.json")
+            return Manifest.read(self.folder / "manifest.json").identity == self.identity
         except Damaged:
             return False
-        paths = [self.folder / part.name for part in manifest.parts]
-        return manifest.identity == self.identity and all(p.exists() and not self._problem(p) for p in paths)
 
     def _manifest(self) -> Manifest:
         """The manifest as it stands, or a new one."""

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from robench.console import Reporter, Work
 from robench.data.splits import Split
 from robench.leases.taking import LeaseLost
+from robench.records.schema import WITHOUT_PIXELS
 from robench.records.store import Store
 from robench.records.unit import Measured, Unit
 from robench.running.conditions import Condition
@@ -48,7 +50,9 @@ def measure(
     unit = replace(unit, facts=replace(unit.facts, threads=settings.worker_count(subject.device)))
     keep = to_keep(split, settings, measurement.condition)
     cell = _Cell(measurement, settings, store, reporter, measured_batch, shared, keep)
-    if len(missing_places(split, unit.read(pixels=True), keep)) or not unit.sound():
+    problems = list[str]()
+    found = unit.table(problems.append, pixels=True)
+    if len(missing_places(split, found, keep)) or problems or not unit.named():
         while True:
             try:
                 with unit.lease(reporter.say) as owned:
@@ -56,6 +60,7 @@ def measure(
                 break
             except LeaseLost as lost:
                 reporter.say(f"{lost}; looking again at what is missing")
+        found = unit.table()
     else:
         log.info("%s: in the store, %s", measurement.label, unit.folder)
         if shared:
@@ -63,9 +68,8 @@ def measure(
         if store.replaced(unit):
             with unit.lease(reporter.say) as owned:
                 owned.refresh()
-    records = unit.read()
-    ids = split.image_ids().tolist()
-    return Measured(unit.stored(), records[records["image"].isin(ids)].reset_index(drop=True))
+    asked = pc.is_in(found["image"], value_set=pa.array(split.image_ids().tolist(), pa.string()))
+    return Measured(unit.stored(), found.filter(asked).select(WITHOUT_PIXELS))
 
 
 @dataclass
@@ -85,12 +89,12 @@ class _Cell:
         """Attack what is missing, of a unit whose lease this process holds."""
         subject, split = self.measurement.subject, self.measurement.row.data.split
         unit.mend(self.reporter.say)
-        have = unit.read(pixels=True)
+        have = unit.table(pixels=True)
         missing = missing_places(split, have, self.keep)
         if not len(missing):
             return
         given = isinstance(self.measurement.row.checkpoint, Given)  # another model of its class is no change of it
-        why = self.store.why_again(unit) if have.empty and not given else None
+        why = self.store.why_again(unit) if not len(have) and not given else None
         if why:
             self.reporter.say(f"{self.measurement.label} is run again: {why}")
         split.select(missing).verify()
@@ -143,11 +147,11 @@ def suited(measurement: Measurement, measured_batch: Callable[[], int]) -> int:
     return batch_of(measurement.row.data.split.shape) if natural else measured_batch()
 
 
-def missing_places(split: Split, records: pd.DataFrame, keep: set[str]) -> NDArray[np.int64]:
+def missing_places(split: Split, records: pa.Table, keep: set[str]) -> NDArray[np.int64]:
     """Places of the split's images that have no records, or none with the pixels that are to be kept."""
     ids = split.image_ids()
-    have = set(records["image"])
-    kept = set(records.loc[records["adversarial"].notna(), "image"])
+    have = set(records["image"].to_pylist())
+    kept = set(records.filter(records["adversarial"].is_valid())["image"].to_pylist())
     return np.array(
         [place for place, i in enumerate(ids.tolist()) if i not in have or (i in keep and i not in kept)],
         dtype=np.int64,

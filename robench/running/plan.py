@@ -160,11 +160,11 @@ def _plan_training(row: Row, trained: Trained | None, settings: Settings, traini
 def _missing(measurement: Measurement, settings: Settings, store: Store) -> tuple[int, str]:
     """How many images a run would attack, and why."""
     split, unit = measurement.row.data.split, measurement.unit(settings.seed, store)
-    records = unit.read(pixels=True)
+    records = unit.table(pixels=True)
     missing = len(missing_places(split, records, to_keep(split, settings, measurement.condition)))
     if not missing:
         return 0, "in the store"
-    absent = len(set(split.image_ids().tolist()) - set(records["image"]))
+    absent = len(set(split.image_ids().tolist()) - set(records["image"].to_pylist()))
     there = f"{len(split) - absent} of {len(split)} images are there" if len(records) else None
     if there and missing > absent:
         there += f", {missing - absent} of them without the adversarial images that are to be kept"

@@ -72,7 +72,7 @@ def test_a_frozen_board_is_made_again_from_the_same_records(tmp_path: Path) -> N
     more = made(3, 5, 60)
     for one in more.measured:  # a row more, and twenty images more of the others
         unit = store.unit(one.unit.spec, one.unit.identity, one.unit.facts)
-        unit.add(one.records if not unit.sound() else one.records.iloc[40:])
+        unit.add(one.records if not unit.named() else one.records.iloc[40:])
     said("--store", root, "--out", str(tmp_path / "now.json"))
     said("--store", root, "--frozen", "2026-11", "--out", str(tmp_path / "again.json"))
     then, now, again = (

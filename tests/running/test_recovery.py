@@ -31,6 +31,22 @@ def test_a_damaged_part_is_found_out_and_its_images_are_attacked_again() -> None
     assert second.table() == first.table()
 
 
+def test_what_is_damaged_is_put_aside_also_where_no_image_is_missing() -> None:
+    """A part that says again what others say; a manifest that is gone. Nothing is attacked again."""
+    small_run()
+    (unit,) = Store(Path("results")).units()
+    parts = {path.name for path in unit.folder.glob("part-*")}
+    unit.add(unit.read(pixels=True).iloc[:3])
+    (again,) = (path for path in unit.folder.glob("part-*") if path.name not in parts)
+    again.write_bytes(again.read_bytes()[:-20])
+    _, said = small_run()
+    assert any(f"{again.name} of {unit.folder.name} was damaged" in line for line in said)
+    assert not again.exists() and {path.name for path in unit.folder.glob("part-*")} == parts
+    (unit.folder / "manifest.json").unlink()
+    small_run()
+    assert unit.named() and {path.name for path in unit.folder.glob("part-*")} == parts
+
+
 def test_damaged_weights_are_found_out_and_trained_again(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     text = "vit(depth=1, epochs=1)"
