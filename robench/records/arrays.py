@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Arrays:
         """A column of yes and no; what is not known is no."""
         if name not in self._known:
             column = self._source[name]
-            known = column.fill_null(False) if isinstance(column, pa.ChunkedArray) else column
+            known = column.fill_null(False) if isinstance(column, pa.ChunkedArray) and column.null_count else column
             self._known[name] = np.asarray(known.to_numpy(), dtype=np.bool_)
         return self._known[name]
 
@@ -66,9 +66,7 @@ class Arrays:
     @cached_property
     def _images(self) -> tuple[NDArray[np.str_], Whole, Whole]:
         column = self._source["image"]
-        listed = column.to_pylist() if isinstance(column, pa.ChunkedArray) else column.tolist()
-        names, first, of = np.unique(np.array(listed, dtype=np.str_), return_index=True, return_inverse=True)
-        return names, first, of
+        return _placed(tuple(column.to_pylist() if isinstance(column, pa.ChunkedArray) else column.tolist()))
 
     @property
     def names(self) -> NDArray[np.str_]:
@@ -99,3 +97,12 @@ class Arrays:
     def same_rows(self, other: Arrays) -> bool:
         """Whether both have the same images in the same order."""
         return len(self) == len(other) and bool((self.of == other.of).all()) and np.array_equal(self.names, other.names)
+
+
+@lru_cache(maxsize=32)
+def _placed(images: tuple[str, ...]) -> tuple[NDArray[np.str_], Whole, Whole]:
+    """Names, first rows and places of a column of images; most cells of a store are of the same ones, and share them."""
+    names, first, of = np.unique(np.array(images, dtype=np.str_), return_index=True, return_inverse=True)
+    for array in (names, first, of):
+        array.setflags(write=False)
+    return names, first, of

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +228,12 @@ def _once(table: pa.Table) -> pa.Table:
     return table.take(pa.array(places.drop_duplicates(KEY).index.to_numpy()))
 
 
+@cache
+def _nothing() -> pd.DataFrame:
+    """No records, with the columns of images."""
+    return to_frame(SCHEMA.empty_table())
+
+
 @dataclass(frozen=True)
 class Measured:
     """A unit and the records of it that were asked for.
@@ -257,6 +263,6 @@ class Measured:
         elif self.unit.keeps_pixels():
             frame = self.unit.read(pixels=True)
         else:
-            return to_frame(SCHEMA.empty_table())
+            return _nothing()
         kept = frame[frame["adversarial"].notna()]
         return kept[kept["image"].isin(self.arrays.names)]

@@ -185,11 +185,9 @@ def as_svg(height: float, draw: Callable[[Axes], None]) -> str:
         height: in inches.
     """
     import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("svg")
-    from matplotlib import pyplot as plt
-
-    with plt.rc_context(
+    with matplotlib.rc_context(
         {
             "svg.fonttype": "none",
             "svg.hashsalt": "robench",
@@ -198,7 +196,8 @@ def as_svg(height: float, draw: Callable[[Axes], None]) -> str:
             "axes.spines.right": False,
         }
     ):
-        figure, axes = plt.subplots(figsize=(9.5, height), layout="constrained")
+        figure = Figure(figsize=(9.5, height), layout="constrained")
+        axes = figure.subplots()
         draw(axes)
         axes.grid(alpha=0.25, linewidth=0.6)
         out = io.StringIO()
@@ -206,7 +205,6 @@ def as_svg(height: float, draw: Callable[[Axes], None]) -> str:
             # The text is drawn by whoever shows the page, with fonts of its own.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure.savefig(out, format="svg", metadata={"Date": None})
-        plt.close(figure)
     text = out.getvalue()
     return text[text.index("<svg") :]
 

@@ -240,6 +240,8 @@ class Pictures:
 
 def _pictures(group: Group, one: Measured) -> Pictures | None:
     facts, records = one.unit.facts, one.pictured()
+    if not len(records):
+        return None
     broken = records[records["success"].astype(bool) & records["correct"].astype(bool)]
     triples = [triple(record, facts.shape, facts.class_names) for _, record in broken.head(PICTURED).iterrows()]
     return Pictures(group.label(one), group.attack_in_full(one), triples) if triples else None
