@@ -1,16 +1,14 @@
 """The `robench` command, which is also `python -m robench`: signals are heeded before anything else is imported."""
 
-from robench.stopping import Signals, end
+from robench.stopping import SIGNALS, end
 
 
 def main() -> None:
     """Entry point of the `robench` command."""
-    signals = Signals()
-    signals.heed()
+    SIGNALS.heed()
     try:
         from robench.cli import run
 
-        signals.starting = False
         run()
     except KeyboardInterrupt as stop:  # between the commands' own ends
         raise end(stop) from None

@@ -176,7 +176,7 @@ def colored(stream: TextIO) -> bool:
 def columns(stream: TextIO) -> int | None:
     """How many signs a line of a stream has room for: COLUMNS, or what its terminal says; None where nothing bounds it."""
     told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told) > 0:
+    if told.isdecimal() and len(told) < 7 and int(told) > 0:
         return int(told)
     return shutil.get_terminal_size().columns if stream.isatty() else None
 

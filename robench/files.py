@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -58,6 +60,7 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+_DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 MOST_NESTED = 100
 """Levels of JSON that are read; robench writes some 20."""
 
@@ -86,20 +89,43 @@ def parse_json(text: str | bytes) -> Any:
     return found
 
 
+def read_stored(path: Path, most: int | None = MOST_BYTES) -> bytes:
+    """The content of a file of a store, which a stranger may have made: neither a pipe nor a device, whose reading has no end.
+
+    Args:
+        most: bytes that it may have; None: any number.
+
+    Raises:
+        OSError: it is something else, is larger, or cannot be read.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        about = os.fstat(stream.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        if most is not None and about.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, more than {most:,}", str(path))
+        return stream.read()
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not.
 
-    What is neither a file nor a folder, such as a pipe or /dev/null, is written itself: replacing it would destroy it.
+    What is neither a file nor a folder, such as a pipe or /dev/null, is written itself: replacing it would destroy it, so that
+    whoever writes opens it and lets no library do so by its name. Of a link the file that it leads to is replaced; what is in
+    /dev, such as the standard output, is written itself whatever it leads to.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
     temporary: Path | None = None
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        known = path.exists() and not path.is_dir()
+        if known and (not path.is_file() or (path.is_symlink() and path.parent in _DEVICES)):
             yield path
             return
+        if path.is_symlink():
+            path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
@@ -109,9 +135,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # of links that lead to each other the latter
+        if isinstance(error, RuntimeError) and "ymlink" not in str(error):
+            raise
         raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
+            f"cannot write {path}: {getattr(error, 'strerror', '') or error}; free some space or choose another folder"
         ) from error
     finally:
         if temporary is not None:

@@ -34,7 +34,8 @@ class Signals:
         self._stopping = False
 
     def heed(self) -> None:
-        """From now on."""
+        """From now on; a command is about to start."""
+        self.starting, self._stopping = True, False
         for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
             if signal.getsignal(number) is usual:
                 signal.signal(number, self._stop)
@@ -47,6 +48,10 @@ class Signals:
             os._exit(128 + number)
         self._stopping = True
         raise Stopped(number)
+
+
+SIGNALS = Signals()
+"""Those of this process; a command says when there is something to put in order."""
 
 
 def end(stop: KeyboardInterrupt) -> SystemExit:

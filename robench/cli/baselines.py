@@ -15,6 +15,7 @@ from robench.cli.options import AllowOption, ConfigOption, DataOption, QuietOpti
 from robench.console import reporter
 from robench.errors import UsageError, did_you_mean
 from robench.places import Places, home
+from robench.reporting.escaping import lines
 
 if TYPE_CHECKING:
     from robench.gate.cells import Cell
@@ -67,7 +68,7 @@ def write(
         if not cells:
             raise UsageError(f"{side.name} has no cell that a baseline could hold")
         for note in side.notes:
-            print(f"note: {note}", file=sys.stderr)
+            print(f"note: {lines(note)}", file=sys.stderr)
         if seeds > 1:
             cells = [_examined(cell, side, seeds, store, data, workers, quiet, allow or []) for cell in cells]
         if path.exists() and (dropped := Baseline.read(path).accepted):

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import typer
 
 from robench.errors import RobenchError, ran_out
-from robench.stopping import STOPPED
+from robench.reporting.escaping import lines
+from robench.stopping import SIGNALS, STOPPED
 
 log = logging.getLogger("robench")
 
@@ -20,6 +21,7 @@ log = logging.getLogger("robench")
 @contextmanager
 def clean_exit() -> Iterator[None]:
     """Errors become one message and an exit status; Ctrl-C says what is safe; a bug leaves its traceback in a file."""
+    SIGNALS.starting = False
     try:
         yield
     except typer.Exit:
@@ -45,7 +47,7 @@ def clean_exit() -> Iterator[None]:
 
 
 def _said(message: str, status: int, *, before: str = "") -> typer.Exit:
-    print(f"{before}robench: {message}", file=sys.stderr)
+    print(f"{before}robench: {lines(message)}", file=sys.stderr)
     return typer.Exit(status)
 
 

@@ -15,6 +15,7 @@ from robench.cli.streams import signs_for
 from robench.console import colored, columns
 from robench.errors import UsageError
 from robench.places import home
+from robench.reporting.escaping import lines
 
 
 class Format(StrEnum):
@@ -89,6 +90,8 @@ def report(
             return
         if given:
             raise UsageError("--set is for the variables of a paper's report; name one, such as ksa_table1")
+        if out == "":
+            raise UsageError("--out names no file; leave it out, or name one")
         form = form or Format.html
         from robench.reporting.exported import exported_cells, merged, read_records, write_records
         from robench.reporting.pages import render, stored, write_report
@@ -103,7 +106,7 @@ def report(
         of = home(normaliser, "--normaliser") if normaliser else None
         result = found.against(base, sizes=sizes, normaliser=of)
         if form in (Format.csv, Format.latex):  # which have no place for them
-            print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "", file=sys.stderr)
+            print("\n".join(f"note: {lines(note)}" for note in notes), end="\n" if notes else "", file=sys.stderr)
         if form is Format.parquet:
             others = [read_records(home(path, "--merge")) for path in merge or []]
             cells = merged(exported_cells(result), *(cells for cells, _ in others))

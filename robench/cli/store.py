@@ -13,6 +13,7 @@ from robench.cli.app import app, clean_exit, example
 from robench.cli.options import JsonOption, StoreOption
 from robench.errors import UsageError
 from robench.places import home
+from robench.reporting.escaping import lines
 
 if TYPE_CHECKING:
     from robench.reporting.holdings import Holding
@@ -37,7 +38,7 @@ def ls(store: StoreOption = "results", as_json: JsonOption = False) -> None:
             print(json.dumps([holding._asdict() for holding in found], indent=1))
             return
         for holding in found:
-            print(_line(holding))
+            print(lines(_line(holding)))
         total = sum(holding.bytes for holding in found)
         units = sum(holding.state != "refused" for holding in found)
         print(f"{units} units, {sum(holding.rows for holding in found):,} rows, {total / 1e6:,.1f} MB")
@@ -79,29 +80,33 @@ def repair(store: StoreOption = "results") -> None:
         root = home(store, "the store")
         if not (root / "records").is_dir():
             raise UsageError(f"there is no store {str(root)!r} (it has no records/); name its folder with --store")
-        found = repaired(root, lambda note: print(f"note: {note}", file=sys.stderr))
+        found = repaired(root, lambda note: print(f"note: {lines(note)}", file=sys.stderr))
         for name in found.mended:
-            print(f"{name}  its manifest is written anew")
+            print(f"{lines(name)}  its manifest is written anew")
         for name in found.lost:
-            print(f"{name}  no record in it says what it is of; the run that asks for it attacks its images again")
+            print(
+                f"{lines(name)}  no record in it says what it is of; the run that asks for it attacks its images again"
+            )
         print(f"{len(found.sound)} units are sound, {len(found.mended)} mended, {len(found.lost)} lost")
 
 
 def _holdings(root: Path) -> list[Holding]:
     from robench.reporting.holdings import holdings
 
-    return holdings(root, lambda note: print(f"note: {note}", file=sys.stderr))
+    return holdings(root, lambda note: print(f"note: {lines(note)}", file=sys.stderr))
 
 
 def _clear(root: Path, chosen: list[Holding], files: list[Path], yes: bool) -> None:
     """Remove units and files, if a person or --yes says so."""
+    from robench.records.store import Store
     from robench.reporting.holdings import discard, sweep
 
+    Store(root).frozen()  # nothing is removed while it is not known what boards name
     going = [holding for holding in chosen if not holding.frozen]
     for holding in chosen:
-        print(f"{_line(holding)}{'  stays: a frozen board names it' if holding.frozen else ''}")
+        print(f"{lines(_line(holding))}{'  stays: a frozen board names it' if holding.frozen else ''}")
     for path in files:
-        print(path)
+        print(lines(str(path)))
     if not going and not files:
         print("nothing to remove")
         return

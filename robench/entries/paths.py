@@ -41,7 +41,7 @@ def contents_digest(path: Path) -> str:
     """Digest of a file, or of the names and contents of a folder's files; "" where there is nothing.
 
     Raises:
-        UsageError: it is a folder of so many files, or bytes, that nobody means it.
+        UsageError: it is a folder of so many files, or bytes, that nobody means it, or one that cannot be listed.
     """
     if path.is_dir():
         return digest({file.relative_to(path).as_posix(): file_digest(file) for file in sorted(_files(path))})
@@ -51,13 +51,16 @@ def contents_digest(path: Path) -> str:
 def _files(folder: Path) -> list[Path]:
     """All regular files in a folder, looked at before any is read."""
     found, size = list[Path](), 0
-    for path in folder.rglob("*"):
-        if path.is_file():
-            found.append(path)
-            size += path.stat().st_size
-        if len(found) > MOST_FILES or size > MOST_BYTES:
-            raise UsageError(
-                f"{folder} holds more than {MOST_FILES:,} files or {MOST_BYTES / 1e9:.0f} GB, all of which would be hashed; "
-                "name the file that is meant"
-            )
+    try:
+        for seen, path in enumerate(folder.rglob("*"), 1):
+            if path.is_file():
+                found.append(path)
+                size += path.stat().st_size
+            if seen > MOST_FILES or size > MOST_BYTES:
+                raise UsageError(
+                    f"{folder} holds more than {MOST_FILES:,} files or {MOST_BYTES / 1e9:.0f} GB, all of which would be hashed; "
+                    "name the file that is meant"
+                )
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be listed ({error}); name the file that is meant") from error
     return found

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import platform
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -230,11 +231,17 @@ def _create(path: Path, content: bytes) -> bool:
 def _look(path: Path) -> Seen | None:
     """What is there; None: nothing. It is opened each time, since a network's client may remember an old time of a closed file."""
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             about = os.fstat(stream.fileno())
-            return Seen(stream.read(MOST_BYTES), (about.st_ino, about.st_mtime_ns), about.st_mtime)
+            if stat.S_ISDIR(about.st_mode):
+                raise IsADirectoryError
+            content = stream.read(MOST_BYTES) if stat.S_ISREG(about.st_mode) else b""
+            return Seen(content, (about.st_ino, about.st_mtime_ns), about.st_mtime)
     except FileNotFoundError:
-        return None
+        if not path.is_symlink():
+            return None
+        about = path.lstat()  # of a link that leads nowhere, which is in the way all the same
+        return Seen(b"", (about.st_ino, about.st_mtime_ns), about.st_mtime)
     except IsADirectoryError as error:
         raise StoreError(f"{path} is a folder where a lease is written; move it away") from error
     except OSError as error:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from robench.errors import StoreError
-from robench.files import parse_json
+from robench.files import parse_json, read_stored
 
 
 def frozen_units(root: Path) -> set[str]:
@@ -18,7 +18,7 @@ def frozen_units(root: Path) -> set[str]:
     names: set[str] = set()
     for path in root.glob("boards/*.json"):
         try:
-            units = parse_json(path.read_text(encoding="utf-8"))["units"]
+            units = parse_json(read_stored(path))["units"]
             if not isinstance(units, list) or not all(re.fullmatch("[0-9a-f]{16}", str(u)) for u in units):
                 raise ValueError('"units" must be a list of identities, the 16 digits that end the names of units')
             names |= set(units)

@@ -14,7 +14,7 @@ from typing import Any
 
 from robench.entries.calls import Call, Json, call_to_json
 from robench.errors import StoreError
-from robench.files import atomic_path, parse_json
+from robench.files import atomic_path, parse_json, read_stored
 from robench.hashing import digest
 from robench.records.schema import GOALS, NORMS
 from robench.records.typed import built, check_day
@@ -244,20 +244,21 @@ def read_signed(path: Path) -> dict[str, Any]:
         StoreError: it is of another version.
     """
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(read_stored(path))
     except (OSError, ValueError) as error:
         raise Damaged(f"it cannot be read ({error})") from error
     if not isinstance(content, dict):
         raise Damaged("it holds something else")
     if "schema" not in content and path.name != "manifest.json":
         raise Damaged("it does not say which schema it is of")
-    if (version := content.get("schema", 1)) != SCHEMA:
+    claimed, version = content.pop("digest", None), content.get("schema", 1)
+    sound = claimed == digest(content, 64)
+    if version != SCHEMA and (sound or claimed is None):  # stores of the first schemas had no digests
         store = path.parents[2] if path.name == "manifest.json" else path.parents[1]
         raise StoreError(
-            f"{store} is a store of schema {version}, this robench reads and writes schema {SCHEMA}, and its records cannot be taken "
-            "over; choose another --store, or move it away and run again"
+            f"{store} is a store of schema {version if type(version) is int else repr(str(version)[:20])}, this robench reads and writes schema {SCHEMA}, and its records "
+            "cannot be taken over; choose another --store, or move it away and run again"
         )
-    claimed = content.pop("digest", None)
-    if claimed != digest(content, 64):
+    if not sound:
         raise Damaged("its digest is wrong: it was changed after it was written")
     return content

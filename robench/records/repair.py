@@ -47,7 +47,7 @@ def unit_of_parts(folder: Path) -> Unit | None:
     """The unit that a sound part of a folder says it is of; None where there is no such part."""
     for path in sorted(folder.glob("part-*.parquet"), key=lambda path: -path.stat().st_mtime):
         try:
-            if file_digest(path)[:16] != path.stem.removeprefix("part-"):
+            if not path.is_file() or file_digest(path)[:16] != path.stem.removeprefix("part-"):
                 continue
             about = parse_json((pq.read_metadata(path).metadata or {})[ABOUT])
             manifest = Manifest.of(about["of"])

@@ -89,7 +89,7 @@ def frame_of(count: int, columns: dict[str, object]) -> pd.DataFrame:
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """An Arrow table of records as a DataFrame with nullable integer columns."""
     nullable = {pa.int32(): pd.Int32Dtype(), pa.string(): pd.StringDtype()}
-    frame: pd.DataFrame = table.to_pandas(types_mapper=nullable.get)
+    frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas(types_mapper=nullable.get)
     return frame
 
 
@@ -104,7 +104,7 @@ def to_arrow(frame: pd.DataFrame, names: Sequence[str] = SCHEMA.names) -> pa.Tab
     fields = pa.schema([SCHEMA.field(name) for name in names])
     try:
         return pa.Table.from_pandas(frame[[*names]], fields, preserve_index=False)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, TypeError, NotImplementedError) as error:
         raise ValueError(str(error.args[-1] if error.args else error)) from error
 
 

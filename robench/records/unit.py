@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robench.errors import StoreError
-from robench.files import atomic_path, parse_json
+from robench.files import atomic_path, parse_json, read_stored
 from robench.hashing import file_digest
 from robench.leases.taking import Lease, lease
 from robench.records.arrays import Arrays
@@ -93,7 +93,7 @@ class Unit:
     def keeps_pixels(self) -> bool:
         """Whether any image was kept, as the parts say before they are read."""
         column = SCHEMA.get_field_index("adversarial")
-        for path in self.folder.glob("part-*.parquet"):
+        for path in filter(Path.is_file, self.folder.glob("part-*.parquet")):
             try:
                 found = pq.read_metadata(path)
                 counts = [found.row_group(place).column(column).statistics for place in range(found.num_row_groups)]
@@ -194,7 +194,7 @@ class Unit:
             Damaged: they are not what was written, are of another unit, or are no records.
         """
         try:
-            content = path.read_bytes()
+            content = read_stored(path, most=None)
             if hashlib.sha256(content).hexdigest()[:16] != path.stem.removeprefix("part-"):
                 raise Damaged("its hash is wrong")
             file = pq.ParquetFile(pa.BufferReader(content))

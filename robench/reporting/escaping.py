@@ -88,6 +88,11 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def lines(text: str) -> str:
+    """The same of several lines, for a terminal."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
 def latex(text: str) -> str:
     """For LaTeX: nothing in it is a command, nor an option of the end of the row before."""
     escaped = one_line(text).translate(_LATEX)

@@ -16,7 +16,8 @@ from robench.errors import UsageError
 from robench.files import atomic_path, parse_json
 from robench.records.cards import ModelCard
 from robench.records.manifest import Damaged
-from robench.records.schema import WITHOUT_PIXELS, check, to_arrow
+from robench.records.schema import WITHOUT_PIXELS, check, to_arrow, to_frame
+from robench.records.typed import check_day
 from robench.records.unit import Measured
 from robench.reporting.printed import Printed, printed
 from robench.reporting.result import Result
@@ -80,8 +81,9 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
     try:
         metadata = pq.read_schema(path).metadata or {}
         about = metadata.get(ABOUT)
-        frame = pd.read_parquet(path) if about else pd.DataFrame()
-    except (OSError, ValueError, pa.ArrowException) as error:
+        table = pq.read_table(path) if about else pa.table({})
+        frame = to_frame(table)
+    except (OSError, ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read as Parquet: {error}") from error
     if about is None:
         raise UsageError(
@@ -90,6 +92,8 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
     found = list[Exported]()
     try:
         cards = {name: ModelCard.of(plain) for name, plain in parse_json(metadata.get(MODELS, b"{}")).items()}
+        if len(frame) and not pa.types.is_integer(table.schema.field("seed").type):
+            raise ValueError("a seed is no whole number")
         rows = dict(list(frame.groupby(list(COLUMNS), sort=False))) if len(frame) else {}
         for one in parse_json(about):
             own = rows.get(tuple(one["rows"][name] for name in COLUMNS))
@@ -99,9 +103,10 @@ def read_records(path: Path) -> tuple[list[Exported], list[ModelCard]]:
                     check(to_arrow(own, WITHOUT_PIXELS), natural=of.goal == "natural")
                 except ValueError as error:
                     raise ValueError(f"{of.text}: {error}") from error
-                card = cards.get(one.get("model", ""))
-                found.append(Exported(of, float(one.get("created", 0.0)), own, card, *one.get("resolved", ())))
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError, Damaged) as error:
+                card, created = cards.get(one.get("model", "")), float(one.get("created", 0.0))
+                check_day(created)
+                found.append(Exported(of, created, own, card, *one.get("resolved", ())))
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, RecursionError, Damaged) as error:
         raise UsageError(f"{path} is damaged in what it says of its records: {error}") from error
     return found, [*cards.values()]
 
@@ -161,6 +166,7 @@ def write_records(cells: Sequence[Exported], architectures: Iterable[ModelCard],
     said = {ABOUT: about, MODELS: {name: card.without_pictures.plain() for name, card in told.items()}}
     encoded = {key: json.dumps(value).encode() for key, value in said.items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **encoded})
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    # By its name the library would remove a device that it cannot write.
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        pq.write_table(table, stream, compression="zstd")
     return path

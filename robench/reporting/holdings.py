@@ -48,7 +48,11 @@ def holdings(root: Path, tell: Tell = lambda _: None) -> list[Holding]:
     if not any((root / name).is_dir() for name in ("records", "refused")):
         raise UsageError(f"there is no store {str(root)!r} (it has no records/); name its folder with --store")
     store = Store(root)
-    frozen = store.frozen()
+    try:
+        frozen = store.frozen()
+    except StoreError as error:  # what removes looks again
+        tell(str(error))
+        frozen = set()
     units = sorted(store.units(tell), key=lambda unit: unit.facts.created)
     measured = [Measured(unit, unit.read(tell)) for unit in units]
     older = {one.unit.folder for one in newest(measured)[1]}

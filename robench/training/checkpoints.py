@@ -32,7 +32,7 @@ from robench.training.facts import WeightFacts
 from robench.training.loop import train
 from robench.training.outputs import Outputs, fitted
 from robench.training.recipe import Progress, Recipe, Task
-from robench.training.snapshots import read_lines
+from robench.training.snapshots import read_lines, save_tensors
 from robench.training.trained import Trained
 
 Tell = Callable[[str], None]
@@ -222,8 +222,6 @@ class Checkpoint:
         announce: Callable[[Recipe], None],
         check: Callable[[], None],
     ) -> Trained:
-        from safetensors.torch import save_file
-
         for source in self.sources.values():
             source.obtain(device)
         recipe = self.recipe()
@@ -252,7 +250,7 @@ class Checkpoint:
         seconds = sum(line["seconds"] for line in read_lines(log)) or time.perf_counter() - started
         tensors = {name: t.detach().cpu().contiguous().clone() for name, t in recipe.model.state_dict().items()}
         with atomic_path(self.folder / "weights.safetensors") as temporary:
-            save_file(tensors, temporary)
+            save_tensors(tensors, temporary)
             check()
         facts = WeightFacts(
             defense=str(self.call),

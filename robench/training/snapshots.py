@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -16,6 +16,21 @@ from torch import Tensor, nn
 
 from robench.files import atomic_path, parse_json
 from robench.training.recipe import Objective
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, told: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors.
+
+    Raises:
+        OSError: it cannot be written; the library has an error of its own for a full disk.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), path, told)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 @dataclass
@@ -84,8 +99,6 @@ class Snapshot:
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all (safetensors)."""
-        from safetensors.torch import save_file
-
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
@@ -97,7 +110,7 @@ class Snapshot:
         )
         flat = {name: t.contiguous().cpu().clone() for name, t in tensors.items()}
         with atomic_path(path) as temporary:
-            save_file(flat, temporary, {"counts": counts, "digest": _digest(flat, counts)})
+            save_tensors(flat, temporary, {"counts": counts, "digest": _digest(flat, counts)})
 
     def load(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
         """Put back what was saved; nothing where there is nothing to use, which is told where it is damaged."""

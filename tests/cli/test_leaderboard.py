@@ -67,7 +67,7 @@ def test_a_frozen_board_is_made_again_from_the_same_records(tmp_path: Path) -> N
     told = said("--store", root, "--out", str(tmp_path / "then.json"), "--freeze", "2026-11")
     assert told.endswith("boards/2026-11.json")
     held = json.loads((tmp_path / "s" / "boards" / "2026-11.json").read_text())
-    assert set(held) == {"made", "version", "suite", "data", "units", "parts", "refused"}
+    assert set(held) == {"schema", "made", "version", "suite", "data", "units", "parts", "refused", "digest"}
     assert store.frozen() == {unit.identity.digest() for unit in store.units()}
     more = made(3, 5, 60)
     for one in more.measured:  # a row more, and twenty images more of the others

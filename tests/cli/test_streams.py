@@ -19,11 +19,13 @@ from conftest import PGD, SMALL
 from robench import StoreError, console
 from robench.__main__ import main
 from robench.cli import streams
+from robench.console import columns
 from robench.entries.modules import built_in_folder
 from robench.files import atomic_path
 from robench.records.store import Store
 from robench.records.unit import Unit
 from robench.running import workers
+from robench.stopping import STOPPED
 
 RUN = ("run", "--defense", SMALL, "--attack", PGD, "--dataset", "digits", "--n", "60", "--workers", "1")
 
@@ -352,3 +354,37 @@ def test_a_signal_that_comes_when_all_is_done_changes_nothing() -> None:
         "late = Late()  # which Python takes apart after its handlers of signals\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_a_command_begins_is_one_line(number: signal.Signals) -> None:
+    """In the words of a command line, which the library of options would make another end of."""
+    code = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in the background of a shell\n"
+        "import robench.cli.app, typer\n"
+        "from robench.__main__ import main\n"
+        f"typer.core.TyperGroup.parse_args = lambda *_: os.kill(os.getpid(), {int(number)})\n"
+        "sys.argv = ['robench', 'list']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + number
+    assert done.stderr.strip() == f"robench: {STOPPED}"
+
+
+def test_a_message_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, said = robench(monkeypatch, "report", "--store", "\x1b]0;owned\x07\u202e")
+    assert status == 2 and "\\x1b]0;owned\\x07\\u202e" in said and "\x1b" not in said
+
+
+def test_an_empty_name_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, said = robench(monkeypatch, "report", "--format", "csv", "--out", "")
+    assert status == 2 and "--out names no file" in said
+
+
+def test_a_width_that_is_no_number_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "9" * 5000)
+    assert columns(io.StringIO()) is None
+    monkeypatch.setenv("COLUMNS", "120")
+    assert columns(io.StringIO()) == 120

@@ -116,7 +116,7 @@ def _store(folder: Path, chance: random.Random) -> str:
     parts = {path.name[-16:]: [part.name for part in path.glob("part-*")] for path in (store / "records").iterdir()}
     (store / "boards").mkdir()
     board = {"units": names, "parts": parts, "made": "2026-11-30", "version": "0.1.0", "suite": None, "refused": []}
-    (store / "boards" / "theirs.json").write_text(json.dumps(board))
+    (store / "boards" / "theirs.json").write_text(json.dumps(signed(board)))
     change = chance.choice(CHANGES)
     return f"{change.__name__.strip('_')}: {change(store, chance)}"
 

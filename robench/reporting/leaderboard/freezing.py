@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from robench.errors import StoreError, UsageError, did_you_mean
-from robench.files import atomic_path, parse_json
-from robench.records.manifest import Damaged
+from robench.files import atomic_path
+from robench.records.manifest import Damaged, read_signed, signed
 from robench.records.refusals import Refusal
 from robench.records.store import Store
 from robench.records.unit import Measured, Unit
@@ -48,7 +48,7 @@ def freeze(root: Path, name: str, result: Result, suite: str | None = None) -> P
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(signed(content), indent=1), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"the board cannot be written to {path}: {error.strerror}; is the store read-only?") from error
     return path
@@ -67,10 +67,12 @@ def thawed(root: Path, name: str) -> tuple[Result, list[str], str | None]:
             f"no board is frozen as {name!r} in {root}{did_you_mean(name, there) or '; none is frozen there'}"
         )
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = read_signed(path)
         parts = {str(unit): [str(part) for part in own] for unit, own in content["parts"].items()}
         made, by, suite = str(content["made"]), str(content["version"]), content["suite"]
         refused = [Refusal.of(plain) for plain in content["refused"]]
+        if sorted(parts) != content["units"] or not all(parts.values()) or not isinstance(suite, str | None):
+            raise ValueError("its parts are not those of its units")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, Damaged) as error:
         raise StoreError(f"the board {path} cannot be read ({error}); freeze it anew") from error
     store, told = Store(root), list[str]()
