@@ -18,12 +18,12 @@ def none_of(tally: Tally, at_least: int) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_is_stopped_at_a_call_to_the_file_system_ends_right_the_next_time() -> None:
-    none_of(crash_points(every=70, skip=11), 6)
+    none_of(crash_points(every=140, skip=11), 3)
 
 
 @pytest.mark.slow
 def test_a_run_that_is_stopped_at_any_moment_ends_right_the_next_time() -> None:
-    none_of(kills(6, seed=1), 6)
+    none_of(kills(3, seed=1), 3)
 
 
 @pytest.mark.slow
