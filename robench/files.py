@@ -125,7 +125,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield path
             return
         if path.is_symlink():
-            path = path.resolve()
+            path = _led_to(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
@@ -135,15 +135,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # of links that lead to each other the latter
-        if isinstance(error, RuntimeError) and "ymlink" not in str(error):
-            raise
+    except OSError as error:
         raise StoreError(
-            f"cannot write {path}: {getattr(error, 'strerror', '') or error}; free some space or choose another folder"
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
         ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _led_to(link: Path) -> Path:
+    """What a link leads to, be it there or not."""
+    try:
+        return link.resolve()
+    except RuntimeError as error:  # which Python says of links that lead to each other
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(link)) from error
 
 
 def check_writable(folder: Path) -> None:

@@ -818,7 +818,7 @@ FAULTS = [
     Mutation('a label takes the whole figure', 'robench/reporting/escaping.py', 'line if len(line) <= LONGEST_LABEL else', 'line if True else', 'reporting/test_escaping.py'),
     Mutation('one bit makes a store one of another schema', 'robench/records/manifest.py', '(sound or claimed is None)', 'True', 'records/test_strange_files.py'),
     Mutation('a board may lose units', 'robench/reporting/leaderboard/freezing.py', 'if sorted(parts) != content["units"] or', 'if', 'records/test_strange_files.py'),
-    Mutation('a link is replaced', 'robench/files.py', 'if path.is_symlink():\n            path = path.resolve()', 'if False:\n            path = path.resolve()', 'records/test_strange_files.py'),
+    Mutation('a link is replaced', 'robench/files.py', 'if path.is_symlink():\n            path = _led_to(path)', 'if False:\n            path = _led_to(path)', 'records/test_strange_files.py'),
     Mutation('what pandas is told is read', 'robench/records/schema.py', 'table.replace_schema_metadata(None).to_pandas(', 'table.to_pandas(', 'records/test_strange_files.py'),
     Mutation('a cell may be of any day', 'robench/reporting/exported.py', 'check_day(created)', 'pass', 'records/test_strange_files.py'),
     Mutation('who lost a unit writes to it', 'robench/records/unit.py', '            name = f"part-{file_digest(temporary)[:16]}.parquet"\n            self._check_owned()\n', '            name = f"part-{file_digest(temporary)[:16]}.parquet"\n', 'running/test_taken_over.py'),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,7 +60,7 @@ def test_what_has_no_end_is_damaged(name: str, lay: Callable[[Path], None], two:
     lay(path)
     found, notes = stored(Path("results"))
     assert len(found.measured) == 1 and any(two[0].folder.name in note for note in notes)
-    assert not two[0].keeps_pixels() or name != "part"
+    assert not two[0].keeps_pixels(), "it is asked of the files before they are read"
 
 
 @pytest.mark.parametrize("lay", STRANGE)
@@ -102,7 +101,10 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
             temporary.write_text("after")
         assert (tmp_path / name).is_symlink() and (tmp_path / name).read_text() == "after"
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(StoreError, match="cannot write"), atomic_path(tmp_path / "loop") as temporary:
+    with (
+        pytest.raises(StoreError, match="cannot write .*loop: Too many levels"),
+        atomic_path(tmp_path / "loop") as temporary,
+    ):
         temporary.write_text("never")
 
 
@@ -166,4 +168,3 @@ def test_a_frozen_board_that_was_changed_is_not_made_again(
         return  # who signs may lie about the day
     with pytest.raises(StoreError, match="cannot be read .*; freeze it anew"):
         thawed(root, "b")
-    assert replace(two[0]).folder.exists()
