@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -14,6 +15,19 @@ log = logging.getLogger(__name__)
 
 SHORTEST_LABEL, ROOMY = 12, 100
 """Signs of a label at least; a terminal of fewer columns has no bar beside the numbers."""
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def one_line(text: str) -> str:
+    """Text without line ends, control characters and changes of direction: they are written as escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def lines(text: str) -> str:
+    """The same of several lines."""
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 class Work(Protocol):
@@ -58,7 +72,7 @@ class Lines:
 
     def say(self, message: str) -> None:
         log.info(message)
-        print(message, file=sys.stderr, flush=True)
+        print(lines(message), file=sys.stderr, flush=True)
 
     def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
         return _LineWork(self, label, unit, total, done)
@@ -129,7 +143,7 @@ class Bars:
 
     def say(self, message: str) -> None:
         log.info(message)
-        self._console.print(message, soft_wrap=True)
+        self._console.print(lines(message), soft_wrap=True)
 
     def work(self, label: str, *, unit: str, total: int | None = None, done: int = 0) -> Work:
         room = max(SHORTEST_LABEL, self._console.width - self._beside)  # a label is shortened, the numbers never are

@@ -814,7 +814,7 @@ FAULTS = [
     Mutation('files that were not kept are looked for', 'robench/records/unit.py', 'elif self.unit.keeps_pixels():', 'elif False:', 'reporting/test_pages.py'),
     Mutation('pages hold control characters', 'robench/reporting/templates.py', 'one_line(value) if type(value) is str else value', 'value', 'reporting/test_every_field.py'),
     Mutation('CSV holds control characters', 'robench/reporting/writing/tidy.py', 'one_line(value) if isinstance(value, str) else value', 'value', 'reporting/test_every_field.py'),
-    Mutation('notes move the cursor', 'robench/reporting/pages.py', 'f"note: {escaping.one_line(note)}"', 'f"note: {note}"', 'reporting/test_every_field.py'),
+    Mutation('notes move the cursor', 'robench/reporting/pages.py', 'f"note: {one_line(note)}"', 'f"note: {note}"', 'reporting/test_every_field.py'),
     Mutation('a label takes the whole figure', 'robench/reporting/escaping.py', 'line if len(line) <= LONGEST_LABEL else', 'line if True else', 'reporting/test_escaping.py'),
     Mutation('one bit makes a store one of another schema', 'robench/records/manifest.py', '(sound or claimed is None)', 'True', 'records/test_strange_files.py'),
     Mutation('a board may lose units', 'robench/reporting/leaderboard/freezing.py', 'if sorted(parts) != content["units"] or', 'if', 'records/test_strange_files.py'),

@@ -12,10 +12,9 @@ import typer
 from robench.cli.app import app, clean_exit, example
 from robench.cli.gating import gates_of, terminal
 from robench.cli.options import AllowOption, ConfigOption, DataOption, QuietOption, StoreOption, WorkersOption
-from robench.console import reporter
+from robench.console import lines, reporter
 from robench.errors import UsageError, did_you_mean
 from robench.places import Places, home
-from robench.reporting.escaping import lines
 
 if TYPE_CHECKING:
     from robench.gate.cells import Cell

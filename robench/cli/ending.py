@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import typer
 
+from robench.console import lines
 from robench.errors import RobenchError, ran_out
-from robench.reporting.escaping import lines
 from robench.stopping import SIGNALS, STOPPED
 
 log = logging.getLogger("robench")

@@ -12,10 +12,9 @@ from robench.cli.app import app, clean_exit, example
 from robench.cli.options import EverythingOption, OnlyDatasetOption, StoreOption
 from robench.cli.papers import SUFFIXES, SetOption, report_of, show
 from robench.cli.streams import signs_for
-from robench.console import colored, columns
+from robench.console import colored, columns, lines
 from robench.errors import UsageError
 from robench.places import home
-from robench.reporting.escaping import lines
 
 
 class Format(StrEnum):

@@ -11,9 +11,9 @@ import typer
 
 from robench.cli.app import app, clean_exit, example
 from robench.cli.options import JsonOption, StoreOption
+from robench.console import lines
 from robench.errors import UsageError
 from robench.places import home
-from robench.reporting.escaping import lines
 
 if TYPE_CHECKING:
     from robench.reporting.holdings import Holding

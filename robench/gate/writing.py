@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from robench.console import one_line
 from robench.entries.calls import Json
 from robench.gate.policy import ERRORS
 from robench.gate.tables import labels, p_value, points, summary, values, verdict_table
@@ -68,7 +69,7 @@ def text(
     found = verdict_table(checked.verdicts, checked.title)
     below = [*(f"Newly broken, {line}" for line in _broken(checked)), *(f"Note: {note}" for note in checked.notes)]
     if not found.rows:
-        return "\n".join(map(escaping.one_line, [found.title, *found.caption, *below]))
+        return "\n".join(map(one_line, [found.title, *found.caption, *below]))
     whole = replace(found, caption=[*found.caption, *below])
     return as_text(whole, color=color, width=width, signs=signs)
 
@@ -155,7 +156,7 @@ def sentence(verdict: Verdict) -> str:
         said.append(f"{verdict.gate.metric} {values(verdict)}")
     if not math.isnan(verdict.change.points):
         said.append(f"{points(verdict)} points, p = {p_value(verdict.p)}".replace("= <", "<").replace("% points", "%"))
-    return escaping.one_line("; ".join([": ".join(said[:2]), *said[2:], *verdict.notes]))
+    return one_line("; ".join([": ".join(said[:2]), *said[2:], *verdict.notes]))
 
 
 def junit(checked: Checked, *, strict: bool = False) -> str:
@@ -163,10 +164,10 @@ def junit(checked: Checked, *, strict: bool = False) -> str:
     root = ElementTree.Element("testsuites", name="robench check")
     suites: dict[str, ElementTree.Element] = {}
     for verdict in checked.verdicts:
-        name = escaping.one_line(verdict.gate.id)
+        name = one_line(verdict.gate.id)
         if name not in suites:
             suites[name] = ElementTree.SubElement(root, "testsuite", name=name)
-        text = escaping.one_line(verdict.subject.text)
+        text = one_line(verdict.subject.text)
         case = ElementTree.SubElement(suites[name], "testcase", classname=f"robench.{name}", name=text)
         kind, said = verdict.kind, sentence(verdict)
         tag = {"regressed": "failure", "missing": "error", "incomparable": "error", "inconclusive": "skipped"}.get(kind)

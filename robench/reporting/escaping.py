@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from robench.console import one_line
 from robench.reporting.writing.raised import RAISED
 
 GREEK = dict(
@@ -80,17 +81,6 @@ _ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "$": "&#36;"})
 """A dollar too: GitHub looks for mathematics before it looks for backslashes."""
 LONGEST_LABEL = 100
 """Characters of a label of a figure."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-
-
-def one_line(text: str) -> str:
-    """Text without line ends, control characters and changes of direction: they are written as escapes."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def lines(text: str) -> str:
-    """The same of several lines, for a terminal."""
-    return "\n".join(map(one_line, text.split("\n")))
 
 
 def latex(text: str) -> str:

@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from robench.console import one_line
 from robench.errors import StoreError, UsageError, did_you_mean
 from robench.leases.taking import held
 from robench.records.refusals import accept, refusals, refused_path
 from robench.records.store import Store
 from robench.records.unit import Measured, Tell
-from robench.reporting.escaping import one_line
 from robench.reporting.versions import newest
 
 

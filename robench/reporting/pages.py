@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+from robench.console import one_line
 from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.records.cards import ModelCard
@@ -118,7 +119,7 @@ def render(
     tables = result.tables()
     if form == "text":
         told = [as_text(table, color=color, width=width, signs=signs) for table in tables]
-        return "\n\n".join([*told, *(f"note: {escaping.one_line(note)}" for note in notes)])
+        return "\n\n".join([*told, *(f"note: {one_line(note)}" for note in notes)])
     if form == "markdown":
         said = [escaping.markdown(f"Note: {note}") for note in notes]
         return "\n\n".join([*map(as_markdown, tables), *said]) + "\n"

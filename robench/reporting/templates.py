@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from robench.console import one_line
 from robench.entries.modules import built_in_folder
 from robench.errors import UsageError
-from robench.reporting.escaping import one_line
 
 
 class BrokenTemplate(UsageError):

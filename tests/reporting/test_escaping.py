@@ -11,9 +11,10 @@ from latex_commands import COMMANDS
 from measured import facts, measured
 
 from robench import Call, parse
+from robench.console import one_line
 from robench.records.manifest import Spec
 from robench.records.unit import Measured, Unit
-from robench.reporting.escaping import figure, latex, markdown, one_line
+from robench.reporting.escaping import figure, latex, markdown
 from robench.reporting.pages import render
 from robench.reporting.result import Result
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
+from robench.console import one_line
 from robench.errors import UsageError
 from robench.files import atomic_path
 from robench.reporting import escaping
@@ -71,7 +72,7 @@ def render(
     tables = [piece for table in tables_of(report, cells) for piece in table.pieces()]
     if form == "text":
         told_tables = [as_text(table, color=color, width=width, signs=signs) for table in tables]
-        return "\n\n".join([*told_tables, *(f"note: {escaping.one_line(note)}" for note in notes)])
+        return "\n\n".join([*told_tables, *(f"note: {one_line(note)}" for note in notes)])
     if form == "markdown":
         said = [escaping.markdown(f"Note: {note}") for note in notes]
         return "\n\n".join([*map(as_markdown, tables), *said]) + "\n"

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from robench.console import clipped
-from robench.reporting import escaping
+from robench.console import clipped, one_line
 from robench.reporting.tables import Cell, Table
 from robench.reporting.writing.raised import raised
 
@@ -43,12 +42,9 @@ def as_text(
     spelling = str.maketrans(dict(signs or {}))
     grids, legend = _fitted(_spelled(_grid(table), spelling), width, "…".translate(spelling))
     parts = ["\n".join(_drawn(grid, color)) for grid in grids]
-    labels = [escaping.one_line(one.label).translate(spelling) for one in table.failures]
+    labels = [one_line(one.label).translate(spelling) for one in table.failures]
     first = max(map(len, labels), default=0)
-    lost = [
-        f"{label.ljust(first)}  {escaping.one_line(one.text)}"
-        for label, one in zip(labels, table.failures, strict=True)
-    ]
+    lost = [f"{label.ljust(first)}  {one_line(one.text)}" for label, one in zip(labels, table.failures, strict=True)]
     notes = [f"{raised(letter)} {note}" for note, letter in table.letters.items()]
     below = [line.translate(spelling) for line in [*legend, *notes, *table.caption]]
     return "\n".join(
@@ -63,13 +59,13 @@ def as_text(
 
 
 def _wrapped(lines: Sequence[str], width: int | None) -> Iterator[str]:
-    for line in map(escaping.one_line, lines):
+    for line in map(one_line, lines):
         yield from textwrap.wrap(line, width, subsequent_indent="  ", break_on_hyphens=False) if width else [line]
 
 
 def _grid(table: Table) -> _Grid:
-    tops = [(escaping.one_line(head.name) + raised(head.letter), head.span) for head in table.heads()]
-    rows = [(escaping.one_line(label), cells) for label, cells in table.said()]
+    tops = [(one_line(head.name) + raised(head.letter), head.span) for head in table.heads()]
+    rows = [(one_line(label), cells) for label, cells in table.said()]
     return _Grid(table.head, tops, [column.header for column in table.columns], rows, table.foot())
 
 

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from robench.reporting.escaping import one_line
+from robench.console import one_line
 from robench.reporting.tables import About, Cell, Column, Table
 
 Line = dict[str, str | float | int | None]
