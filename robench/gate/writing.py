@@ -214,7 +214,7 @@ def as_json(checked: Checked) -> str:
         "trend": trend,
         "notes": list(checked.notes),
     }
-    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain, indent=1, allow_nan=False)
 
 
 def _range(verdict: Verdict) -> str:

@@ -10,7 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -376,6 +376,14 @@ def test_a_signal_before_a_command_begins_is_one_line(number: signal.Signals) ->
 def test_a_message_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     status, said = robench(monkeypatch, "report", "--store", "\x1b]0;owned\x07\u202e")
     assert status == 2 and "\\x1b]0;owned\\x07\\u202e" in said and "\x1b" not in said
+
+
+@pytest.mark.parametrize("kind", [console.Lines, console.Bars])
+def test_progress_moves_no_cursor(kind: Callable[[], console.Reporter], capsys: pytest.CaptureFixture[str]) -> None:
+    kind().say("part \x1b]0;owned\x07 was damaged\nand \u202e mended")
+    said = capsys.readouterr().err
+    assert "\x1b]0" not in said and "\u202e" not in said
+    assert "\\x1b]0;owned\\x07 was damaged\nand \\u202e mended" in said
 
 
 def test_an_empty_name_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:

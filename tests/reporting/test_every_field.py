@@ -18,7 +18,7 @@ from robench import Call
 from robench.records.manifest import Spec
 from robench.records.refusals import Refusal
 from robench.records.unit import Measured
-from robench.reporting.leaderboard.page import as_html
+from robench.reporting.leaderboard.page import as_html, as_json
 from robench.reporting.leaderboard.texts import as_csv, as_markdown
 from robench.reporting.pages import render
 from robench.reporting.result import Result
@@ -79,6 +79,7 @@ def test_no_field_acts_on_a_board() -> None:
     check("markdown", as_markdown(board))
     check("html", as_html(board))
     check("csv", as_csv(board))
+    check("json", as_json(board))
 
 
 def check(form: str, found: str) -> None:

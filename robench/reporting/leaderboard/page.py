@@ -32,7 +32,7 @@ def as_html(found: Leaderboard) -> str:
 
 def as_json(found: Leaderboard) -> str:
     """All numbers, with their intervals."""
-    return json.dumps(plain(found), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(plain(found), indent=1) + "\n"
 
 
 FORMS: dict[str, Callable[[Leaderboard], str]] = {
