@@ -139,6 +139,9 @@ def test_a_board_that_names_no_identities_stops_all_removal(units: object, two: 
     code, _, err = cli("rm", "*", "--yes")
     assert code == 5
     assert "must be a list of identities" in err
+    assert cli("gc", "--yes")[0] == 5
+    code, out, err = cli("ls")
+    assert code == 0 and "2 units" in out and "must be a list of identities" in err, "what reads goes on"
     assert all(one.folder.exists() for one in two)
 
 

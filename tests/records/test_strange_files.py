@@ -7,15 +7,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from measured import records, unit
+from safetensors import SafetensorError
 
-from robench import StoreError, UsageError
+from robench import StoreError, UsageError, files
+from robench.entries.paths import contents_digest
 from robench.files import atomic_path, read_stored
 from robench.leases import taking
 from robench.records.manifest import Manifest, signed
+from robench.records.repair import repair
 from robench.records.schema import SCHEMA, frame_of, to_frame
 from robench.records.store import Store
 from robench.records.unit import Measured, Unit
@@ -23,6 +27,7 @@ from robench.reporting.exported import ABOUT, exported_cells, read_records, writ
 from robench.reporting.leaderboard.freezing import freeze, thawed
 from robench.reporting.pages import stored
 from robench.reporting.result import Result
+from robench.training.snapshots import save_tensors
 
 
 @pytest.fixture
@@ -150,9 +155,13 @@ def told(table: pa.Table, **changes: object) -> pa.Table:
     return table.replace_schema_metadata({**table.schema.metadata, ABOUT: json.dumps(about).encode()})
 
 
+EMPTIED: dict[str, list[str]] = {"of each unit": []}
+
+
 @pytest.mark.parametrize("signed_again", [False, True])
 @pytest.mark.parametrize(
-    "changes", [{"suite": 7}, {"suite": ["linf"]}, {"parts": {}}, {"units": []}, {"made": "2020-01-01"}]
+    "changes",
+    [{"suite": 7}, {"suite": ["linf"]}, {"parts": {}}, {"parts": EMPTIED}, {"units": []}, {"made": "2020-01-01"}],
 )
 def test_a_frozen_board_that_was_changed_is_not_made_again(
     changes: dict[str, object], signed_again: bool, two: list[Unit]
@@ -161,6 +170,8 @@ def test_a_frozen_board_that_was_changed_is_not_made_again(
     path = freeze(root, "b", Result([Measured(one, one.read()) for one in two]))
     assert len(thawed(root, "b")[0].measured) == 2
     content = {**json.loads(path.read_text()), **changes}
+    if changes == {"parts": EMPTIED}:
+        content["parts"] = {name: [] for name in content["units"]}
     if signed_again:
         content = signed({name: value for name, value in content.items() if name not in ("schema", "digest")})
     path.write_text(json.dumps(content))
@@ -168,3 +179,49 @@ def test_a_frozen_board_that_was_changed_is_not_made_again(
         return  # who signs may lie about the day
     with pytest.raises(StoreError, match="cannot be read .*; freeze it anew"):
         thawed(root, "b")
+
+
+def test_repair_waits_for_no_pipe(two: list[Unit]) -> None:
+    (two[0].folder / "manifest.json").unlink()
+    pipe(two[0].folder / "part-0000000000000000.parquet")
+    assert two[0].folder.name in repair(Path("results"), lambda _: None).mended
+
+
+def test_what_is_in_dev_is_written_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard output that leads to a file: who opened it sees what is written."""
+    monkeypatch.setattr(files, "_DEVICES", (tmp_path / "dev",))
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "file").write_text("before")
+    (tmp_path / "dev" / "stdout").symlink_to(tmp_path / "file")
+    with (tmp_path / "file").open() as opened:
+        with atomic_path(tmp_path / "dev" / "stdout") as itself:
+            itself.write_text("after")
+        assert opened.read() == "after" and (tmp_path / "dev" / "stdout").is_symlink()
+
+
+def test_the_library_says_a_full_disk_as_others_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(StoreError, match="cannot write .*No space left on device"), atomic_path(tmp_path / "w") as path:
+        save_tensors({}, path)
+
+
+def test_a_folder_that_cannot_be_listed_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rglob", denied)
+    with pytest.raises(UsageError, match="cannot be listed .*Permission denied.*; name the file that is meant"):
+        contents_digest(tmp_path)
+
+
+def test_of_an_image_that_has_two_rows_the_one_with_its_pixels_counts() -> None:
+    made = unit(weights="w")
+    own = Store(Path("results")).unit(made.spec, made.identity, made.facts)
+    for kept in (None, np.zeros((1, 2, 2), np.float32).tobytes(), None):
+        own.add(records([True], adversarial=[kept], seconds=float(kept is not None)))
+    (row,) = own.read(pixels=True).to_dict("records")
+    assert row["adversarial"] is not None and row["seconds"] == 1.0
+    assert len(own.read()) == 1

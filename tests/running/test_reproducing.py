@@ -21,7 +21,10 @@ from robench.reporting.papers.layout import tables_of
 from robench.reporting.papers.pages import render
 from robench.reporting.papers.reading import read_report
 from robench.reporting.papers.report import Report
+from robench.running import plan
+from robench.running.plan import Cost
 from robench.running.reproducing import job_of, plans, reproduce
+from robench.running.rows import Measurement
 from robench.running.settings import Settings
 
 TABLE = f"""\
@@ -122,6 +125,21 @@ def said(*words: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, [*words])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.output
+
+
+def test_trainings_that_differ_in_their_seed_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def cost(probe: object, measurement: Measurement) -> Cost:
+        asked.append(measurement.label)
+        return Cost(10.0, 1.0, False)
+
+    monkeypatch.setattr(plan, "_cost", cost)
+    job = job_of(report(TABLE.replace("n = 20", "n = 20\nseeds = [0, 1, 2]")), Settings(workers=1), Places.of())
+    _, units = next(plans(job, Places.of(), 60.0))
+    assert len(asked) == 1 and len(units) == 3 and {unit.seconds for unit in units} == {20.0}
+    (_, late) = next(plans(job, Places.of(), 0.0))
+    assert len(asked) == 1 and all(unit.seconds is None for unit in late), "after its time nothing is measured"
 
 
 def test_from_the_command_line() -> None:

@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 from robench import StoreError, UsageError, parse
 from robench.cli import app
+from robench.entries import modules
 from robench.records.cards import AttentionStudy, QueryMaps
 from robench.records.unit import Measured as Cell
 from robench.reporting.exported import MODELS, Exported, exported, exported_cells, write_records
+from robench.reporting.papers import layout
 from robench.reporting.papers.cells import Cells, cells_in, interval_of
 from robench.reporting.papers.figures import figures_of
 from robench.reporting.papers.layout import tables_of
@@ -119,6 +121,48 @@ def test_what_others_published_of_the_same_weights_stands_beside() -> None:
     lines = {label.strip(): cells[0] for label, cells in table.rows}
     assert lines["published"].text == "74.83" and lines["difference"].value == pytest.approx(1.0 - 0.7483)
     assert any("timm" in line for line in table.caption)
+
+
+@pytest.mark.parametrize(
+    ("attack", "norm", "eps", "beside"),
+    [
+        ("autoattack(eps=8/255)", "linf", 8 / 255, "43.21"),
+        ("autoattack(eps=4/255)", "linf", 4 / 255, None),
+        ("autoattack(eps=8/255)", "l2", 8 / 255, None),
+        ("pgd_linf(eps=8/255)", "linf", 8 / 255, None),
+    ],
+)
+def test_a_published_robust_accuracy_is_of_its_own_attack_norm_and_radius(
+    attack: str, norm: str, eps: float, beside: str | None
+) -> None:
+    text = REPORT.replace('published = "p.csv"\n', "").replace(
+        'defense = "vit"', "defense = \"robustbench(name='Wong2020Fast')\""
+    )
+    text = text.replace("digits", "cifar10").replace("fgsm(eps=0.1)", attack).replace('"asr"', '"robust_accuracy"')
+    Path("t.toml").write_text(text, encoding="utf-8")
+    own = Cell(
+        unit(defense="robustbench(name='Wong2020Fast')", attack=attack, dataset="cifar10", norm=norm, eps=eps),
+        records(HALF),
+    )
+    (table,) = tables_of(read_report(Path("t.toml")), Cells([exported(own, None)]))
+    lines = {label.strip(): cells[0].text for label, cells in table.rows}
+    assert lines.get("published") == beside
+
+
+def test_of_many_models_the_first_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "MOST_MODELS", 1)
+    (table,) = tables_of(report(), Cells([cell("vit", HALF)]))
+    assert "Models: vit and 1 more." in table.caption
+
+
+def test_where_packages_add_entries_no_name_is_refused_before_they_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    report()
+    Path("t.toml").write_text(REPORT.replace('"ksa"', '"theirs"'), encoding="utf-8")
+    found = read_report(Path("t.toml"))
+    with pytest.raises(UsageError, match="no defense is named 'theirs'"):
+        refuse_unknown(found)
+    monkeypatch.setattr(modules, "entry_points", lambda group: ["theirs"])
+    refuse_unknown(found)
 
 
 def test_nothing_is_written_where_the_text_cannot_be() -> None:
