@@ -88,6 +88,7 @@ class Cells:
     def __init__(self, exported: Iterable[Exported], cards: Iterable[ModelCard] = ()) -> None:
         self._architectures = {key_of(card.defense): card for card in cards if not card.weights}
         self._known: dict[tuple[str, str], list[_Known]] = {}
+        self._measured: dict[object, Measured] = {}
         for one in sorted(exported, key=lambda one: -one.created):  # of the same the newest
             if one.printed.seed == 0 and one.printed.precision == "float32":
                 defense, attack, dataset = (parse(text) for text in one.printed.key)
@@ -113,6 +114,12 @@ class Cells:
             base: what the base row asks for in the same column.
             n: of so many test images; None: of all that are there.
         """
+        key = _named(ask), base and _named(base), n
+        if key not in self._measured:  # a table and its figure ask for the same
+            self._measured[key] = self._measure(ask, base, n)
+        return self._measured[key]
+
+    def _measure(self, ask: Ask, base: Ask | None, n: int | None) -> Measured:
         metric = METRICS[ask.metric]
         if metric.of_architecture is not None:
             card = self._architectures.get(key_of(ask.defense))
@@ -164,6 +171,11 @@ class Cells:
         if metric.compare is None or other is None:
             return None
         return metric.compare(found, other), found
+
+
+def _named(ask: Ask) -> tuple[object, ...]:
+    calls = (key_of(call) for call in (ask.defense, ask.dataset, ask.attack) if call is not None)
+    return *calls, ask.metric, ask.eps, ask.seeds
 
 
 class _Known(NamedTuple):
