@@ -37,10 +37,18 @@ def wilson(successes: int, trials: int) -> Interval:
 def clustered(values: Array, images: NDArray[Any], resamples: int = 2000) -> Interval:
     """Bootstrap interval for a mean over rows of which several share an image: whole images are drawn again."""
     _, image = np.unique(images, return_inverse=True)
-    sums, counts = np.bincount(image, values), np.bincount(image)
-    picks = np.random.default_rng(0).integers(0, len(sums), (resamples, len(sums)))
-    means = sums[picks].sum(1) / counts[picks].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    sums, counts = (np.bincount(image, weights).astype(np.float64) for weights in (values, None))
+    return ratio_interval(sums, counts, resamples)
+
+
+def ratio_interval(above: Array, below: Array, resamples: int = 2000) -> Interval:
+    """Bootstrap interval, over images, of Σa/Σb.
+
+    Args:
+        above, below: numerators and denominators, one an image.
+    """
+    drawn = [(weights @ above) / (weights @ below) for weights in draws(len(above), resamples)]
+    low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
     return Interval(float(low), float(high))
 
 

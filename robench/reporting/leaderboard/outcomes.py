@@ -15,8 +15,7 @@ from robench.records.unit import Measured
 from robench.reporting.evidence import in_full, on_board
 from robench.reporting.groups import Group
 from robench.reporting.leaderboard.suites import Suite
-from robench.reporting.rates import Rate
-from robench.reporting.statistics import wilson
+from robench.reporting.rates import Rate, rate_of
 
 Flags = NDArray[np.bool_]
 Sizes = NDArray[np.float64]
@@ -118,5 +117,4 @@ def shared(outcomes: Iterable[Outcome]) -> Flags:
 
 def rate(right: Flags, among: Flags) -> Rate:
     """Of how many images a flag holds, with Wilson's interval."""
-    count, total = int((right & among).sum()), int(among.sum())
-    return Rate(count, total, wilson(count, total))
+    return rate_of(right[among])

@@ -17,7 +17,7 @@ from robench.reporting.masks import accuracies
 from robench.reporting.metrics import attack_success_rate, clean_accuracy, robust_accuracy
 from robench.reporting.printed import Printed
 from robench.reporting.rates import arrays_of
-from robench.reporting.statistics import Interval, clustered, draws, wilson
+from robench.reporting.statistics import Interval, clustered, draws, ratio_interval, wilson
 
 
 class Found(NamedTuple):
@@ -135,12 +135,8 @@ def _ratio(norm: str) -> Callable[[Found, Found], Value]:
         both = both.groupby(level=0).sum()  # of an image all targets that were reached in both
         if len(both) < 2 or not both["base"].sum():
             return Value(math.nan)
-        pairs = both.to_numpy(dtype=np.float64)
-        picks = np.random.default_rng(0).integers(0, len(pairs), (2000, len(pairs)))
-        drawn = pairs[picks].sum(1)
-        low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-        own_sum, base_sum = pairs.sum(0)
-        return Value(float(own_sum / base_sum), Interval(float(low), float(high)), len(pairs))
+        above, below = both.to_numpy(dtype=np.float64).T
+        return Value(float(above.sum() / below.sum()), ratio_interval(above, below), len(both))
 
     return compare
 
