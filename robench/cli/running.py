@@ -55,8 +55,8 @@ def _settings(
 ) -> Settings:
     from robench.running.settings import Settings
 
-    if batch_size != "auto" and not (batch_size.isdecimal() and int(batch_size) > 0):
-        raise UsageError(f"--batch-size {batch_size!r} is neither a whole number of at least 1 nor auto")
+    if batch_size != "auto" and not (batch_size.isdecimal() and len(batch_size) < 10 and int(batch_size) > 0):
+        raise UsageError(f"--batch-size {batch_size[:40]!r} is neither a whole number of at least 1 nor auto")
     size: int | Literal["auto"] = "auto" if batch_size == "auto" else int(batch_size)
     return Settings(n, seed, device.value, workers, size, keep_images, precision.value, diagonal)
 

@@ -37,6 +37,10 @@ def cli(*arguments: str) -> Result:
             ["--defense", "vit", "--attack", "fgsm", "--dataset", "digits", "--batch-size", "big"],
             "neither a whole number",
         ),
+        (
+            ["--defense", "vit", "--attack", "fgsm", "--dataset", "digits", "--batch-size", "9" * 5000],
+            "'9999999999999999999999999999999999999999' is neither",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(arguments: list[str], said: str) -> None:

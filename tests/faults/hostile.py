@@ -160,6 +160,7 @@ def _part(store: Path, chance: random.Random) -> str:
     name, kind = table.schema.names[place], table.schema.field(place).type
     how = chance.choice(["value", "type", "dropped", "rows", "about"])
     about = dict(table.schema.metadata or {})
+    staged = path.with_name("staged")
     try:
         if how == "dropped":
             table = table.drop_columns([name])
@@ -170,11 +171,11 @@ def _part(store: Path, chance: random.Random) -> str:
         else:
             column = pa.array([value] * table.num_rows, None if how == "type" else kind)
             table = table.set_column(place, name, column)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        pq.write_table(table.replace_schema_metadata(about), staged)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):  # Parquet cannot hold it
         how = "unchanged"
+        shutil.copy(path, staged)
     path.unlink()
-    staged = path.with_name("staged")
-    pq.write_table(table.replace_schema_metadata(about), staged)
     part = Part(f"part-{file_digest(staged)[:16]}.parquet", table.num_rows)
     staged.rename(path.with_name(part.name))
     known = Manifest.read(manifest)
